@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What may be called what: one rule for the wire, the socket, YAML and the command line.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <string_view>
+
+namespace kith {
+
+inline constexpr std::size_t max_name_size = 64;
+inline constexpr std::string_view default_alias = "default";
+inline constexpr std::string_view reserved_protocol_prefix = "kith.";
+
+/// Names of identities, protocols, aliases, peers and groups: [A-Za-z0-9_][A-Za-z0-9._-]{0,63}, not ending in '.', and nothing that has the form of an
+/// id. `what` is the kind of name, for the text ("identity name"). Errors: bad_request, saying which rule was broken and where.
+Result<void> check_name(std::string_view name, std::string_view what);
+
+/// The known name nearest to a mistyped one, or nothing when none is near enough (a third of its length in edits).
+std::string_view nearest_name(std::string_view typed, std::span<const std::string_view> known);
+
+} // namespace kith
