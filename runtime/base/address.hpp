@@ -7,6 +7,7 @@
 
 #include <array>
 #include <compare>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ struct Address {
   bool is_v6() const noexcept { return family == Family::v6; }
   bool is_unspecified() const noexcept;
   bool is_loopback() const noexcept;
-  /// Neither unspecified, multicast nor broadcast, with a port: something one can dial.
+  /// Neither unspecified, multicast, broadcast nor an IPv4 address inside IPv6 (::ffff:0:0/96), with a port: something one can dial.
   bool is_dialable() const noexcept;
   ByteView ip_bytes() const noexcept { return {ip.data(), family == Family::v4 ? 4U : family == Family::v6 ? 16U : 0U}; }
 

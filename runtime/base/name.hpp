@@ -4,6 +4,9 @@
 
 #include "base/error.hpp"
 
+#include <cstddef>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace kith {
@@ -16,7 +19,10 @@ inline constexpr std::string_view reserved_protocol_prefix = "kith.";
 /// id. `what` is the kind of name, for the text ("identity name"). Errors: bad_request, saying which rule was broken and where.
 Result<void> check_name(std::string_view name, std::string_view what);
 
-/// The known name nearest to a mistyped one, or nothing when none is near enough (a third of its length in edits).
+/// A character for an error text: 'x' in quotes when printable, else its octet as 0x1b. Never lets a control character through.
+std::string describe_char(char c);
+
+/// The known name nearest to a mistyped one, or nothing when none is near enough (a third of its length in edits, rounded up).
 std::string_view nearest_name(std::string_view typed, std::span<const std::string_view> known);
 
 } // namespace kith

@@ -9,6 +9,7 @@
 #include <compare>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 

@@ -16,6 +16,10 @@ struct SlabPool::Slab {
   std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
 };
 
+SlabPool::SlabPool() {
+  for (auto& list : spare_) list.reserve(max_spare_slabs); // give() must not allocate
+}
+
 SlabPool::~SlabPool() {
   for (auto& list : spare_) {
     for (Slab* slab : list) {
@@ -50,7 +54,6 @@ void SlabPool::give(Slab* slab) noexcept {
     const std::lock_guard lock(mutex_);
     auto& list = spare_[slab->capacity == small_slab_size ? 0 : 1];
     if (list.size() < max_spare_slabs) {
-      if (list.capacity() == 0) list.reserve(max_spare_slabs);
       list.push_back(slab);
       return;
     }

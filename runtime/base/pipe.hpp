@@ -9,9 +9,11 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace kith {
@@ -26,7 +28,7 @@ class SlabPool {
 public:
   struct Slab;
 
-  SlabPool() = default;
+  SlabPool();
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
   ~SlabPool();
