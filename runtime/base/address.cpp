@@ -53,7 +53,7 @@ bool Address::is_loopback() const noexcept {
 bool Address::is_dialable() const noexcept {
   if (family == Family::none || port == 0 || is_unspecified()) return false;
   if (is_v4()) {
-    const bool multicast = (ip[0] & 0xF0U) == 0xE0U;                               // RFC 5771: 224.0.0.0/4
+    const bool multicast = (ip[0] & 0xF0U) == 0xE0U; // RFC 5771: 224.0.0.0/4
     const bool broadcast = ip[0] == 255 && ip[1] == 255 && ip[2] == 255 && ip[3] == 255;
     return !multicast && !broadcast;
   }

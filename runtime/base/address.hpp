@@ -43,6 +43,4 @@ Address make_v6(const std::array<std::uint8_t, 16>& ip, std::uint16_t port, std:
 
 } // namespace kith
 
-template <> struct std::hash<kith::Address> {
-  std::size_t operator()(const kith::Address& a) const noexcept;
-};
+template <> struct std::hash<kith::Address> { std::size_t operator()(const kith::Address& a) const noexcept; };

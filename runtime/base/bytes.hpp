@@ -15,13 +15,9 @@ using ByteView = std::span<const std::uint8_t>; ///< Borrowed octets, read only.
 using ByteSpan = std::span<std::uint8_t>;       ///< Borrowed octets, writable.
 
 /// The octets of a text; valid as long as the text is.
-inline ByteView as_bytes(std::string_view text) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
+inline ByteView as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 /// Octets seen as text; valid as long as the octets are. Says nothing about their encoding.
-inline std::string_view as_text(ByteView bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view as_text(ByteView bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 } // namespace kith

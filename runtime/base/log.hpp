@@ -16,7 +16,9 @@ public:
   virtual void write(LogLevel level, std::string_view module, std::string_view text) = 0;
   virtual bool enabled(LogLevel level) const noexcept = 0;
 
-  void debug(std::string_view module, std::string_view text) { if (enabled(LogLevel::debug)) write(LogLevel::debug, module, text); }
+  void debug(std::string_view module, std::string_view text) {
+    if (enabled(LogLevel::debug)) write(LogLevel::debug, module, text);
+  }
   void info(std::string_view module, std::string_view text) { write(LogLevel::info, module, text); }
   void warn(std::string_view module, std::string_view text) { write(LogLevel::warn, module, text); }
   void error(std::string_view module, std::string_view text) { write(LogLevel::error, module, text); }

@@ -46,7 +46,8 @@ Result<void> check_name(std::string_view name, std::string_view what) {
   const std::string kind(what);
   if (name.empty()) return bad_request("the " + kind + " is empty");
   if (name.size() > max_name_size) {
-    return bad_request("the " + kind + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) + " are allowed");
+    return bad_request("the " + kind + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) +
+                       " are allowed");
   }
   for (std::size_t i = 0; i < name.size(); ++i) {
     const bool allowed = is_word(name[i]) || (i != 0 && (name[i] == '.' || name[i] == '-'));

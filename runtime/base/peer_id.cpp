@@ -41,8 +41,7 @@ Result<PeerId> decode(std::string_view text, std::string_view alphabet, unsigned
 }
 
 bool all_in(std::string_view text, std::string_view alphabet, bool any_case) noexcept {
-  return std::all_of(text.begin(), text.end(),
-                     [&](char c) { return alphabet.find(any_case ? lower(c) : c) != std::string_view::npos; });
+  return std::all_of(text.begin(), text.end(), [&](char c) { return alphabet.find(any_case ? lower(c) : c) != std::string_view::npos; });
 }
 
 } // namespace
@@ -81,8 +80,9 @@ Result<PeerId> parse_peer_id(std::string_view text) {
   case 'o': return decode(text, z_alphabet, 5, false, "a z-base-32 id");
   default: break;
   }
-  return bad_request("not an id: character 52 (" + describe_char(text.back()) +
-                     ") sets spare bits or does not belong; an id ends in 0 or g (a or q in RFC 4648 base32, y or o in z-base-32); copy the id again");
+  return bad_request(
+      "not an id: character 52 (" + describe_char(text.back()) +
+      ") sets spare bits or does not belong; an id ends in 0 or g (a or q in RFC 4648 base32, y or o in z-base-32); copy the id again");
 }
 
 bool looks_like_id(std::string_view text) noexcept {

@@ -10,9 +10,9 @@ namespace kith {
 
 // The octets follow the header in one allocation.
 struct SlabPool::Slab {
-  Slab* next = nullptr;                ///< Written before the commit that publishes octets of the next slab.
+  Slab* next = nullptr; ///< Written before the commit that publishes octets of the next slab.
   std::size_t capacity = 0;
-  std::atomic<std::size_t> end{0};     ///< Where this slab's octets end: its capacity, or less when a reserve() did not fit in the rest.
+  std::atomic<std::size_t> end{0}; ///< Where this slab's octets end: its capacity, or less when a reserve() did not fit in the rest.
   std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
 };
 

@@ -18,10 +18,10 @@
 
 namespace kith {
 
-inline constexpr std::size_t small_slab_size = 4 * 1024;   ///< The first slab of a pipe: most calls need no more.
-inline constexpr std::size_t large_slab_size = 64 * 1024;  ///< The rest.
+inline constexpr std::size_t small_slab_size = 4 * 1024;  ///< The first slab of a pipe: most calls need no more.
+inline constexpr std::size_t large_slab_size = 64 * 1024; ///< The rest.
 inline constexpr std::uint64_t default_pipe_limit = 256 * 1024;
-inline constexpr std::size_t max_spare_slabs = 64;         ///< Kept of each size; more go back to the allocator.
+inline constexpr std::size_t max_spare_slabs = 64; ///< Kept of each size; more go back to the allocator.
 
 /// Where pipes take their slabs from. Thread-safe; must outlive its pipes.
 class SlabPool {
@@ -77,9 +77,12 @@ public:
   ByteView peek() noexcept;
   /// Up to `out.size()` consecutive pieces of unread octets; returns how many were filled.
   std::size_t peek(std::span<ByteView> out) noexcept;
-  void advance(std::uint64_t count) noexcept;  ///< Marks octets read; they stay valid until released.
-  void release(std::uint64_t count) noexcept;  ///< Frees the oldest read octets.
-  void consume(std::uint64_t count) noexcept { advance(count); release(count); }
+  void advance(std::uint64_t count) noexcept; ///< Marks octets read; they stay valid until released.
+  void release(std::uint64_t count) noexcept; ///< Frees the oldest read octets.
+  void consume(std::uint64_t count) noexcept {
+    advance(count);
+    release(count);
+  }
   /// Goes back to the oldest octet that was not released, to read from there once more (a request that is sent again).
   void rewind() noexcept;
   /// How much a producer may leave outstanding: follows the congestion window up to max_send_buffer.

@@ -33,15 +33,15 @@ struct IncomingStream {
   std::string command;
   std::string content_type;
   TimePoint deadline = never;
-  PipePtr in;                          ///< The user is its consumer.
-  PipePtr out;                         ///< The user is its producer, and stops when room() is 0.
+  PipePtr in;  ///< The user is its consumer.
+  PipePtr out; ///< The user is its producer, and stops when room() is 0.
 };
 
 /// How a stream came to its end.
 struct StreamEnd {
-  bool ok = false;       ///< Both directions ended with FIN.
-  Error error;           ///< Otherwise: why. Codes from 1000 on come from the protocol.
-  bool remote = false;   ///< The peer ended it.
+  bool ok = false;     ///< Both directions ended with FIN.
+  Error error;         ///< Otherwise: why. Codes from 1000 on come from the protocol.
+  bool remote = false; ///< The peer ended it.
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
 };

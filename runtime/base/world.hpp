@@ -22,9 +22,9 @@ enum class SocketId : std::uint32_t {};
 /// One datagram, or a train of datagrams of `segment` octets each (the last may be shorter), as GSO and GRO carry them.
 struct Datagram {
   SocketId socket{};
-  Address local;  ///< Where it arrived, or the source to send from; family none: let the kernel choose.
+  Address local; ///< Where it arrived, or the source to send from; family none: let the kernel choose.
   Address remote;
-  ByteView bytes; ///< Valid during the call.
+  ByteView bytes;            ///< Valid during the call.
   std::uint16_t segment = 0; ///< 0: one datagram.
   std::uint8_t ecn = 0;      ///< The two ECN bits (RFC 3168).
 };
@@ -68,13 +68,13 @@ public:
 class World {
 public:
   virtual ~World() = default;
-  virtual TimePoint now() const = 0;             ///< Any thread.
-  virtual UnixSeconds unix_now() const = 0;      ///< Any thread.
-  virtual Random& random() = 0;                  ///< Network thread.
-  virtual Log& log() = 0;                        ///< Any thread.
-  virtual Udp& udp() = 0;                        ///< Network thread.
-  virtual Executor& network() = 0;               ///< The network thread itself.
-  virtual Executor& disk() = 0;                  ///< Files and SQLite, one after another.
+  virtual TimePoint now() const = 0;                                            ///< Any thread.
+  virtual UnixSeconds unix_now() const = 0;                                     ///< Any thread.
+  virtual Random& random() = 0;                                                 ///< Network thread.
+  virtual Log& log() = 0;                                                       ///< Any thread.
+  virtual Udp& udp() = 0;                                                       ///< Network thread.
+  virtual Executor& network() = 0;                                              ///< The network thread itself.
+  virtual Executor& disk() = 0;                                                 ///< Files and SQLite, one after another.
   virtual std::unique_ptr<Timer> make_timer(std::function<void()> expired) = 0; ///< Network thread.
   /// A new strand on the plugin workers: what is posted to one never overlaps. Network thread.
   virtual std::shared_ptr<Executor> make_strand() = 0;
