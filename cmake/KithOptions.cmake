@@ -22,9 +22,9 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 find_program(KITH_CCACHE ccache)
-if(KITH_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${KITH_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${KITH_CCACHE})
+if(KITH_CCACHE) # with paths made relative, so that a second checkout or build folder finds what the first one compiled
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${KITH_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
 endif()
 find_program(KITH_MOLD mold)
 if(KITH_MOLD)
@@ -33,6 +33,7 @@ endif()
 
 # The same layout in the build tree as installed, so that the daemon finds its plugins beside itself in both.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(KITH_PLUGIN_DIR lib/kith/plugins) # below the build folder, and below the install prefix
 
 add_library(kith_flags INTERFACE)
 target_compile_options(kith_flags INTERFACE

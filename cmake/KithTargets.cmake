@@ -14,23 +14,53 @@ function(kith_module name)
   target_link_libraries(kith_${name} PUBLIC ${arg_USES} PRIVATE ${arg_PRIVATE} kith_flags)
 endfunction()
 
-# kith_program(kithd SOURCES main.cpp USES kith::daemon): an executable, installed in bin/.
+# kith_program(kithd SOURCES main.cpp USES kith::daemon): an executable, installed in bin/; part of the target `programs`.
 function(kith_program name)
-  cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;USES;PRIVATE" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_USES} kith_flags)
+  target_link_libraries(${name} PRIVATE ${arg_USES} ${arg_PRIVATE} kith_flags)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  kith_add_to(programs ${name})
 endfunction()
 
-# kith_test(base_test LABELS unit SOURCES a_test.cpp USES kith::base): a GoogleTest program whose cases are ctests of their own.
+# kith_plugin(Echo …): a plugin of this tree. Takes what kith_add_plugin (plugin-api/cmake/KithPlugin.cmake) takes; puts the library where the daemon looks
+# for it, in the build tree as installed. Part of the target `programs`.
+function(kith_plugin name)
+  kith_add_plugin(${name} OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${KITH_PLUGIN_DIR} ${ARGN})
+  target_link_libraries(${name} PRIVATE kith_flags)
+  install(TARGETS ${name} LIBRARY DESTINATION ${KITH_PLUGIN_DIR})
+  kith_add_to(programs ${name})
+endfunction()
+
+# kith_test(base_test LABELS unit SOURCES a_test.cpp USES kith::base): a GoogleTest program whose cases are ctests of their own, called base_test.Suite.case.
+# Several labels: LABELS unit threads. NEEDS: targets that the test runs (kithd, plugins). Part of the targets tests-LABEL.
 function(kith_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SOURCES;USES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;SOURCES;USES;ENVIRONMENT;NEEDS" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_USES} GTest::gtest GTest::gmock GTest::gtest_main kith_flags)
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${arg_ENVIRONMENT}")
+  if(arg_NEEDS)
+    add_dependencies(${name} ${arg_NEEDS})
+  endif()
+  foreach(label ${arg_LABELS})
+    kith_add_to(tests-${label} ${name})
+  endforeach()
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
+  # gtest_discover_tests takes lists apart: the properties are set by a file that ctest reads after it.
+  set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
+  file(WRITE ${properties} "foreach(test IN LISTS ${name}_TESTS)
+  set_tests_properties(\"\${test}\" PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS \"${arg_LABELS}\" ENVIRONMENT \"${arg_ENVIRONMENT}\")
+endforeach()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
+endfunction()
+
+# Makes a target part of an aggregate that may not exist yet.
+function(kith_add_to aggregate name)
+  if(NOT TARGET ${aggregate})
+    add_custom_target(${aggregate})
+  endif()
+  add_dependencies(${aggregate} ${name})
 endfunction()
