@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # One folder, one target, one namespace. These functions keep the targets alike.
 
+# What scripts build: everything that is run, and the tests that carry a label with all that they need.
+foreach(aggregate programs tests-unit tests-sim tests-plugin tests-e2e tests-threads)
+  add_custom_target(${aggregate})
+endforeach()
+
 # kith_module(quic SOURCES a.cpp b.cpp USES kith::base PRIVATE dep_ngtcp2): the static library kith_quic, alias kith::quic.
 # USES are other modules whose headers ours include; PRIVATE are third-party libraries whose headers stay inside.
 function(kith_module name)
@@ -20,7 +25,7 @@ function(kith_program name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} ${arg_PRIVATE} kith_flags)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  kith_add_to(programs ${name})
+  add_dependencies(programs ${name})
 endfunction()
 
 # kith_plugin(Echo …): a plugin of this tree. Takes what kith_add_plugin (plugin-api/cmake/KithPlugin.cmake) takes; puts the library where the daemon looks
@@ -29,7 +34,7 @@ function(kith_plugin name)
   kith_add_plugin(${name} OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${KITH_PLUGIN_DIR} ${ARGN})
   target_link_libraries(${name} PRIVATE kith_flags)
   install(TARGETS ${name} LIBRARY DESTINATION ${KITH_PLUGIN_DIR})
-  kith_add_to(programs ${name})
+  add_dependencies(programs ${name})
 endfunction()
 
 # kith_test(base_test LABELS unit SOURCES a_test.cpp USES kith::base): a GoogleTest program whose cases are ctests of their own, called base_test.Suite.case.
@@ -46,7 +51,9 @@ function(kith_test name)
     add_dependencies(${name} ${arg_NEEDS})
   endif()
   foreach(label ${arg_LABELS})
-    kith_add_to(tests-${label} ${name})
+    if(TARGET tests-${label})
+      add_dependencies(tests-${label} ${name})
+    endif()
   endforeach()
   gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
   # gtest_discover_tests takes lists apart: the properties are set by a file that ctest reads after it.
@@ -57,10 +64,3 @@ endforeach()\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
 endfunction()
 
-# Makes a target part of an aggregate that may not exist yet.
-function(kith_add_to aggregate name)
-  if(NOT TARGET ${aggregate})
-    add_custom_target(${aggregate})
-  endif()
-  add_dependencies(${aggregate} ${name})
-endfunction()
