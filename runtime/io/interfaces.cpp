@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "io/interfaces.hpp"
+
+#include "io/sockaddr.hpp"
+#include "io/unique_fd.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <ifaddrs.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace kith::io {
+
+std::vector<Address> local_addresses() {
+  std::vector<Address> found;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return found;
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_UP) == 0) continue;
+    const int family = entry->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    sockaddr_storage name{};
+    std::memcpy(&name, entry->ifa_addr, family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    Address address = from_sockaddr(name);
+    if (address.scope != 0) continue; // link-local
+    found.push_back(address);
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
+struct AddressWatcher::State : std::enable_shared_from_this<AddressWatcher::State> {
+  State(boost::asio::io_context& context, int fd, std::function<void()> callback) : descriptor(context, fd), changed(std::move(callback)) {}
+
+  void wait() {
+    descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+      if (!self->open || error == boost::asio::error::operation_aborted) return;
+      if (self->read_all()) self->changed();
+      if (self->open) self->wait();
+    });
+  }
+
+  /// Reads what is there; true when any of it was about an address. After an overflow (ENOBUFS) anything may have changed.
+  bool read_all() {
+    bool news = false;
+    for (;;) {
+      const ssize_t got = ::recv(descriptor.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == ENOBUFS) {
+        news = true;
+        continue;
+      }
+      if (got <= 0) return news;
+      news = news || mentions_address(static_cast<std::size_t>(got));
+    }
+  }
+
+  bool mentions_address(std::size_t size) const {
+    for (std::size_t at = 0; at + sizeof(nlmsghdr) <= size;) {
+      nlmsghdr header{};
+      std::memcpy(&header, buffer.data() + at, sizeof header);
+      if (header.nlmsg_type == RTM_NEWADDR || header.nlmsg_type == RTM_DELADDR) return true;
+      if (header.nlmsg_len < sizeof header) return false;
+      at += NLMSG_ALIGN(header.nlmsg_len);
+    }
+    return false;
+  }
+
+  boost::asio::posix::stream_descriptor descriptor;
+  std::function<void()> changed;
+  std::array<char, 16 * 1024> buffer{};
+  bool open = true;
+};
+
+AddressWatcher::AddressWatcher(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(boost::asio::io_context& context, std::function<void()> changed) {
+  UniqueFd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE)};
+  sockaddr_nl name{};
+  name.nl_family = AF_NETLINK;
+  name.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
+    return Error{Code::internal, "cannot watch the addresses of this machine (netlink): " + error_text(errno)};
+  }
+  auto state = std::make_shared<State>(context, fd.get(), std::move(changed));
+  static_cast<void>(fd.release());
+  state->wait();
+  return std::unique_ptr<AddressWatcher>(new AddressWatcher(std::move(state)));
+}
+
+AddressWatcher::~AddressWatcher() {
+  state_->open = false;
+  boost::system::error_code ignored;
+  state_->descriptor.close(ignored);
+}
+
+} // namespace kith::io

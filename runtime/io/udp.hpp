@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// UDP sockets in batches: recvmmsg with UDP_GRO, sendmsg with UDP_SEGMENT, ECN bits and local addresses both ways. What a kernel refuses is dropped at run
+// time with one log line; everything still works without it, only slower.
+#pragma once
+
+#include "base/world.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <unordered_map>
+
+namespace kith::io {
+
+inline constexpr std::size_t receive_batch = 16;               ///< Buffers of 64 KiB per wake-up; then the loop has a turn.
+inline constexpr std::size_t receive_buffer_size = 64 * 1024;  ///< The most that one GRO train can be.
+inline constexpr std::size_t max_train_datagrams = 64;         ///< The kernel's UDP_MAX_SEGMENTS (128 since 6.9).
+inline constexpr std::size_t max_train_bytes = 65507;          ///< The payload of the largest IPv4 packet.
+
+struct UdpSettings {
+  int receive_buffer = 16 << 20; ///< Octets asked for with SO_RCVBUFFORCE, then SO_RCVBUF. The kernel may give less (net.core.rmem_max).
+  int send_buffer = 8 << 20;     ///< The same for SO_SNDBUF.
+  bool gso = true;               ///< false: never try. For drivers that break it, and for tests.
+  bool gro = true;
+};
+
+/// The sockets of one network thread. A train larger than the kernel takes is cut up; when a later part meets a full buffer it is lost, as a network loses it.
+class UdpSockets final : public Udp {
+public:
+  UdpSockets(boost::asio::io_context& context, Log& log, UdpSettings settings = {});
+  UdpSockets(const UdpSockets&) = delete;
+  UdpSockets& operator=(const UdpSockets&) = delete;
+  ~UdpSockets() override;
+
+  /// An IPv6 socket takes IPv6 alone (IPV6_V6ONLY): addresses of the form ::ffff:a.b.c.d never appear.
+  Result<SocketId> open(const Address& listen, UdpReceiver& receiver) override;
+  void close(SocketId socket) override;
+  Address bound(SocketId socket) const override; ///< Family none for a socket that is closed.
+  SendResult send(const Datagram& datagram) override;
+  std::size_t max_train(SocketId socket) const override;
+
+private:
+  struct Socket;
+  struct Batch;
+
+  void wait_readable(const std::shared_ptr<Socket>& socket);
+  void wait_writable(const std::shared_ptr<Socket>& socket);
+  void receive(Socket& socket);
+  int send_plainer(Socket& socket, const Datagram& datagram, ByteView first, int refusal, bool was_train);
+
+  boost::asio::io_context& context_;
+  Log& log_;
+  UdpSettings settings_;
+  std::unique_ptr<Batch> batch_; // one for all sockets: a batch is handed on before the next is read
+  std::unordered_map<SocketId, std::shared_ptr<Socket>> sockets_;
+  std::uint32_t last_id_ = 0;
+};
+
+} // namespace kith::io
