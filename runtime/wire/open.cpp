@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "wire/open.hpp"
+
+#include "base/name.hpp"
+#include "base/utf8.hpp"
+#include "base/varint.hpp"
+#include "wire/meta_impl.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+
+namespace kith::wire {
+namespace {
+
+constexpr std::uint8_t reply_ok = 0;
+constexpr std::uint8_t reply_error = 1;
+
+void append_meta(Bytes& out, MetaKey key, ByteView value) {
+  append_varint(out, static_cast<std::uint64_t>(key));
+  append_bytes(out, value);
+}
+
+Result<std::string> read_content_type(const Meta& meta) {
+  if (!meta.content_type) return std::string();
+  if (meta.content_type->size() > max_content_type_size) return bad_request("the content type is longer than 64 octets");
+  if (!is_utf8(as_text(*meta.content_type))) return bad_request("the content type is not UTF-8");
+  return std::string(as_text(*meta.content_type));
+}
+
+Error cut_short() { return bad_request("the header is shorter than its fields"); }
+
+Result<std::string> take_name(ByteView& in, std::string_view what) {
+  const auto bytes = take_bytes(in);
+  if (!bytes) return cut_short();
+  if (const auto ok = check_name(as_text(*bytes), what); !ok) return ok.error();
+  return std::string(as_text(*bytes));
+}
+
+Result<void> read_meta(ByteView& in, Open& open) {
+  const auto meta = take_meta(in);
+  if (!meta) return meta.error();
+  if (!*meta) return cut_short();
+  if (const auto& value = (*meta)->deadline) {
+    ByteView rest = *value;
+    open.deadline_ms = take_varint(rest);
+    if (!open.deadline_ms || !rest.empty()) return bad_request("the deadline is not one varint");
+  }
+  auto content_type = read_content_type(**meta);
+  if (!content_type) return content_type.error();
+  open.content_type = std::move(*content_type);
+  if (const auto& value = (*meta)->trace) {
+    if (value->size() > max_trace_size) return bad_request("the trace id is longer than 64 octets");
+    open.trace.assign(value->begin(), value->end());
+  }
+  return {};
+}
+
+/// What follows the version octet.
+Result<Open> read_body(ByteView in) {
+  Open open;
+  if (in.empty()) return cut_short();
+  if (in[0] > static_cast<std::uint8_t>(StreamKind::stream)) return bad_request("the header's kind is neither call nor stream");
+  open.kind = static_cast<StreamKind>(in[0]);
+  in = in.subspan(1);
+
+  auto protocol = take_name(in, "protocol name");
+  if (!protocol) return protocol.error();
+  open.protocol = std::move(*protocol);
+  auto alias = take_name(in, "alias");
+  if (!alias) return alias.error();
+  open.alias = std::move(*alias);
+  ByteView after = in;
+  if (const auto command = take_bytes(after); command && command->empty()) {
+    in = after;
+  } else {
+    auto name = take_name(in, "command name");
+    if (!name) return name.error();
+    open.command = std::move(*name);
+  }
+  if (const auto ok = read_meta(in, open); !ok) return ok.error();
+  if (!in.empty()) return bad_request("the header is longer than its fields");
+  return open;
+}
+
+} // namespace
+
+Bytes encode(const Open& open) {
+  Bytes body{version, static_cast<std::uint8_t>(open.kind)};
+  append_bytes(body, as_bytes(open.protocol));
+  append_bytes(body, as_bytes(open.alias));
+  append_bytes(body, as_bytes(open.command));
+  append_varint(body, (open.deadline_ms ? 1U : 0U) + (open.content_type.empty() ? 0U : 1U) + (open.trace.empty() ? 0U : 1U));
+  if (open.deadline_ms) {
+    Bytes value;
+    append_varint(value, *open.deadline_ms);
+    append_meta(body, MetaKey::deadline, value);
+  }
+  if (!open.content_type.empty()) append_meta(body, MetaKey::content_type, as_bytes(open.content_type));
+  if (!open.trace.empty()) append_meta(body, MetaKey::trace, open.trace);
+  assert(body.size() <= max_header_size);
+  Bytes out;
+  out.reserve(body.size() + 2);
+  append_bytes(out, body);
+  return out;
+}
+
+Incremental<Open> decode_open(ByteView in) {
+  ByteView rest = in;
+  const auto length = take_varint(rest);
+  if (!length) return std::nullopt;
+  if (*length == 0) return bad_request("the header is empty");
+  if (*length > max_header_size) return bad_request("the header has more than " + std::to_string(max_header_size) + " octets");
+  if (rest.empty()) return std::nullopt;
+  if (rest[0] != version) {
+    return Error{Code::unsupported_version, "header version " + std::to_string(rest[0]) + "; this kith reads " + std::to_string(version)};
+  }
+  if (rest.size() < *length) return std::nullopt;
+  const auto size = static_cast<std::size_t>(*length);
+  auto open = read_body(rest.subspan(1, size - 1));
+  if (!open) return open.error();
+  return Decoded<Open>{std::move(*open), in.size() - rest.size() + size};
+}
+
+Bytes encode(const Reply& reply) {
+  Bytes out;
+  if (reply.error) {
+    out.push_back(reply_error);
+    append_error(out, *reply.error);
+    return out;
+  }
+  out.push_back(reply_ok);
+  append_varint(out, reply.content_type.empty() ? 0U : 1U);
+  if (!reply.content_type.empty()) append_meta(out, MetaKey::content_type, as_bytes(reply.content_type));
+  return out;
+}
+
+Incremental<Reply> decode_reply(ByteView in) {
+  const ByteView whole = in.first(std::min(in.size(), max_header_size));
+  if (whole.empty()) return std::nullopt;
+  const auto need_more = [&]() -> Incremental<Reply> {
+    if (whole.size() == max_header_size) return bad_request("the reply has more than " + std::to_string(max_header_size) + " octets");
+    return std::nullopt;
+  };
+  ByteView rest = whole.subspan(1);
+  Reply reply;
+  if (whole[0] == reply_error) {
+    auto error = take_error(rest);
+    if (!error) return error.error();
+    if (!*error) return need_more();
+    reply.error = std::move((*error)->error);
+  } else if (whole[0] == reply_ok) {
+    const auto meta = take_meta(rest);
+    if (!meta) return meta.error();
+    if (!*meta) return need_more();
+    auto content_type = read_content_type(**meta);
+    if (!content_type) return content_type.error();
+    reply.content_type = std::move(*content_type);
+  } else {
+    return bad_request("the reply is neither ok nor an error");
+  }
+  return Decoded<Reply>{std::move(reply), whole.size() - rest.size()};
+}
+
+Reply unsupported_version_reply() { return {Error{Code::unsupported_version, std::to_string(version)}, {}}; }
+
+std::optional<std::uint64_t> highest_version(const Error& error) {
+  std::uint64_t number = 0;
+  const char* end = error.text.data() + error.text.size();
+  const auto [at, failed] = std::from_chars(error.text.data(), end, number);
+  if (error.code != Code::unsupported_version || failed != std::errc{} || at != end) return std::nullopt;
+  return number;
+}
+
+} // namespace kith::wire

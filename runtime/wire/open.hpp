@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The header that opens a stream, and the reply to it (docs/wire.md). Plain functions over spans, callable from any thread.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "base/stream.hpp"
+#include "wire/limits.hpp"
+
+#include <optional>
+#include <string>
+
+namespace kith::wire {
+
+/// What a decoder found, and how many octets of its input that took.
+template <class T> struct Decoded {
+  T value;
+  std::size_t used = 0;
+};
+
+/// Nothing: more octets are needed.
+template <class T> using Incremental = Result<std::optional<Decoded<T>>>;
+
+struct Open {
+  StreamKind kind = StreamKind::call;
+  std::string protocol;                     ///< Keeps check_name; `kith.*` are kith's own.
+  std::string alias;                        ///< Keeps check_name.
+  std::string command;                      ///< Keeps check_name, or is empty.
+  std::optional<std::uint64_t> deadline_ms; ///< What was left of the deadline when the header was written; at most max_varint.
+  std::string content_type;                 ///< Of the request; empty: bytes. At most max_content_type_size octets of UTF-8.
+  Bytes trace;                              ///< Empty: none. At most max_trace_size octets.
+  friend bool operator==(const Open&, const Open&) = default;
+};
+
+/// The whole header, its length included. The fields keep what is written beside them.
+Bytes encode(const Open& open);
+
+/// Reads a header from the front of a stream. Errors: bad_request (what is broken), unsupported_version (as soon as the version octet is there; answer it
+/// with unsupported_version_reply()). At most max_header_size octets and a length are ever needed.
+Incremental<Open> decode_open(ByteView in);
+
+/// The answer to an open header: either an error, or "ok" with the content type of the response.
+struct Reply {
+  std::optional<Error> error; ///< Its code is raw: any number but 0, known to us or not.
+  std::string content_type;
+  friend bool operator==(const Reply&, const Reply&) = default;
+};
+
+/// An error's text is clipped to max_text_size octets; octets that are not UTF-8 become '?'.
+Bytes encode(const Reply& reply);
+
+/// Reads a reply from the front of a stream. Errors: bad_request (what is broken). At most max_header_size octets are ever needed.
+Incremental<Reply> decode_reply(ByteView in);
+
+/// The reply to a header of another version. Its text is the highest version that we read, in decimal digits and nothing else: the error reply is fixed for
+/// ever, so every version can read it.
+Reply unsupported_version_reply();
+
+/// The highest version that a peer reads, from its reply; nothing when the error is another one or has another text.
+std::optional<std::uint64_t> highest_version(const Error& error);
+
+} // namespace kith::wire
