@@ -50,7 +50,7 @@ Result<ControlFrame> read_error(ByteView in) {
   auto error = take_error(in);
   if (!error) return error.error();
   if (!*error || !in.empty()) return broken("ERROR");
-  frame.error = std::move((*error)->error);
+  frame.error = Error{static_cast<Code>((*error)->code), std::move((*error)->text)};
   return frame;
 }
 

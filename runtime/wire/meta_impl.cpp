@@ -67,7 +67,7 @@ Result<std::optional<TakenError>> take_error(ByteView& in) {
   if (!text) return std::nullopt;
   if (!is_utf8(as_text(*text))) return bad_request("an error's text is not UTF-8");
   in = rest;
-  return TakenError{{static_cast<Code>(*code), std::string(as_text(*text))}};
+  return TakenError{*code, std::string(as_text(*text))};
 }
 
 } // namespace kith::wire

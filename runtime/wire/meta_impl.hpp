@@ -7,6 +7,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace kith::wire {
@@ -31,9 +32,10 @@ Result<std::optional<Meta>> take_meta(ByteView& in);
 
 void append_error(Bytes& out, const Error& error);
 
-/// An error that was read, told apart by its type from an error in reading.
+/// An error that was read; a type of its own, so that Result can tell it from an error in reading.
 struct TakenError {
-  Error error;
+  std::uint64_t code = 0;
+  std::string text;
 };
 
 /// Takes a code and a text. Errors: bad_request for code 0, a text that is too long or not UTF-8. Nothing: it is not all there.

@@ -148,7 +148,7 @@ Incremental<Reply> decode_reply(ByteView in) {
     auto error = take_error(rest);
     if (!error) return error.error();
     if (!*error) return need_more();
-    reply.error = std::move((*error)->error);
+    reply.error = Error{static_cast<Code>((*error)->code), std::move((*error)->text)};
   } else if (whole[0] == reply_ok) {
     const auto meta = take_meta(rest);
     if (!meta) return meta.error();
