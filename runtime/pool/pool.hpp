@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The connection pool: one connection per (identity, peer, ALPN), used by both sides whoever dialed. Dial, race, reuse, retire, idle, backoff, limits.
+//
+// A state machine: events in, actions out, no clock, no socket. After every call the caller takes all actions with next_action() before it reports the next
+// event. One thread. Unknown ids are ignored: what they named is gone.
+#pragma once
+
+#include "base/random.hpp"
+#include "pool/types.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace kith::pool {
+
+class Pool {
+public:
+  /// `random` (jitter of reconnects) must outlive the pool.
+  Pool(const Settings& settings, Random& random) : settings_(settings), random_(random) {}
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // --- requests
+  /// Asks for a connection. Answered by exactly one Grant or Fail, at the latest at `deadline` or after connect_timeout, unless cancelled before. Candidates
+  /// are tried in their order. Errors of Fail: unreachable, offline, wrong_key, unsupported_version (what the addresses said), busy (a limit; the text names it).
+  WaiterId want(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline = never);
+  void cancel(WaiterId waiter);
+  /// Further addresses for a race that is running; without one they are not kept.
+  void add_candidates(const Key& key, std::span<const Candidate> candidates, TimePoint now);
+  /// Attempts end and waiters fail `offline` at once; connections get GOAWAY and close when their streams have ended, at the latest at `drain_until`.
+  void identity_offline(const PeerId& identity, TimePoint drain_until, TimePoint now);
+  /// Everything with this peer ends at once with `error` (blocked, revoked).
+  void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
+  /// The peer has a role now: its connections no longer count as a stranger's.
+  void befriended(const PeerId& identity, const PeerId& peer);
+  /// Every connection is in doubt: PING each, drop what stays silent.
+  void wake_from_sleep(TimePoint now);
+  /// Our addresses changed: connections that peers dialed can't follow, so those peers are dialed anew within redial_within.
+  void addresses_changed(TimePoint now);
+
+  // --- events
+  void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< Authenticated.
+  /// `error` is one of offline, wrong_key, unsupported_version, unreachable, … with a text that does not repeat the address.
+  void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
+  /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection.
+  void accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
+  void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
+  void closed(ConnId connection, TimePoint now);        ///< By the peer, or lost.
+  void goaway(ConnId connection, TimePoint now);        ///< The peer accepts no more streams there.
+  void heard(ConnId connection, Duration pto, TimePoint now); ///< A packet of the peer's; with the PTO measured now (RFC 9002 §6.2.1).
+  void stream_opened(ConnId connection, TimePoint now); ///< By either side.
+  void stream_ended(ConnId connection, TimePoint now);
+
+  // --- driving
+  TimePoint next_deadline() const noexcept { return timers_.empty() ? never : timers_.begin()->at; }
+  void on_deadline(TimePoint now);
+  bool next_action(Action& out);
+
+  const Counters& counters() const noexcept { return counters_; }
+  std::vector<Row> list() const;
+  /// Where a new stream for this key would go now.
+  std::optional<ConnId> current(const Key& key) const;
+
+private:
+  enum class TimerKind : std::uint8_t { connection, race, waiter };
+  struct Timer {
+    TimePoint at;
+    TimerKind kind;
+    std::uint64_t id;
+    friend auto operator<=>(const Timer&, const Timer&) = default;
+  };
+
+  struct Entry;
+  struct Connection {
+    ConnId id;
+    Entry* entry;
+    Address remote;
+    bool dialer;
+    bool stranger;
+    std::uint64_t order;            // later connections have higher ones
+    TimePoint since;
+    TimePoint heard;
+    TimePoint idle_since;           // of the last stream's end
+    TimePoint pinged;               // of the last keep-alive
+    Duration pto;
+    std::size_t streams = 0;
+    bool goaway_sent = false;
+    bool goaway_received = false;
+    TimePoint suspect_since = never; // PING sent, nothing heard since
+    TimePoint linger_until = never;  // after GOAWAY: not closed before
+    TimePoint drain_until = never;   // closed at the latest then
+    TimePoint scheduled = never;     // in timers_
+
+    bool suspect() const noexcept { return suspect_since != never; }
+    bool usable() const noexcept;
+    bool dialed_by_smaller() const noexcept;
+  };
+
+  /// One address of a race.
+  struct Route {
+    Candidate candidate;
+    bool queued = true;
+    std::optional<AttemptId> attempt; // in flight
+    TimePoint started = never;
+    std::optional<Error> said;
+  };
+
+  struct Entry {
+    std::uint64_t id;
+    Key key;
+    std::vector<ConnId> connections;
+    std::set<WaiterId> waiters;
+    std::vector<Route> routes;       // of the race; empty when there is none
+    bool racing = false;
+    TimePoint next_start = never;    // of the next queued route
+    TimePoint redial_at = never;     // of the next automatic reconnect
+    bool redialing = false;          // the race runs (also) for a reconnect
+    std::size_t redials = 0;
+    std::vector<Candidate> redial_to;
+    TimePoint scheduled = never;
+  };
+
+  struct Waiter {
+    Entry* entry;
+    TimePoint expires;
+    bool own_deadline; // it is the caller's, not connect_timeout
+  };
+
+  struct Attempt {
+    Entry* entry;
+    TimePoint expires;
+  };
+
+  // pool.cpp: connections
+  Connection* find(ConnId id);
+  const Connection* find(ConnId id) const;
+  Connection* best(const Entry& entry);
+  Connection& add_connection(Entry& entry, ConnId id, const Address& remote, bool dialer, bool stranger, TimePoint now);
+  void settle(Entry& entry, TimePoint now);
+  void doubt(Connection& connection, TimePoint now);
+  void retire(Connection& connection, TimePoint now);
+  void close(Connection& connection, Code code, std::string text, TimePoint now);
+  void forget(Connection& connection, TimePoint now);
+  TimePoint due(const Connection& connection) const;
+  void check(Connection& connection, TimePoint now);
+
+  // race.cpp: waiters and attempts
+  void answer(WaiterId waiter, const Error& error);
+  void grant_all(Entry& entry, Connection& connection, TimePoint now);
+  void fail_all(Entry& entry, const Error& error);
+  void add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now);
+  void start_race(Entry& entry, TimePoint now);
+  void start_routes(Entry& entry, TimePoint now);
+  void start_route(Entry& entry, Route& route, TimePoint now);
+  void end_race(Entry& entry);
+  void end_race_if_unwanted(Entry& entry);
+  void end_race_if_lost(Entry& entry, TimePoint now);
+  void schedule_redial(Entry& entry, TimePoint now);
+  Error race_error(const Entry& entry, std::string_view reason) const;
+  TimePoint due(const Entry& entry) const;
+  void check(Entry& entry, TimePoint now);
+
+  // caps.cpp: limits and housekeeping
+  bool make_room(const Key& key, bool stranger, TimePoint now, std::string& limit);
+  bool evict(const PeerId* identity, bool strangers_only, TimePoint now);
+  std::size_t count_of(const PeerId& identity) const;
+  Entry& entry_of(const Key& key);
+  Entry* find_entry(const Key& key);
+  void drop_if_empty(Entry& entry);
+  void schedule(Connection& connection);
+  void schedule(Entry& entry);
+  template <class F> void for_identity(const PeerId& identity, F&& use);
+
+  Settings settings_;
+  Random& random_;
+  std::map<Key, std::unique_ptr<Entry>> entries_;
+  std::unordered_map<std::uint64_t, Entry*> entries_by_id_;
+  std::unordered_map<ConnId, Connection> connections_;
+  std::unordered_map<AttemptId, Attempt> attempts_;
+  std::unordered_map<WaiterId, Waiter> waiters_;
+  std::map<PeerId, std::size_t> used_by_identity_; // connections and attempts
+  std::size_t strangers_ = 0;
+  std::set<Timer> timers_;
+  std::deque<Action> actions_;
+  Counters counters_;
+  std::uint64_t next_id_ = 1;
+};
+
+} // namespace kith::pool

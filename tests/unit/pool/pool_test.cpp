@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The rules one by one, from one side.
+#include "unit/pool/helpers.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kith::pool {
+namespace {
+
+using namespace std::chrono_literals;
+
+class PoolTest : public testing::Test {
+protected:
+  PoolTest() { make({}); }
+  void make(const Settings& settings) { pool_ = std::make_unique<Pool>(settings, random_); }
+
+  /// Runs timers up to `until`, collecting actions.
+  std::vector<Action> run(TimePoint until) {
+    std::vector<Action> all = take(*pool_);
+    while (pool_->next_deadline() <= until) {
+      now_ = std::max(now_, pool_->next_deadline());
+      pool_->on_deadline(now_);
+      for (Action& action : take(*pool_)) all.push_back(std::move(action));
+    }
+    now_ = until;
+    return all;
+  }
+  std::vector<Action> run(Duration time) { return run(now_ + time); }
+
+  template <class T> static std::vector<T> only(const std::vector<Action>& all) {
+    std::vector<T> found;
+    for (const Action& action : all) {
+      if (const T* one = std::get_if<T>(&action)) found.push_back(*one);
+    }
+    return found;
+  }
+  template <class T> T one(const std::vector<Action>& all) {
+    const std::vector<T> found = only<T>(all);
+    EXPECT_EQ(found.size(), 1U);
+    return found.empty() ? T{} : found.front();
+  }
+
+  WaiterId want(const std::vector<Candidate>& candidates, TimePoint deadline = never) { return pool_->want(key_, candidates, now_, deadline); }
+
+  /// Dials and gets a connection.
+  void dialed(ConnId connection) {
+    want({{at(1)}});
+    pool_->attempt_ready(one<StartAttempt>(take(*pool_)).attempt, connection, now_);
+    EXPECT_EQ(one<Grant>(take(*pool_)).connection, connection);
+  }
+
+  SeededRandom random_{1};
+  std::unique_ptr<Pool> pool_;
+  TimePoint now_{1000s};
+  Key key_{id_of(5), id_of(9), "kith/1"}; // ours is the smaller id
+  Key larger_{id_of(5), id_of(2), "kith/1"};
+};
+
+TEST_F(PoolTest, AThousandWantsShareOneHandshake) {
+  for (int i = 0; i < 500; ++i) want({{at(1)}});
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  pool_->attempt_ready(start.attempt, ConnId{7}, now_);
+  EXPECT_EQ(only<Grant>(take(*pool_)).size(), 500U);
+  for (int i = 0; i < 500; ++i) want({{at(1)}});
+  EXPECT_EQ(only<Grant>(take(*pool_)).size(), 500U);
+  EXPECT_EQ(pool_->counters().handshakes_dialed, 1U);
+  EXPECT_EQ(pool_->counters().reuses, 500U);
+}
+
+TEST_F(PoolTest, AddressesAreTriedFiftyMillisecondsApart) {
+  want({{at(1)}, {at(2), true}, {at(3)}});
+  EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(1));
+  EXPECT_TRUE(run(49ms).empty());
+  const StartAttempt second = one<StartAttempt>(run(1ms));
+  EXPECT_EQ(second.address, at(2));
+  EXPECT_TRUE(second.hinted);
+  const StartAttempt third = one<StartAttempt>(run(50ms));
+  pool_->attempt_ready(third.attempt, ConnId{7}, now_);
+  const auto actions = take(*pool_);
+  EXPECT_EQ(only<AbandonAttempt>(actions).size(), 2U);
+  EXPECT_EQ(one<Grant>(actions).connection, ConnId{7});
+  pool_->attempt_ready(second.attempt, ConnId{8}, now_); // authenticated in the same moment: a loser all the same
+  EXPECT_EQ(one<Close>(take(*pool_)).connection, ConnId{8});
+}
+
+TEST_F(PoolTest, AFailedAddressStartsTheNextAtOnce) {
+  want({{at(1)}, {at(2)}});
+  pool_->attempt_failed(one<StartAttempt>(take(*pool_)).attempt, {Code::unreachable, "refused"}, now_);
+  EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(2));
+}
+
+TEST_F(PoolTest, TheErrorTellsWhatEachAddressSaid) {
+  const WaiterId waiter = want({{at(1)}, {at(2)}, {at(3)}});
+  std::vector<StartAttempt> starts = only<StartAttempt>(run(200ms));
+  ASSERT_EQ(starts.size(), 3U);
+  pool_->attempt_failed(starts[0].attempt, {Code::wrong_key, "another key answered"}, now_);
+  pool_->attempt_failed(starts[1].attempt, {Code::offline, "it does not serve that id"}, now_);
+  EXPECT_TRUE(take(*pool_).empty());
+  const Fail fail = one<Fail>(run(11s));
+  EXPECT_EQ(fail.waiter, waiter);
+  EXPECT_EQ(fail.error.code, Code::offline);
+  EXPECT_THAT(fail.error.text, testing::AllOf(testing::HasSubstr("127.0.0.1:1: another key answered"),
+                                              testing::HasSubstr("127.0.0.1:2: it does not serve that id"), testing::HasSubstr("127.0.0.1:3: no answer")));
+  EXPECT_TRUE(pool_->list().empty());
+  EXPECT_EQ(pool_->next_deadline(), never);
+}
+
+TEST_F(PoolTest, NoAddressIsAnErrorAtOnce) {
+  want({});
+  const Fail fail = one<Fail>(take(*pool_));
+  EXPECT_EQ(fail.error.code, Code::unreachable);
+  EXPECT_THAT(fail.error.text, testing::HasSubstr("peer add"));
+}
+
+TEST_F(PoolTest, ADeadlineBeforeTheConnectionIsUnreachableAndEndsTheRace) {
+  want({{at(1)}}, now_ + 3s);
+  const auto actions = run(3s);
+  EXPECT_EQ(one<Fail>(actions).error.code, Code::unreachable);
+  EXPECT_EQ(only<AbandonAttempt>(actions).size(), 1U);
+}
+
+TEST_F(PoolTest, CancelEndsTheRaceOfTheLastWaiterOnly) {
+  const WaiterId first = want({{at(1)}});
+  const WaiterId second = want({{at(1)}});
+  take(*pool_);
+  pool_->cancel(first);
+  EXPECT_TRUE(take(*pool_).empty());
+  pool_->cancel(second);
+  EXPECT_EQ(only<AbandonAttempt>(take(*pool_)).size(), 1U);
+}
+
+TEST_F(PoolTest, ALateWantDialsAStaleAddressAgain) {
+  want({{at(1)}});
+  run(2s);
+  want({{at(1)}});
+  EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(1));
+  want({{at(1)}});
+  EXPECT_TRUE(take(*pool_).empty()) << "that one is fresh";
+}
+
+TEST_F(PoolTest, TheDialerClosesAnIdleConnectionWithGoawayFirst) {
+  dialed(ConnId{7});
+  EXPECT_TRUE(run(59s).empty());
+  const auto actions = run(1s);
+  EXPECT_EQ(one<Goaway>(actions).connection, ConnId{7});
+  EXPECT_TRUE(only<Close>(actions).empty());
+  const Close close = one<Close>(run(10s));
+  EXPECT_EQ(close.code, no_error);
+}
+
+TEST_F(PoolTest, TheAcceptorNeverRetires) {
+  pool_->accepted(key_, ConnId{7}, at(1), false, now_);
+  EXPECT_TRUE(run(1h).empty());
+  EXPECT_EQ(pool_->current(key_), ConnId{7});
+}
+
+TEST_F(PoolTest, KeepAliveWhileStreamsAreOpen) {
+  dialed(ConnId{7});
+  pool_->stream_opened(ConnId{7}, now_);
+  EXPECT_EQ(only<Ping>(run(46s)).size(), 3U);
+  pool_->heard(ConnId{7}, 10ms, now_);
+  EXPECT_TRUE(run(14s).empty());
+  EXPECT_EQ(only<Ping>(run(1s)).size(), 1U);
+  pool_->stream_ended(ConnId{7}, now_);
+  EXPECT_TRUE(run(59s).empty());
+}
+
+TEST_F(PoolTest, AnAcceptedConnectionIsNewerKnowledgeAndASilentOldOneIsDropped) {
+  dialed(ConnId{7});
+  pool_->heard(ConnId{7}, 20ms, now_);
+  run(1s);
+  pool_->accepted(key_, ConnId{8}, at(1), false, now_);
+  EXPECT_EQ(one<Ping>(take(*pool_)).connection, ConnId{7});
+  EXPECT_EQ(pool_->current(key_), ConnId{8});
+  EXPECT_TRUE(run(59ms).empty());
+  const Close close = one<Close>(run(1ms));
+  EXPECT_EQ(close.connection, ConnId{7});
+  EXPECT_EQ(close.code, Code::connection_lost);
+}
+
+TEST_F(PoolTest, AnOldConnectionThatAnswersKeepsItsPlaceByTheSmallerId) {
+  dialed(ConnId{7});
+  pool_->heard(ConnId{7}, 20ms, now_);
+  pool_->accepted(key_, ConnId{8}, at(1), false, now_);
+  take(*pool_);
+  pool_->heard(ConnId{7}, 20ms, now_ + 1ms);
+  EXPECT_TRUE(take(*pool_).empty()) << "the other is for its dialer to retire";
+  EXPECT_EQ(pool_->current(key_), ConnId{7});
+}
+
+TEST_F(PoolTest, TheLargerIdAbandonsItsDialForAnAcceptedConnection) {
+  pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
+  take(*pool_);
+  pool_->accepted(larger_, ConnId{8}, at(2), false, now_);
+  const auto actions = take(*pool_);
+  EXPECT_EQ(only<AbandonAttempt>(actions).size(), 1U);
+  EXPECT_EQ(one<Grant>(actions).connection, ConnId{8});
+}
+
+TEST_F(PoolTest, TheSmallerIdKeepsDialingAndItsConnectionStays) {
+  want({{at(1)}});
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  pool_->accepted(key_, ConnId{8}, at(2), false, now_);
+  const auto actions = take(*pool_);
+  EXPECT_EQ(one<Grant>(actions).connection, ConnId{8});
+  EXPECT_TRUE(only<AbandonAttempt>(actions).empty());
+  pool_->attempt_ready(start.attempt, ConnId{7}, now_ + 1ms);
+  EXPECT_EQ(one<Ping>(take(*pool_)).connection, ConnId{8});
+  pool_->heard(ConnId{8}, 10ms, now_ + 2ms);
+  EXPECT_TRUE(take(*pool_).empty()) << "the other is for its dialer to retire";
+  EXPECT_EQ(pool_->current(key_), ConnId{7});
+}
+
+TEST_F(PoolTest, TheLargerIdRetiresItsOwnOfTwoAndClosesItWhenItsStreamsEnded) {
+  pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
+  pool_->attempt_ready(one<StartAttempt>(take(*pool_)).attempt, ConnId{7}, now_);
+  pool_->stream_opened(ConnId{7}, now_);
+  take(*pool_);
+  pool_->accepted(larger_, ConnId{8}, at(2), false, now_);
+  EXPECT_EQ(one<Goaway>(take(*pool_)).connection, ConnId{7});
+  pool_->heard(ConnId{7}, 10ms, now_ + 1ms);
+  EXPECT_TRUE(only<Close>(run(10s)).empty());
+  pool_->stream_ended(ConnId{7}, now_);
+  EXPECT_EQ(one<Close>(run(1ms)).connection, ConnId{7});
+}
+
+TEST_F(PoolTest, ACallToOneselfHasTwoEntriesAndUsesTheDialersEnd) {
+  key_.peer = key_.identity;
+  want({{at(1)}});
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  pool_->accepted(key_, ConnId{8}, at(2), false, now_);
+  EXPECT_TRUE(take(*pool_).empty());
+  pool_->attempt_ready(start.attempt, ConnId{7}, now_);
+  EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{7});
+  EXPECT_EQ(pool_->list().size(), 2U);
+  EXPECT_TRUE(run(50s).empty());
+}
+
+TEST_F(PoolTest, AfterGoawayTheNextWantDialsAnew) {
+  dialed(ConnId{7});
+  pool_->goaway(ConnId{7}, now_);
+  want({{at(1)}});
+  EXPECT_EQ(only<StartAttempt>(take(*pool_)).size(), 1U);
+  EXPECT_EQ(one<Close>(run(1ms)).connection, ConnId{7});
+}
+
+TEST_F(PoolTest, OfflineFailsWaitersAndDrainsConnections) {
+  dialed(ConnId{7});
+  pool_->stream_opened(ConnId{7}, now_);
+  pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
+  take(*pool_);
+  pool_->identity_offline(key_.identity, now_ + 10s, now_);
+  const auto actions = take(*pool_);
+  EXPECT_EQ(one<Fail>(actions).error.code, Code::offline);
+  EXPECT_EQ(only<AbandonAttempt>(actions).size(), 1U);
+  EXPECT_EQ(one<Goaway>(actions).connection, ConnId{7});
+  dialed(ConnId{9}); // online again, and an immediate call, beside the stream that drains
+  const auto drained = only<Close>(run(10s));
+  ASSERT_EQ(drained.size(), 1U);
+  EXPECT_EQ(drained[0].connection, ConnId{7});
+}
+
+TEST_F(PoolTest, ABlockedPeerIsClosedAtOnce) {
+  dialed(ConnId{7});
+  pool_->close_peer(key_.identity, key_.peer, {Code::denied, "blocked"}, now_);
+  EXPECT_EQ(one<Close>(take(*pool_)).code, Code::denied);
+  EXPECT_TRUE(pool_->list().empty());
+  EXPECT_EQ(pool_->next_deadline(), never);
+}
+
+TEST_F(PoolTest, AfterSleepTheSilentAreDropped) {
+  dialed(ConnId{7});
+  pool_->accepted(larger_, ConnId{8}, at(2), false, now_);
+  pool_->heard(ConnId{7}, 10ms, now_);
+  pool_->heard(ConnId{8}, 10ms, now_);
+  pool_->wake_from_sleep(now_);
+  EXPECT_EQ(only<Ping>(take(*pool_)).size(), 2U);
+  pool_->heard(ConnId{8}, 10ms, now_ + 1ms);
+  EXPECT_EQ(one<Close>(run(1s)).connection, ConnId{7});
+}
+
+TEST_F(PoolTest, ChangedAddressesDialAcceptedPeersAnewWithinASecondThenBackOff) {
+  pool_->accepted(key_, ConnId{8}, at(2), false, now_);
+  pool_->accepted(larger_, ConnId{9}, at(3), false, now_);
+  pool_->closed(ConnId{9}, now_);
+  pool_->addresses_changed(now_);
+  const StartAttempt start = one<StartAttempt>(run(1s));
+  EXPECT_EQ(start.address, at(2));
+  pool_->attempt_failed(start.attempt, {Code::unreachable, "refused"}, now_);
+  Duration last{};
+  for (int i = 0; i < 10; ++i) {
+    const TimePoint before = now_;
+    while (take(*pool_).empty() && pool_->next_deadline() != never) {
+      now_ = pool_->next_deadline();
+      pool_->on_deadline(now_);
+      const auto starts = only<StartAttempt>(take(*pool_));
+      if (starts.empty()) continue;
+      const Duration waited = now_ - before;
+      EXPECT_GE(waited, i == 0 ? Duration(125ms) : last / 2);
+      EXPECT_LE(waited, 60s);
+      last = waited;
+      pool_->attempt_failed(starts[0].attempt, {Code::unreachable, "refused"}, now_);
+      break;
+    }
+  }
+  EXPECT_GE(last, 30s);
+  EXPECT_TRUE(run(1h).empty()) << "max_redials";
+  EXPECT_EQ(pool_->current(key_), ConnId{8});
+}
+
+TEST_F(PoolTest, LimitsHaveNames) {
+  Settings settings;
+  settings.max_connections = 2;
+  settings.max_waiters_per_peer = 1;
+  make(settings);
+  want({{at(1)}});
+  want({{at(1)}});
+  EXPECT_THAT(one<Fail>(take(*pool_)).error.text, testing::HasSubstr("max_waiters_per_peer"));
+  pool_->accepted(larger_, ConnId{1}, at(2), false, now_);
+  pool_->stream_opened(ConnId{1}, now_);
+  Key third = key_;
+  third.peer = id_of(77);
+  pool_->accepted(third, ConnId{2}, at(2), false, now_);
+  const Close refused = one<Close>(take(*pool_));
+  EXPECT_EQ(refused.connection, ConnId{2});
+  EXPECT_THAT(refused.text, testing::HasSubstr("max_connections"));
+  third.alpn = "other";
+  pool_->want(third, std::vector<Candidate>{{at(4)}}, now_);
+  const Fail fail = one<Fail>(run(1ms));
+  EXPECT_EQ(fail.error.code, Code::busy);
+  EXPECT_THAT(fail.error.text, testing::HasSubstr("max_connections"));
+}
+
+TEST_F(PoolTest, StrangersGoFirstAndHaveTheirOwnLimit) {
+  Settings settings;
+  settings.max_connections = 3;
+  settings.max_stranger_connections = 2;
+  make(settings);
+  const auto accept = [&](std::uint8_t peer, ConnId id, bool stranger) {
+    Key key = key_;
+    key.peer = id_of(peer);
+    now_ += 1ms;
+    pool_->accepted(key, id, at(1), stranger, now_);
+    std::vector<ConnId> closed;
+    for (const Close& close : only<Close>(take(*pool_))) closed.push_back(close.connection);
+    return closed;
+  };
+  EXPECT_TRUE(accept(20, ConnId{1}, false).empty());
+  EXPECT_TRUE(accept(21, ConnId{2}, true).empty());
+  EXPECT_TRUE(accept(22, ConnId{3}, true).empty());
+  EXPECT_THAT(accept(23, ConnId{4}, true), testing::ElementsAre(ConnId{2})) << "the stranger that was idle for longest";
+  pool_->stream_opened(ConnId{4}, now_);
+  EXPECT_THAT(accept(24, ConnId{5}, false), testing::ElementsAre(ConnId{3}));
+  EXPECT_THAT(accept(25, ConnId{6}, true), testing::ElementsAre(ConnId{6})) << "a stranger displaces no known peer";
+  EXPECT_THAT(accept(26, ConnId{7}, false), testing::ElementsAre(ConnId{4})) << "a stranger's streams don't protect it from a known peer";
+  EXPECT_EQ(pool_->counters().evictions, 3U);
+}
+
+TEST_F(PoolTest, OnePeerCantPileUpConnections) {
+  for (std::uint64_t i = 1; i <= 50; ++i) pool_->accepted(key_, ConnId{i}, at(1), false, now_);
+  EXPECT_EQ(pool_->list().size(), Settings{}.max_connections_per_key);
+  EXPECT_EQ(pool_->current(key_), ConnId{50});
+}
+
+TEST_F(PoolTest, AttemptsInFlightAreCapped) {
+  std::vector<Candidate> many;
+  for (std::uint16_t i = 1; i <= 100; ++i) many.push_back({at(i)});
+  want(many);
+  const auto starts = only<StartAttempt>(run(5s));
+  EXPECT_EQ(starts.size(), Settings{}.max_attempts_per_peer);
+  pool_->attempt_failed(starts[0].attempt, {Code::unreachable, "refused"}, now_);
+  EXPECT_EQ(only<StartAttempt>(take(*pool_)).size(), 1U);
+}
+
+TEST_F(PoolTest, UnknownIdsAreIgnored) {
+  pool_->attempt_failed(AttemptId{99}, {Code::unreachable, ""}, now_);
+  pool_->closed(ConnId{99}, now_);
+  pool_->goaway(ConnId{99}, now_);
+  pool_->heard(ConnId{99}, 1ms, now_);
+  pool_->stream_opened(ConnId{99}, now_);
+  pool_->stream_ended(ConnId{99}, now_);
+  pool_->cancel(WaiterId{99});
+  EXPECT_TRUE(take(*pool_).empty());
+}
+
+} // namespace
+} // namespace kith::pool
