@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One QUIC connection over ngtcp2 and wolfSSL. Owned by the endpoint.
+#pragma once
+
+#include "quic/endpoint.hpp"
+#include "quic/tls_impl.hpp"
+#include "quic/write_scheduler.hpp"
+
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace kith::quic {
+
+class EndpointImpl;
+
+ngtcp2_tstamp to_ngtcp2(TimePoint at) noexcept;
+TimePoint from_ngtcp2(ngtcp2_tstamp at) noexcept;
+
+/// An Address as ngtcp2 takes it; valid as long as this object is.
+struct PathStorage {
+  PathStorage(const Address& local, const Address& remote, SocketId socket) noexcept;
+  ngtcp2_sockaddr_union local{};
+  ngtcp2_sockaddr_union remote{};
+  ngtcp2_path path{};
+};
+
+Address from_sockaddr(const ngtcp2_addr& address) noexcept;
+
+struct ConnDeleter {
+  void operator()(ngtcp2_conn* conn) const noexcept { ngtcp2_conn_del(conn); }
+};
+using ConnPtr = std::unique_ptr<ngtcp2_conn, ConnDeleter>;
+
+class Connection {
+public:
+  /// What an acceptable Initial said (and its Retry token, when it carried a good one).
+  struct Incoming {
+    ngtcp2_cid client_scid{};
+    ngtcp2_cid original_dcid{};
+    ngtcp2_cid retry_scid{};
+    bool retried = false;
+    std::uint32_t version = 0;
+    ByteView token;
+  };
+  enum class State : std::uint8_t { handshaking, ready, closing, gone };
+
+  Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noexcept;
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Result<void> start_dial(const Dial& dial, TimePoint now);
+  Result<void> start_accept(const Incoming& incoming, const Datagram& first, TimePoint now);
+
+  void receive(const Datagram& datagram, ByteView packet, TimePoint now);
+  /// One train into `buffer`; 0 when there is nothing to send now.
+  std::size_t write(ByteSpan buffer, std::size_t max_train, TimePoint now, Datagram& out);
+  void on_deadline(TimePoint now);
+  TimePoint deadline() const noexcept;
+  void close(Code code, std::string_view text, TimePoint now);
+  void ping();
+
+  Result<StreamPtr> open_stream(PipePtr in, PipePtr out);
+  Result<StreamPtr> open_uni_stream(PipePtr out);
+
+  ConnectionInfo info() const;
+  Duration pto() const noexcept;
+  std::uint64_t streams_left() const noexcept;
+  ConnectionId id() const noexcept { return id_; }
+  State state() const noexcept { return state_; }
+  bool dialer() const noexcept { return dialer_; }
+  bool half_open() const noexcept { return half_open_; }
+  const PeerId& identity() const noexcept { return identity_; }
+
+  // --- for Stream
+  void stream_produced(Stream& stream);
+  void stream_consumed(Stream& stream);
+  void stream_want_writable(Stream& stream);
+  void stream_reset(Stream& stream, std::uint64_t code);
+  void stream_stop(Stream& stream, std::uint64_t code);
+  void stream_set_urgency(Stream& stream, std::uint8_t urgency);
+  void release_acked(Stream& stream);
+  std::uint64_t packets_written() const noexcept { return packets_written_; }
+
+  // --- for the endpoint's maps and queues
+  std::vector<ngtcp2_cid> cids;    ///< Under which the endpoint finds this connection.
+  std::vector<Bytes> reset_tokens; ///< The peer's, by which it finds it too.
+  bool write_queued = false;
+  TimePoint timer_at = never; ///< The earliest deadline that stands in the endpoint's heap for it.
+
+private:
+  friend struct Callbacks;
+
+  Result<void> make_session(WOLFSSL_CTX* context);
+  void fill_settings(ngtcp2_settings& settings, TimePoint now) const;
+  void fill_params(ngtcp2_transport_params& params) const;
+  ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
+  void account(Stream& stream, std::uint64_t count, bool fin);
+  StreamPtr adopt(std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out);
+  void mark(Stream& stream);
+  int on_handshake_completed();
+  int on_handshake_confirmed();
+  int become_ready();
+  int fail_authentication(const Error& error);
+  int on_stream_data(Stream* stream, ByteView data, bool fin);
+  void on_acked(Stream& stream, std::uint64_t count);
+  void on_stream_closed(std::int64_t id, Stream* stream);
+  void grow_window(Stream& stream);
+  void check_parked();
+  void unblock();
+  void update_keep_alive();
+  void set_keep_alive();
+  void finish(CloseReason reason, TimePoint linger_until);
+  void fail(int error, TimePoint now);
+  void send_close(const ngtcp2_ccerr& error, CloseReason reason, TimePoint now);
+  CloseReason peers_reason() const;
+
+  EndpointImpl& endpoint_;
+  ConnectionId id_;
+  bool dialer_;
+  bool half_open_ = false;
+  State state_ = State::handshaking;
+  PeerId identity_;
+  PeerId peer_; ///< The one asked for, then the one proven.
+  std::string alpn_;
+  SocketId socket_{};
+  Address local_label_; ///< The dialer's synthetic local address.
+  Address remote_;
+  std::size_t initials_left_ = 0;
+  bool heard_ = false;
+  bool limit_initials_ = false;
+
+  ConnPtr conn_;
+  tls::SessionPtr tls_;
+  ngtcp2_crypto_conn_ref conn_ref_{};
+  std::unordered_map<std::int64_t, StreamPtr> streams_;
+  WriteScheduler scheduler_;
+  std::size_t bidi_streams_ = 0;
+  std::uint64_t parked_ = 0;
+  std::uint64_t packets_written_ = 0;
+  bool data_blocked_ = false; ///< Some stream waits for credit, perhaps the connection's.
+  bool keeping_alive_ = false;
+  bool ping_pending_ = false;
+  TimePoint now_{};              ///< Of the call that runs.
+  std::optional<Error> refusal_; ///< Why we refuse this handshake, said in the close.
+
+  // closing
+  Bytes close_packet_;
+  std::optional<Datagram> close_datagram_;
+  bool close_pending_ = false;
+  TimePoint linger_until_ = never;
+  CloseReason reason_;
+};
+
+} // namespace kith::quic

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The QUIC endpoint: all connections of all identities, over any number of UDP sockets. A plain state machine (RFC 9000): datagrams and `now` in; datagrams,
+// a deadline and events out. It authenticates both ends by raw public keys (RFC 7250) and knows nothing of what the streams carry.
+#pragma once
+
+#include "base/address.hpp"
+#include "base/error.hpp"
+#include "base/peer_id.hpp"
+#include "base/pipe.hpp"
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "base/world.hpp"
+#include "quic/settings.hpp"
+#include "quic/stream.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kith::quic {
+
+/// Names a connection for as long as the endpoint lives; never reused.
+enum class ConnectionId : std::uint64_t { none = 0 };
+
+/// Why a connection came to its end.
+struct CloseReason {
+  Error error; ///< In kith's terms: what a dial or a stream on it fails with.
+  bool by_peer = false;
+  bool stateless_reset = false; ///< The peer has forgotten this connection: it was restarted.
+  bool was_ready = false;       ///< It was authenticated before.
+};
+
+struct Event {
+  enum class Kind : std::uint8_t {
+    ready,           ///< Authenticated, both ends (DESIGN: Authenticated). Only now may streams be opened.
+    closed,          ///< Over; its streams have their own closed signals after this.
+    address_changed, ///< The peer's address changed and was validated (RFC 9000 §9).
+    stream,          ///< Look at `signals`.
+  };
+  Kind kind = Kind::stream;
+  ConnectionId connection = ConnectionId::none;
+  StreamPtr stream;
+  Stream::Signals signals;
+  CloseReason reason;
+};
+
+/// A connection as status shows it.
+struct ConnectionInfo {
+  ConnectionId id = ConnectionId::none;
+  PeerId identity;
+  PeerId peer;
+  std::string alpn;
+  Address remote;
+  bool dialer = false;
+  bool ready = false;
+  std::size_t streams = 0;
+  Duration smoothed_rtt{};
+  Duration pto{};
+  std::uint64_t congestion_window = 0;
+  std::uint64_t in_flight = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_lost = 0;
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_lost = 0;
+  std::uint64_t parked_bytes = 0;
+};
+
+struct Counters {
+  std::uint64_t handshakes_dialed = 0;   ///< Completed.
+  std::uint64_t handshakes_accepted = 0; ///< Completed.
+  std::uint64_t datagrams_received = 0;
+  std::uint64_t datagrams_dropped = 0; ///< Not for any connection, and no acceptable Initial.
+  std::uint64_t retries_sent = 0;
+  std::uint64_t refused_busy = 0;
+  std::uint64_t stateless_resets_sent = 0;
+};
+
+struct Dial {
+  PeerId identity; ///< One of ours.
+  PeerId peer;
+  std::string alpn; ///< Offered, one.
+  SocketId socket{};
+  Address remote;
+  bool send_name = true;    ///< Off: the handshake names nobody, as iroh 1.4's do; the acceptor's nameless identity answers.
+  std::size_t initials = 0; ///< At most this many Initials before the peer answers; 0: no limit but the timeout.
+};
+
+class EndpointImpl;
+
+/// Network thread. Not one of these calls blocks or calls back.
+class Endpoint {
+public:
+  Endpoint(const Settings& settings, const Secrets& secrets, Random& random, SlabPool& slabs);
+  ~Endpoint();
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // --- identities
+  /// From now on handshakes for this identity are answered, with these ALPNs (in our order of preference). Again: changes the ALPNs.
+  /// Errors: internal, when the key can't be used.
+  Result<void> serve(const Credentials& credentials, std::vector<std::string> alpns);
+  /// Makes the key known without answering handshakes, so that the identity can dial.
+  Result<void> add_key(const Credentials& credentials);
+  /// Handshakes for it are refused from now on, those under way included. Connections stay; close them.
+  void stop_serving(const PeerId& identity);
+  void remove_key(const PeerId& identity);
+  /// Who answers a handshake without a server name on this socket; nobody when empty.
+  void set_nameless(std::function<std::optional<PeerId>(SocketId)> chooser);
+
+  // --- connections
+  /// Begins a handshake. `ready` or `closed` follows. Errors: unknown_identity, busy (max_connections), internal.
+  Result<ConnectionId> connect(const Dial& dial, TimePoint now);
+  /// Tells the peer and forgets the connection; `closed` follows.
+  void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
+  void ping(ConnectionId connection);
+  std::optional<ConnectionInfo> info(ConnectionId connection) const;
+  std::vector<ConnectionInfo> list() const;
+  /// The smoothed probe timeout (RFC 9002 §6.2), for deadlines that follow the path.
+  Duration pto(ConnectionId connection) const;
+
+  // --- streams
+  /// Errors: connection_lost (no such connection, or not ready), busy (the peer gives no more streams now).
+  Result<StreamPtr> open_stream(ConnectionId connection, PipePtr in, PipePtr out);
+  /// A unidirectional stream of ours.
+  Result<StreamPtr> open_uni_stream(ConnectionId connection, PipePtr out);
+  /// Bidirectional streams that can be opened now.
+  std::uint64_t streams_left(ConnectionId connection) const;
+
+  // --- the outside
+  void receive(const Datagram& datagram, TimePoint now);
+  /// Fills `buffer` (64 KiB is a full train) with the next datagrams to send, at most `max_train` of them; nothing when there is nothing to send now. The
+  /// answer's `bytes` point into `buffer`.
+  std::optional<Datagram> transmit(ByteSpan buffer, std::size_t max_train, TimePoint now);
+  TimePoint next_deadline() const;
+  void on_deadline(TimePoint now);
+  bool next_event(Event& event);
+
+  const Counters& counters() const noexcept;
+  std::size_t half_open() const noexcept;
+
+private:
+  std::unique_ptr<EndpointImpl> impl_;
+};
+
+/// Where wolfSSL's random bytes come from on this thread while an endpoint runs; the kernel's otherwise.
+class TlsRandomScope {
+public:
+  explicit TlsRandomScope(Random& random) noexcept;
+  ~TlsRandomScope();
+  TlsRandomScope(const TlsRandomScope&) = delete;
+  TlsRandomScope& operator=(const TlsRandomScope&) = delete;
+
+private:
+  Random* before_;
+};
+
+} // namespace kith::quic

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What connections and the endpoint share.
+#pragma once
+
+#include "quic/connection_impl.hpp"
+
+#include <deque>
+#include <functional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace kith::quic {
+
+inline constexpr std::size_t max_train_bytes = 64 * 1024 - 1; ///< A UDP payload, GSO or not, ends here.
+
+/// SipHash-2-4 (Aumasson and Bernstein, 2012): strangers choose the ids that they send, so the table's hash has a key.
+std::uint64_t sip_hash(const std::array<std::uint8_t, 16>& key, ByteView data) noexcept;
+
+struct CidKey {
+  std::uint8_t size = 0;
+  std::array<std::uint8_t, NGTCP2_MAX_CIDLEN> bytes{};
+  explicit CidKey(const ngtcp2_cid& cid) noexcept;
+  explicit CidKey(ByteView cid) noexcept;
+  friend bool operator==(const CidKey&, const CidKey&) = default;
+};
+
+struct CidHash {
+  std::array<std::uint8_t, 16> key{};
+  std::size_t operator()(const CidKey& cid) const noexcept { return sip_hash(key, {cid.bytes.data(), cid.size}); }
+};
+
+class EndpointImpl {
+public:
+  struct Identity {
+    Credentials credentials;
+    tls::ContextPtr server;
+    tls::ContextPtr client;
+    std::vector<std::string> alpns;
+    bool serving = false;
+  };
+
+  EndpointImpl(const Settings& settings, const Secrets& secrets, Random& random, SlabPool& slabs);
+
+  Result<void> prepare(const Credentials& credentials);
+  Identity* find_identity(const PeerId& id) noexcept;
+  /// Chooses the identity of a handshake, sets key and ALPNs on the session; false refuses it.
+  bool select_identity(WOLFSSL* session, SocketId socket, PeerId& chosen);
+
+  Connection* find(ConnectionId id) noexcept;
+  const Connection* find(ConnectionId id) const noexcept;
+  Connection& make_connection(bool dialer);
+  void add_cid(Connection& connection, const ngtcp2_cid& cid);
+  void remove_cid(Connection& connection, const ngtcp2_cid& cid);
+  void add_reset_token(Connection& connection, ByteView token);
+  void remove_reset_token(Connection& connection, ByteView token);
+  void new_cid(ngtcp2_cid& cid, std::size_t size);
+  void reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
+  void want_write(Connection& connection);
+  void update_timer(Connection& connection);
+  void emit(Event event) { events.push_back(std::move(event)); }
+  void emit(const Connection& connection, const StreamPtr& stream);
+  static void take_signals(Stream& stream, Stream::Signals& out) noexcept {
+    out = std::exchange(stream.signals_, {});
+    stream.in_queue_ = false;
+  }
+  void reap();
+
+  void receive_packet(const Datagram& datagram, ByteView packet, TimePoint now);
+  void accept(const Datagram& datagram, ByteView packet, TimePoint now);
+  void queue_reply(const Datagram& to, Bytes bytes);
+
+  Settings settings;
+  Secrets secrets;
+  Random& random;
+  SlabPool& slabs;
+  tls::ContextPtr bootstrap;
+  std::unordered_map<PeerId, Identity> identities;
+  std::function<std::optional<PeerId>(SocketId)> nameless;
+  std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections;
+  std::unordered_map<CidKey, Connection*, CidHash> routes;
+  std::unordered_map<CidKey, Connection*, CidHash> peer_tokens; ///< By the reset tokens of peers: a stateless reset carries no id of ours.
+  std::deque<Event> events;
+  std::deque<ConnectionId> writers;
+  std::vector<ConnectionId> dead;
+  struct TimerEntry {
+    TimePoint at;
+    ConnectionId connection;
+    friend bool operator>(const TimerEntry& a, const TimerEntry& b) noexcept { return a.at > b.at; }
+  };
+  std::vector<TimerEntry> timers; // a heap, the earliest first
+  struct Reply {
+    SocketId socket{};
+    Address local;
+    Address remote;
+    Bytes bytes;
+  };
+  std::deque<Reply> replies; // packets outside any connection: Retry, version negotiation, stateless reset
+  Counters counters;
+  std::size_t half_open = 0;
+  std::uint64_t last_id = 0;
+  TimePoint reset_second{};
+  std::uint32_t resets_in_second = 0;
+};
+
+} // namespace kith::quic

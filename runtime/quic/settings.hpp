@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a QUIC endpoint is told once: every limit and time of the transport, with its default.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/peer_id.hpp"
+#include "base/time.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kith::quic {
+
+struct Settings {
+  Duration handshake_timeout = std::chrono::seconds(10);
+  Duration idle_timeout = std::chrono::seconds(90); ///< The transport's (RFC 9000 §10.1); the pool closes idle connections long before.
+  Duration keep_alive = std::chrono::seconds(15);   ///< Sent while streams are open.
+
+  std::uint64_t stream_window = 256 * 1024;           ///< Credit of a new stream, octets.
+  std::uint64_t max_stream_window = 16 * 1024 * 1024; ///< A window doubles up to here while its reader keeps the pipe empty.
+  std::uint64_t connection_window = 24 * 1024 * 1024; ///< Credit of a connection; it returns when octets enter a stream's pipe.
+  std::uint64_t max_parked_bytes = 64 * 1024 * 1024;  ///< Received and not yet read, for one connection.
+  std::uint64_t max_send_buffer = 4 * 1024 * 1024;    ///< Octets a stream's producer may leave outstanding, at most.
+  std::uint64_t max_streams = 1024;                   ///< Bidirectional streams a peer may have open at once.
+  std::uint64_t max_uni_streams = 16;
+
+  std::size_t max_connections = 10'000;
+  std::size_t max_half_open = 1'000; ///< Handshakes of strangers under way; more are dropped.
+  std::size_t retry_above = 100;     ///< Handshakes under way from which on a stranger must prove its address first (Retry, RFC 9000 §8.1.2).
+  std::uint32_t stateless_resets_per_second = 200;
+
+  std::uint8_t cid_size = 8; ///< Octets of the connection ids that we give out.
+};
+
+/// The key that answers for one identity.
+struct Credentials {
+  PeerId id;
+  std::array<std::uint8_t, 32> seed{};
+};
+
+/// Secrets that survive a restart: reset tokens, Retry tokens and connection-id hashes.
+struct Secrets {
+  std::array<std::uint8_t, 32> reset{};
+  std::array<std::uint8_t, 32> retry{};
+  std::array<std::uint8_t, 16> hash{};
+};
+
+} // namespace kith::quic

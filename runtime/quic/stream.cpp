@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "quic/stream.hpp"
+
+#include "quic/connection_impl.hpp"
+
+#include <utility>
+
+namespace kith::quic {
+
+Stream::Stream(Connection& connection, std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out) noexcept
+    : connection_(&connection), id_(id), bidirectional_(bidirectional), local_(local), in_(std::move(in)), out_(std::move(out)) {}
+
+bool Stream::has_output() const noexcept {
+  if (!sending_ || send_over_ || fin_sent_) return false;
+  return prefix_sent_ < prefix_.size() || (out_ && (out_->finished() || out_->readable() != 0));
+}
+
+void Stream::start_sending(Bytes prefix) {
+  if (gone() || sending_) return;
+  prefix_ = std::move(prefix);
+  sending_ = true;
+  connection_->stream_produced(*this);
+}
+
+void Stream::produced() {
+  if (!gone()) connection_->stream_produced(*this);
+}
+
+void Stream::consumed() {
+  if (!gone()) connection_->stream_consumed(*this);
+}
+
+void Stream::want_writable() {
+  if (!gone()) connection_->stream_want_writable(*this);
+}
+
+void Stream::retain(bool on) {
+  retain_ = on;
+  if (!on && out_ && acked_ != 0) {
+    if (gone()) {
+      out_->release(std::exchange(acked_, 0));
+    } else {
+      connection_->release_acked(*this);
+    }
+  }
+}
+
+void Stream::reset(std::uint64_t code) {
+  if (!gone()) connection_->stream_reset(*this, code);
+}
+
+void Stream::stop_sending(std::uint64_t code) {
+  if (!gone()) connection_->stream_stop(*this, code);
+}
+
+void Stream::set_urgency(std::uint8_t urgency) {
+  if (!gone()) connection_->stream_set_urgency(*this, urgency);
+}
+
+bool Stream::only_in_last_packet() const noexcept {
+  if (gone()) return lost_in_last_packet_;
+  return sent_ != 0 && first_packet_ == last_packet_ && last_packet_ == connection_->packets_written();
+}
+
+} // namespace kith::quic

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// TLS 1.3 with raw public keys (RFC 7250) over wolfSSL: contexts of identities, and what a finished handshake proved.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/peer_id.hpp"
+#include "quic/settings.hpp"
+
+#include <wolfssl/options.h>
+// options.h comes first
+#include <wolfssl/ssl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kith::quic::tls {
+
+struct ContextDeleter {
+  void operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
+};
+using ContextPtr = std::unique_ptr<WOLFSSL_CTX, ContextDeleter>;
+
+struct SessionDeleter {
+  void operator()(WOLFSSL* session) const noexcept { wolfSSL_free(session); }
+};
+using SessionPtr = std::unique_ptr<WOLFSSL, SessionDeleter>;
+
+inline constexpr unsigned char alert_unrecognized_name = 112;       ///< RFC 6066 §3.
+inline constexpr unsigned char alert_no_application_protocol = 120; ///< RFC 7301 §3.2.
+
+/// Raw public keys both ways, Ed25519, X25519, no tickets, no resumption. Errors: internal.
+Result<ContextPtr> make_server_context(const Credentials& credentials);
+Result<ContextPtr> make_client_context(const Credentials& credentials);
+
+/// The server name that the peer asked for; empty when it sent none.
+std::string_view requested_name(WOLFSSL* session);
+
+/// The list in the form that wolfSSL takes, and that list set on the session: a handshake without a common protocol fails.
+bool offer_alpns(WOLFSSL* session, const std::vector<std::string>& alpns);
+std::string negotiated_alpn(WOLFSSL* session);
+
+/// The peer's key, when the handshake proved one: not resumed, raw public keys on both sides, a certificate present, an Ed25519 SubjectPublicKeyInfo of
+/// exactly 44 octets (RFC 8410 §4). Otherwise the error says what was missing.
+Result<PeerId> proven_peer(WOLFSSL* session);
+
+} // namespace kith::quic::tls

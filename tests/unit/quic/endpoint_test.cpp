@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+namespace kith::quic::testing {
+namespace {
+
+TEST(EndpointTest, BothEndsAreAuthenticatedByTheirKeys) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  const Event* dialed = pair.alice.find(Event::Kind::ready);
+  const Event* accepted = pair.bob.find(Event::Kind::ready);
+  ASSERT_NE(dialed, nullptr);
+  ASSERT_NE(accepted, nullptr);
+  EXPECT_EQ(dialed->connection, id);
+  EXPECT_EQ(pair.alice.endpoint->info(id)->peer, pair.bob.credentials.id);
+  const auto info = pair.bob.endpoint->info(accepted->connection);
+  EXPECT_EQ(info->peer, pair.alice.credentials.id);
+  EXPECT_EQ(info->identity, pair.bob.credentials.id);
+  EXPECT_EQ(info->alpn, "kith/1");
+  EXPECT_FALSE(info->dialer);
+  EXPECT_EQ(pair.bob.endpoint->half_open(), 0U);
+}
+
+TEST(EndpointTest, AnUnknownNameIsOffline) {
+  Pair pair;
+  pair.bob.endpoint->stop_serving(pair.bob.credentials.id);
+  pair.connect();
+  const Event* closed = pair.alice.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error.code, Code::offline) << closed->reason.error.text;
+  EXPECT_EQ(pair.bob.find(Event::Kind::ready), nullptr);
+}
+
+TEST(EndpointTest, AnotherAlpnIsUnsupportedVersion) {
+  Pair pair;
+  ASSERT_TRUE(pair.bob.endpoint->serve(pair.bob.credentials, {"kith/9"}));
+  pair.connect();
+  const Event* closed = pair.alice.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error.code, Code::unsupported_version) << closed->reason.error.text;
+}
+
+TEST(EndpointTest, AnotherKeyAtTheAddressIsWrongKey) {
+  Pair pair;
+  pair.bob.endpoint->set_nameless([&](SocketId) { return pair.bob.credentials.id; });
+  Dial dial;
+  dial.identity = pair.alice.credentials.id;
+  dial.peer = make_credentials(7).id;
+  dial.alpn = "kith/1";
+  dial.remote = pair.bob.address;
+  dial.send_name = false;
+  ASSERT_TRUE(pair.alice.endpoint->connect(dial, pair.now));
+  pair.run();
+  const Event* closed = pair.alice.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error.code, Code::wrong_key) << closed->reason.error.text;
+  EXPECT_EQ(pair.alice.find(Event::Kind::ready), nullptr);
+}
+
+TEST(EndpointTest, AHandshakeWithoutANameIsForTheNamelessIdentityOrRefused) {
+  for (const bool answered : {true, false}) {
+    Pair pair;
+    if (answered) pair.bob.endpoint->set_nameless([&](SocketId) { return pair.bob.credentials.id; });
+    Dial dial;
+    dial.identity = pair.alice.credentials.id;
+    dial.peer = pair.bob.credentials.id;
+    dial.alpn = "kith/1";
+    dial.remote = pair.bob.address;
+    dial.send_name = false;
+    ASSERT_TRUE(pair.alice.endpoint->connect(dial, pair.now));
+    pair.run();
+    EXPECT_EQ(pair.alice.find(Event::Kind::ready) != nullptr, answered);
+    EXPECT_EQ(pair.bob.find(Event::Kind::ready) != nullptr, answered);
+  }
+}
+
+TEST(EndpointTest, CredentialsWhoseKeyIsAnothersAreRefused) {
+  Pair pair;
+  Credentials forged = make_credentials(9);
+  forged.id = make_credentials(7).id;
+  EXPECT_FALSE(pair.bob.endpoint->serve(forged, {"kith/1"}));
+}
+
+TEST(EndpointTest, NoAnswerIsUnreachable) {
+  Pair pair;
+  pair.drop = [](const Host&, const Datagram&) { return true; };
+  ASSERT_TRUE(pair.dial(pair.alice, pair.bob));
+  pair.run(seconds(11));
+  const Event* closed = pair.alice.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error.code, Code::unreachable);
+}
+
+TEST(EndpointTest, GarbageAndStrayPacketsAreDroppedAndShortOnesAnsweredByAReset) {
+  Pair pair;
+  SeededRandom noise(5);
+  for (int i = 0; i < 2000; ++i) {
+    Bytes bytes(1 + noise.next_u64() % 1400);
+    noise.fill(bytes);
+    Datagram datagram;
+    datagram.local = pair.bob.address;
+    datagram.remote = pair.alice.address;
+    datagram.bytes = bytes;
+    pair.bob.endpoint->receive(datagram, pair.now);
+  }
+  EXPECT_LE(pair.bob.endpoint->counters().stateless_resets_sent, 200U);
+  EXPECT_NE(pair.connect(), ConnectionId::none);
+  EXPECT_NE(pair.bob.find(Event::Kind::ready), nullptr);
+}
+
+TEST(EndpointTest, ARestartedPeerIsNoticedInOneRoundTrip) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  Host fresh(2, Settings{});
+  ASSERT_TRUE(fresh.endpoint->serve(fresh.credentials, {"kith/1"}));
+  pair.bob.endpoint = std::move(fresh.endpoint);
+  auto in = std::make_shared<Pipe>(pair.alice.slabs);
+  auto out = std::make_shared<Pipe>(pair.alice.slabs);
+  const auto stream = pair.alice.endpoint->open_stream(id, in, out);
+  ASSERT_TRUE(stream);
+  out->write(as_bytes("hello"));
+  out->finish();
+  (*stream)->start_sending({});
+  pair.run(milliseconds(11));
+  EXPECT_EQ(pair.bob.endpoint->counters().stateless_resets_sent, 1U);
+  EXPECT_EQ(pair.bob.endpoint->counters().datagrams_received, 1U);
+  const Event* closed = pair.alice.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_TRUE(closed->reason.stateless_reset);
+  EXPECT_TRUE((*stream)->gone());
+  EXPECT_TRUE((*stream)->only_in_last_packet());
+}
+
+TEST(EndpointTest, UnderLoadAStrangerProvesItsAddressFirst) {
+  Settings settings;
+  settings.retry_above = 0;
+  Pair pair(settings);
+  pair.connect();
+  EXPECT_EQ(pair.bob.endpoint->counters().retries_sent, 1U);
+  EXPECT_NE(pair.bob.find(Event::Kind::ready), nullptr);
+  EXPECT_NE(pair.alice.find(Event::Kind::ready), nullptr);
+}
+
+TEST(EndpointTest, ACloseReachesThePeerWithCodeAndText) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  pair.alice.endpoint->close(id, Code::denied, "nothing here for you", pair.now);
+  pair.run();
+  const Event* closed = pair.bob.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error.code, Code::denied);
+  EXPECT_EQ(closed->reason.error.text, "nothing here for you");
+  EXPECT_TRUE(closed->reason.by_peer);
+  EXPECT_TRUE(pair.alice.endpoint->list().empty());
+  EXPECT_TRUE(pair.bob.endpoint->list().empty());
+}
+
+TEST(EndpointTest, ADeadAddressGetsAtMostItsInitials) {
+  Pair pair;
+  std::size_t sent = 0;
+  pair.drop = [&](const Host&, const Datagram&) {
+    ++sent;
+    return true;
+  };
+  Dial dial;
+  dial.identity = pair.alice.credentials.id;
+  dial.peer = pair.bob.credentials.id;
+  dial.alpn = "kith/1";
+  dial.remote = pair.bob.address;
+  dial.initials = 3;
+  ASSERT_TRUE(pair.alice.endpoint->connect(dial, pair.now));
+  pair.run(seconds(12));
+  EXPECT_LE(sent, 4U); // the last may be the close
+}
+
+} // namespace
+} // namespace kith::quic::testing
