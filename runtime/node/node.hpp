@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node: drives quic and pool, keeps identities online or offline, routes streams through the Gate to whoever serves them, and opens streams to peers.
+// One thread, the network thread; nothing here blocks, touches files or asks for the time except through base/world.hpp.
+#pragma once
+
+#include "access/policy.hpp"
+#include "base/stream.hpp"
+#include "base/world.hpp"
+#include "node/service.hpp"
+#include "pool/types.hpp"
+#include "quic/settings.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kith::node {
+
+/// Limits and times, with their defaults; kith.yaml sets them.
+struct Settings {
+  quic::Settings quic;
+  pool::Settings pool;
+  std::uint64_t max_call_bytes = 1024 * 1024;      ///< Of a call's request, and of its response.
+  std::uint64_t max_resend_bytes = 256 * 1024;     ///< Of a stream's first octets, kept until its reply.
+  std::uint64_t max_buffer_bytes = 512 * 1024 * 1024; ///< In all pipes together; past it new streams are refused busy.
+  Duration header_timeout = std::chrono::seconds(5);
+  Duration stream_open_timeout = std::chrono::seconds(10); ///< Until the peer gives a stream.
+  Duration call_timeout = std::chrono::seconds(60);        ///< Of calls that name no deadline.
+  std::size_t max_headerless_streams = 32;
+  std::size_t max_streams = 100'000; ///< Of the whole daemon, both ways.
+};
+
+struct BindingSpec {
+  std::string protocol;
+  std::string alias = std::string(default_alias_name);
+  bool enabled = true;
+  bool provider = false;
+  std::optional<bool> inline_;
+  std::optional<std::vector<access::Entry>> access; ///< Nothing: the protocol's declared default.
+  std::vector<access::Entry> deny;
+  std::vector<std::string> alpn; ///< ALPNs of its own.
+  std::string config_json = "{}";
+  std::optional<std::string> sha256;
+  friend bool operator==(const BindingSpec&, const BindingSpec&) = default;
+
+  static constexpr std::string_view default_alias_name = "default";
+};
+
+struct PeerSpec {
+  PeerId id;
+  std::string name;
+  Role role = Role::member;
+  bool blocked = false;
+  std::vector<std::string> groups;
+  std::vector<Address> addresses; ///< In the order in which they are tried.
+};
+
+struct IdentitySpec {
+  PeerId id;
+  std::string name;
+  std::array<std::uint8_t, 32> seed{};
+  std::vector<Address> listen; ///< Sockets of its own; empty: the shared ones.
+  std::vector<BindingSpec> bindings;
+  std::vector<PeerSpec> peers;
+};
+
+/// A stream to open.
+struct OpenRequest {
+  PeerId identity;
+  PeerId peer;
+  StreamKind kind = StreamKind::call;
+  std::string protocol;
+  std::string alias = "default";
+  std::string command;
+  std::string content_type;
+  TimePoint deadline = never; ///< Calls without one get call_timeout.
+  std::vector<Address> addresses; ///< Tried besides those that are known.
+};
+
+struct OpenedStream {
+  StreamKey key = StreamKey::none;
+  PipePtr in;
+  PipePtr out; ///< Octets may be written at once; produced() tells of them.
+};
+
+/// What node tells the outside of, besides streams. Network thread.
+class Observer {
+public:
+  virtual ~Observer() = default;
+  /// A peer connected (its first connection) or left (its last one went).
+  virtual void peer_changed(const PeerId& identity, const PeerId& peer, bool connected) = 0;
+  /// An authenticated connection to this peer came up at this address, which we dialed.
+  virtual void address_worked(const PeerId& identity, const PeerId& peer, const Address& address) = 0;
+  /// Somebody was refused; for the audit (aggregate it).
+  virtual void refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) = 0;
+};
+
+// --- status
+
+struct StreamCounts {
+  std::uint64_t opened = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t failed = 0;
+};
+
+struct BindingStatus {
+  std::string protocol;
+  std::string alias;
+  bool enabled = true;
+  bool provider = false;
+  std::string state; ///< "running", "stopped", "failed: …", "waiting for a provider".
+  std::vector<std::string> access;
+  std::size_t streams = 0;
+};
+
+struct ConnectionStatus {
+  PeerId peer;
+  std::string peer_name; ///< Empty for a stranger.
+  std::string alpn;
+  Address remote;
+  bool dialer = false;
+  bool current = false;  ///< New streams go here.
+  bool draining = false;
+  Duration rtt{};
+  std::uint64_t congestion_window = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_lost = 0;
+  std::size_t streams = 0;
+};
+
+struct IdentityStatus {
+  PeerId id;
+  std::string name;
+  bool online = false;
+  bool draining = false;
+  std::vector<Address> listen; ///< Of its own sockets.
+  std::vector<BindingStatus> bindings;
+  std::vector<ConnectionStatus> connections;
+};
+
+struct Status {
+  std::vector<Address> listen; ///< Shared sockets.
+  std::vector<IdentityStatus> identities;
+  pool::Counters pool;
+  StreamCounts streams;
+  std::uint64_t buffer_bytes = 0;
+};
+
+class NodeImpl;
+
+class Node {
+public:
+  /// World, factory and observer must outlive the node.
+  Node(World& world, const Settings& settings, const quic::Secrets& secrets, ServiceFactory& services, Observer& observer);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // --- sockets
+  /// Opens a shared socket. Errors: internal, with the address and the kernel's reason.
+  Result<Address> listen(const Address& address);
+  std::vector<Address> listening() const;
+  /// Our addresses changed (netlink): peers that can't follow are dialed anew.
+  void addresses_changed();
+  /// The identity that answers handshakes without a server name on the shared sockets; nothing: the only one online.
+  void set_nameless(std::optional<PeerId> identity);
+
+  // --- identities. Unknown ones: unknown_identity.
+  /// Adds one, offline. Errors: internal (its key can't be used), bad_request (exists).
+  Result<void> add_identity(const IdentitySpec& spec);
+  void rename_identity(const PeerId& identity, std::string name);
+  /// Starts its enabled bindings and answers its handshakes. Errors: internal (its own sockets). A binding that fails to start is shown in status and keeps
+  /// nothing else from working.
+  Result<void> set_online(const PeerId& identity);
+  /// On return new streams, dials and handshakes are refused, both ways. What runs may go on until `drain_until`; then `drained` is called.
+  Result<void> set_offline(const PeerId& identity, TimePoint drain_until, std::function<void()> drained);
+  /// As set_offline with no time to drain; then forgets it.
+  void remove_identity(const PeerId& identity, std::function<void()> removed);
+  bool is_online(const PeerId& identity) const;
+
+  // --- bindings. `done` comes on the network thread, perhaps at once.
+  /// Adds one or changes it live: access is re-evaluated at once, config is checked and applied, enabled starts and stops it.
+  void put_binding(const PeerId& identity, const BindingSpec& spec, std::function<void(Result<void>)> done);
+  void remove_binding(const PeerId& identity, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
+  /// A provider serves this binding from now on (the binding says `provider: true`). Errors: unknown_protocol, unknown_alias, busy (has one already).
+  /// `service` must stay valid until detach_provider.
+  Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, Service& service);
+  /// Its streams fail plugin_failed.
+  void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias);
+
+  // --- peers
+  /// Adds or changes one; live streams that are now denied end at once.
+  void put_peer(const PeerId& identity, const PeerSpec& peer);
+  void remove_peer(const PeerId& identity, const PeerId& peer);
+  std::optional<PeerSpec> find_peer(const PeerId& identity, const PeerId& peer) const;
+  /// Closes every connection with this peer. False: there was none.
+  bool close_peer(const PeerId& identity, const PeerId& peer);
+
+  // --- streams
+  /// Never fails at once: replied (with an error) and closed follow. `user` must stay valid until closed.
+  OpenedStream open(const OpenRequest& request, StreamUser& user);
+  StreamControl& control();
+
+  // --- status and the end
+  Status status() const;
+  /// Every identity goes offline; `done` when everything is stopped, at the latest a little after `deadline`.
+  void shutdown(TimePoint deadline, std::function<void()> done);
+
+private:
+  std::unique_ptr<NodeImpl> impl_;
+};
+
+} // namespace kith::node
