@@ -34,9 +34,7 @@ void NetworkExecutor::drain() {
 
 // --- ThreadExecutor
 
-ThreadExecutor::ThreadExecutor(const char* thread_name) : thread_([this] { run(); }) {
-  ::pthread_setname_np(thread_.native_handle(), thread_name);
-}
+ThreadExecutor::ThreadExecutor(const char* thread_name) : thread_([this] { run(); }) { ::pthread_setname_np(thread_.native_handle(), thread_name); }
 
 ThreadExecutor::~ThreadExecutor() {
   {
@@ -93,7 +91,7 @@ struct WorkerPool::State : std::enable_shared_from_this<WorkerPool::State> {
   const WorkerSettings settings;
   mutable std::mutex mutex;
   std::condition_variable work_ready;
-  std::condition_variable quiet;       // nothing queued, nobody running
+  std::condition_variable quiet; // nothing queued, nobody running
   std::condition_variable watch_needed;
   std::deque<std::shared_ptr<Strand>> ready;
   std::vector<std::thread> workers;

@@ -13,7 +13,7 @@
 
 namespace kith::io {
 
-/// Addresses of the interfaces that are up, loopback included, link-local IPv6 left out (it means nothing elsewhere); port 0. Any thread; does not block.
+/// Addresses of the interfaces that are up, loopback included, link-local IPv6 left out; port 0. Any thread; does not block.
 std::vector<Address> local_addresses();
 
 /// Calls back on the network thread after addresses came or went. One change of network is several calls: the caller waits until they cease.

@@ -12,8 +12,7 @@ namespace {
 /// Deadlines of QUIC connections move with nearly every packet, mostly to later: the wait that is under way then stays, and looks again when it ends.
 class AsioTimer final : public Timer {
 public:
-  AsioTimer(boost::asio::io_context& context, std::function<void()> expired)
-      : state_(std::make_shared<State>(context, std::move(expired))) {}
+  AsioTimer(boost::asio::io_context& context, std::function<void()> expired) : state_(std::make_shared<State>(context, std::move(expired))) {}
   AsioTimer(const AsioTimer&) = delete;
   AsioTimer& operator=(const AsioTimer&) = delete;
   ~AsioTimer() override {
@@ -58,7 +57,11 @@ private:
 } // namespace
 
 RealWorld::RealWorld(Log& log, WorldSettings settings)
-    : log_(log), keep_running_(context_.get_executor()), network_(context_), udp_(context_, log, settings.udp), disk_("kith-disk"),
+    : log_(log),
+      keep_running_(context_.get_executor()),
+      network_(context_),
+      udp_(context_, log, settings.udp),
+      disk_("kith-disk"),
       workers_(settings.workers) {}
 
 RealWorld::~RealWorld() = default;

@@ -53,11 +53,12 @@ bool ServiceNotifier::notify(ServiceState state, TimePoint now) const {
   if (socket_.empty()) return true;
   std::string message;
   switch (state) {
-  case ServiceState::ready: message = "READY=1"; break;
-  case ServiceState::stopping: message = "STOPPING=1"; break;
-  case ServiceState::reloading:
-    message = "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count());
-    break;
+    case ServiceState::ready: message = "READY=1"; break;
+    case ServiceState::stopping: message = "STOPPING=1"; break;
+    case ServiceState::reloading:
+      message =
+          "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count());
+      break;
   }
   sockaddr_un name{};
   name.sun_family = AF_UNIX;

@@ -16,7 +16,8 @@ namespace kith::io {
 namespace {
 
 Error listen_error(const Address& listen, const char* step, int error) {
-  return {Code::internal, "cannot listen on " + listen.text() + " (UDP): " + step + ": " + error_text(error) + "; choose another address or port with --listen"};
+  return {Code::internal,
+          "cannot listen on " + listen.text() + " (UDP): " + step + ": " + error_text(error) + "; choose another address or port with --listen"};
 }
 
 /// Not a word about the packet, but about how it was asked to be sent.
@@ -147,7 +148,9 @@ void UdpSockets::receive(Socket& socket) {
     const std::size_t size = batch.headers[i].msg_len;
     if (size > 0 && (header.msg_flags & MSG_TRUNC) == 0) {
       Datagram& datagram = batch.datagrams[count];
-      datagram = {.socket = socket.id, .local = socket.bound, .remote = from_sockaddr(batch.names[i]),
+      datagram = {.socket = socket.id,
+                  .local = socket.bound,
+                  .remote = from_sockaddr(batch.names[i]),
                   .bytes = {static_cast<const std::uint8_t*>(batch.vectors[i].iov_base), size}};
       read_control(header, datagram);
       if (datagram.segment >= size) datagram.segment = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// UDP sockets in batches: recvmmsg with UDP_GRO, sendmsg with UDP_SEGMENT, ECN bits and local addresses both ways. What a kernel refuses is dropped at run
-// time with one log line; everything still works without it, only slower.
+// UDP sockets in batches: recvmmsg with UDP_GRO, sendmsg with UDP_SEGMENT, ECN bits and local addresses both ways. What a kernel refuses is
+// dropped at run time with one log line; everything still works without it, only slower.
 #pragma once
 
 #include "base/world.hpp"
@@ -12,10 +12,10 @@
 
 namespace kith::io {
 
-inline constexpr std::size_t receive_batch = 16;               ///< Buffers of 64 KiB per wake-up; then the loop has a turn.
-inline constexpr std::size_t receive_buffer_size = 64 * 1024;  ///< The most that one GRO train can be.
-inline constexpr std::size_t max_train_datagrams = 64;         ///< The kernel's UDP_MAX_SEGMENTS (128 since 6.9).
-inline constexpr std::size_t max_train_bytes = 65507;          ///< The payload of the largest IPv4 packet.
+inline constexpr std::size_t receive_batch = 16;              ///< Buffers of 64 KiB per wake-up; then the loop has a turn.
+inline constexpr std::size_t receive_buffer_size = 64 * 1024; ///< The most that one GRO train can be.
+inline constexpr std::size_t max_train_datagrams = 64;        ///< The kernel's UDP_MAX_SEGMENTS (128 since 6.9).
+inline constexpr std::size_t max_train_bytes = 65507;         ///< The payload of the largest IPv4 packet.
 
 struct UdpSettings {
   int receive_buffer = 16 << 20; ///< Octets asked for with SO_RCVBUFFORCE, then SO_RCVBUF. The kernel may give less (net.core.rmem_max).
@@ -24,7 +24,7 @@ struct UdpSettings {
   bool gro = true;
 };
 
-/// The sockets of one network thread. A train larger than the kernel takes is cut up; when a later part meets a full buffer it is lost, as a network loses it.
+/// The sockets of one network thread. A train larger than the kernel takes is cut up; a later part that meets a full buffer is lost.
 class UdpSockets final : public Udp {
 public:
   UdpSockets(boost::asio::io_context& context, Log& log, UdpSettings settings = {});

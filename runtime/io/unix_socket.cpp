@@ -27,7 +27,7 @@ Error path_error(const std::string& path, const char* step, int error) {
 Result<void> check_folder(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  struct stat info{};
+  struct stat info {};
   if (::stat(folder.c_str(), &info) != 0) return path_error(path, folder.c_str(), errno);
   if (info.st_uid != ::geteuid()) return bad_request(folder + " belongs to another user: start the daemon as that user, or choose another --home");
   if ((info.st_mode & 077) != 0) return bad_request(folder + " is open to other users: chmod 700 " + folder);
@@ -51,7 +51,7 @@ UniqueFd make_socket() { return UniqueFd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CL
 
 /// Makes room for a bind that found the path taken.
 Result<void> remove_stale(const std::string& path, const sockaddr_un& name) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
     return Error{Code::internal, path + " is not a socket: move it away, the daemon needs this name"};
   }
@@ -101,8 +101,12 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
 
 struct UnixListener::State : std::enable_shared_from_this<UnixListener::State> {
   State(boost::asio::io_context& context, std::string where, int fd, Log& lines, std::function<void(UnixStream)> callback)
-      : acceptor(context, boost::asio::local::stream_protocol(), fd), pause(context), path(std::move(where)), log(lines), accepted(std::move(callback)) {
-    struct stat info{};
+      : acceptor(context, boost::asio::local::stream_protocol(), fd),
+        pause(context),
+        path(std::move(where)),
+        log(lines),
+        accepted(std::move(callback)) {
+    struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) inode = info.st_ino;
   }
 
@@ -162,7 +166,7 @@ UnixListener::~UnixListener() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
   state_->pause.cancel();
-  struct stat info{};
+  struct stat info {};
   if (::lstat(state_->path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == state_->inode) ::unlink(state_->path.c_str());
 }
 

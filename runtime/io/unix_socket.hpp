@@ -31,8 +31,8 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 class UnixListener {
 public:
   /// Binds `path` with mode 0600. The folder must belong to this user and be closed to others (0700). A socket that nobody answers at is replaced.
-  /// `accepted` gets each connection, after its user was found to be ours (or root). Errors: bad_request for a path that is too long or a folder that is
-  /// open to others; busy when somebody answers there; internal for the rest. Each names the path and the way out.
+  /// `accepted` gets each connection, after its user was found to be ours (or root). Errors: bad_request for a path that is too long or a folder
+  /// that is open to others; busy when somebody answers there; internal for the rest. Each names the path and the way out.
   static Result<std::unique_ptr<UnixListener>> open(boost::asio::io_context& context, const std::string& path, Log& log,
                                                     std::function<void(UnixStream)> accepted);
   UnixListener(const UnixListener&) = delete;

@@ -10,18 +10,18 @@ namespace {
 
 std::string explain(int code, const std::string& path, const char* detail) {
   switch (code & 0xff) { // the primary code of an extended one
-  case SQLITE_FULL: return "disk full: nothing of this was saved to " + path + "; make room and try again";
-  case SQLITE_IOERR:
-    return "disk full or failing: nothing of this was saved to " + path + " (" + ::sqlite3_errstr(code) + "); make room, check the disk and try again";
-  case SQLITE_NOTADB:
-  case SQLITE_CORRUPT:
-    return path + " is damaged (" + detail + "): put a backup in its place, or move it away to start with no peers";
-  case SQLITE_BUSY:
-  case SQLITE_LOCKED: return path + " is in use by another program: close that and try again";
-  case SQLITE_CANTOPEN:
-  case SQLITE_READONLY:
-  case SQLITE_PERM: return "cannot open " + path + " for writing (" + detail + "): check its owner and permissions";
-  default: return path + ": " + detail;
+    case SQLITE_FULL: return "disk full: nothing of this was saved to " + path + "; make room and try again";
+    case SQLITE_IOERR:
+      return "disk full or failing: nothing of this was saved to " + path + " (" + ::sqlite3_errstr(code) +
+             "); make room, check the disk and try again";
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT: return path + " is damaged (" + detail + "): put a backup in its place, or move it away to start with no peers";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return path + " is in use by another program: close that and try again";
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM: return "cannot open " + path + " for writing (" + detail + "): check its owner and permissions";
+    default: return path + ": " + detail;
   }
 }
 

@@ -27,7 +27,7 @@ public:
   ~Database() { ::sqlite3_close(handle_); }
 
   sqlite3* handle() const noexcept { return handle_; }
-  void run(const std::string& sql); ///< One or more statements without results.
+  void run(const std::string& sql);            ///< One or more statements without results.
   std::int64_t number(const std::string& sql); ///< The first column of the first row.
   std::int64_t changes() const noexcept { return ::sqlite3_changes64(handle_); }
   [[noreturn]] void fail(int code) const;
@@ -49,7 +49,10 @@ public:
   Statement& bind(std::string_view text); ///< Copied.
   Statement& bind(ByteView bytes);        ///< Copied.
   bool step();                            ///< True: there is a row.
-  void run() { while (step()) {} reset(); }
+  void run() {
+    while (step()) {}
+    reset();
+  }
   void reset() noexcept; ///< For another round with other parameters.
 
   std::int64_t integer(int column) const noexcept { return ::sqlite3_column_int64(handle_, column); }
@@ -77,7 +80,7 @@ private:
   Database& database_;
 };
 
-/// Brings a new or older file to the schema of this version. Throws Failure: unsupported_version for a newer one, internal for a damaged or foreign file.
+/// Brings a new or older file to the schema of this version. Throws Failure: unsupported_version for a newer one, internal for a foreign file.
 void migrate(Database& database, const std::string& path);
 
 } // namespace kith::store

@@ -64,7 +64,8 @@ struct Store::Impl {
 
   void insert_addresses(std::int64_t row, std::span<const PeerAddress> addresses) {
     if (addresses.size() > max_peer_addresses) {
-      refuse(Code::bad_request, std::to_string(addresses.size()) + " addresses for one peer, and " + std::to_string(max_peer_addresses) + " are allowed");
+      refuse(Code::bad_request,
+             std::to_string(addresses.size()) + " addresses for one peer, and " + std::to_string(max_peer_addresses) + " are allowed");
     }
     Statement insert(database, "INSERT INTO peer_addresses (peer, address, source, last_ok) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
     for (const auto& a : addresses) {
@@ -127,7 +128,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, Log& log, St
     {
       Statement check(db, "PRAGMA quick_check(1)");
       if (check.step() && check.text(0) != "ok") {
-        refuse(Code::internal, path + " is damaged (" + std::string(check.text(0)) + "): put a backup in its place, or move it away to start with no peers");
+        refuse(Code::internal,
+               path + " is damaged (" + std::string(check.text(0)) + "): put a backup in its place, or move it away to start with no peers");
       }
     }
     migrate(db, path);
@@ -142,12 +144,17 @@ Result<void> Store::add_peer(const PeerRow& peer) {
     Database& db = impl_->database;
     Transaction transaction(db);
     if (impl_->find_row(peer.identity, peer.id)) {
-      const auto known = impl_->select_peers("WHERE identity = ? AND id = ?", [&](Statement& s) { s.bind(peer.identity.view()).bind(peer.id.view()); });
+      const auto known =
+          impl_->select_peers("WHERE identity = ? AND id = ?", [&](Statement& s) { s.bind(peer.identity.view()).bind(peer.id.view()); });
       refuse(Code::bad_request, "this peer is there already, as " + known.at(0).name);
     }
     impl_->need_free_name(peer.identity, peer.name, 0);
     Statement insert(db, "INSERT INTO peers (identity, id, name, role, blocked, note, created, last_seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-    insert.bind(peer.identity.view()).bind(peer.id.view()).bind(peer.name).bind(static_cast<std::int64_t>(peer.role)).bind(std::int64_t{peer.blocked});
+    insert.bind(peer.identity.view())
+        .bind(peer.id.view())
+        .bind(peer.name)
+        .bind(static_cast<std::int64_t>(peer.role))
+        .bind(std::int64_t{peer.blocked});
     insert.bind(peer.note).bind(peer.created).bind(peer.last_seen).run();
     impl_->insert_addresses(::sqlite3_last_insert_rowid(db.handle()), peer.addresses);
     transaction.commit();
@@ -236,7 +243,8 @@ Result<void> Store::note_address_ok(const PeerId& identity, const PeerId& id, co
       constexpr auto learned = static_cast<std::int64_t>(AddressSource::learned);
       bool room = !full;
       if (full) {
-        Statement forget(db, "DELETE FROM peer_addresses WHERE rowid = (SELECT rowid FROM peer_addresses WHERE peer = ? AND source = ? ORDER BY last_ok LIMIT 1)");
+        Statement forget(db, "DELETE FROM peer_addresses WHERE rowid = "
+                             "(SELECT rowid FROM peer_addresses WHERE peer = ? AND source = ? ORDER BY last_ok LIMIT 1)");
         forget.bind(*row).bind(learned).run();
         room = db.changes() == 1;
       }
@@ -249,7 +257,10 @@ Result<void> Store::note_address_ok(const PeerId& identity, const PeerId& id, co
 Result<void> Store::note_seen(const PeerId& identity, const PeerId& id, UnixSeconds now) {
   return guarded([&] {
     Statement(impl_->database, "UPDATE peers SET last_seen = max(last_seen, ?) WHERE identity = ? AND id = ?")
-        .bind(now).bind(identity.view()).bind(id.view()).run();
+        .bind(now)
+        .bind(identity.view())
+        .bind(id.view())
+        .run();
   });
 }
 
@@ -262,7 +273,8 @@ Result<void> Store::append_audit(std::span<const AuditRow> rows) {
       insert.bind(static_cast<std::int64_t>(row.count)).bind(row.reason).run();
     }
     Statement(impl_->database, "DELETE FROM audit WHERE row <= (SELECT max(row) FROM audit) - ?")
-        .bind(static_cast<std::int64_t>(impl_->settings.max_audit_rows)).run();
+        .bind(static_cast<std::int64_t>(impl_->settings.max_audit_rows))
+        .run();
     transaction.commit();
   });
 }
@@ -291,7 +303,9 @@ Result<std::optional<std::string>> Store::setting(std::string_view key) {
 Result<void> Store::set_setting(std::string_view key, std::string_view value) {
   return guarded([&] {
     Statement(impl_->database, "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-        .bind(key).bind(value).run();
+        .bind(key)
+        .bind(value)
+        .run();
   });
 }
 

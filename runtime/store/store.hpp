@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the daemon knows about peers, in SQLite (state.db): rows as plain structs, every change all or nothing.
 //
-// Used from the disk executor's thread alone; every function blocks. Errors that any of them may give: internal, with "disk full" in its text when that is
-// why, and the file's name. After an error nothing of the call was saved.
+// Used from the disk executor's thread alone; every function blocks. Errors that any of them may give: internal, with "disk full" in its text when
+// that is why, and the file's name. After an error nothing of the call was saved.
 #pragma once
 
 #include "base/address.hpp"
@@ -22,7 +22,8 @@
 
 namespace kith::store {
 
-inline constexpr std::size_t max_peer_addresses = 16; ///< Per peer. A learned one beyond it takes the place of the learned one that worked longest ago.
+/// Per peer. A learned one beyond it takes the place of the learned one that worked longest ago.
+inline constexpr std::size_t max_peer_addresses = 16;
 
 struct StoreSettings {
   std::uint64_t max_state_bytes = std::uint64_t{1} << 30; ///< The file never grows above this; a change that would is refused as "disk full".
@@ -47,7 +48,7 @@ struct PeerRow {
   bool blocked = false;
   std::string note;
   UnixSeconds created = 0;
-  UnixSeconds last_seen = 0;         ///< 0: never.
+  UnixSeconds last_seen = 0;          ///< 0: never.
   std::vector<PeerAddress> addresses; ///< Those that worked last come first.
   friend bool operator==(const PeerRow&, const PeerRow&) = default;
 };
@@ -65,8 +66,8 @@ struct AuditRow {
 
 class Store {
 public:
-  /// ":memory:" is a store that ends with the object. Errors: unsupported_version for a file that a newer kith wrote (naming both versions); internal for a
-  /// file that is damaged, foreign or not ours to write.
+  /// ":memory:" is a store that ends with the object. Errors: unsupported_version for a file that a newer kith wrote (naming both versions); internal
+  /// for a file that is damaged, foreign or not ours to write.
   static Result<std::unique_ptr<Store>> open(const std::string& path, Log& log, StoreSettings settings = {});
   ~Store();
   Store(const Store&) = delete;
@@ -94,7 +95,7 @@ public:
   Result<void> note_seen(const PeerId& identity, const PeerId& id, UnixSeconds now); ///< Nothing happens for strangers.
 
   // --- audit
-  Result<void> append_audit(std::span<const AuditRow> rows); ///< All of them or none.
+  Result<void> append_audit(std::span<const AuditRow> rows);                             ///< All of them or none.
   Result<std::vector<AuditRow>> recent_audit(const PeerId& identity, std::size_t limit); ///< Newest first.
 
   // --- settings that the daemon makes for itself (the port it chose, …)

@@ -33,7 +33,8 @@ using test::run_until;
 TEST(Process, SignalsBecomeCallbacksAgainAndAgain) {
   boost::asio::io_context context{1};
   std::string seen;
-  Signals signals(context, [&] { seen += 't'; }, [&] { seen += 'r'; });
+  Signals signals(
+      context, [&] { seen += 't'; }, [&] { seen += 'r'; });
   for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGHUP}) {
     const auto before = seen.size();
     ::raise(signal);

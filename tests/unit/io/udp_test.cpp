@@ -105,7 +105,9 @@ TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
       right = {};
       const SocketId a = open(sockets, loopback4, left);
       const SocketId b = open(sockets, loopback4, right);
-      if (!gso) { EXPECT_EQ(sockets.max_train(a), 1U); }
+      if (!gso) {
+        EXPECT_EQ(sockets.max_train(a), 1U);
+      }
       const Bytes train = pattern(20 * 1200 + 77);
       EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = train, .segment = 1200}), SendResult::sent);
       run_until(context, [&] { return right.octets >= train.size(); });
@@ -116,7 +118,9 @@ TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
       EXPECT_EQ(joined, train);
       EXPECT_EQ(datagrams.front().size(), 1200U);
       EXPECT_EQ(datagrams.back().size(), 77U);
-      if (!gro) { EXPECT_EQ(right.all.size(), 21U); }
+      if (!gro) {
+        EXPECT_EQ(right.all.size(), 21U);
+      }
     }
   }
 }
@@ -139,7 +143,8 @@ TEST_F(UdpTest, AWildcardSocketTellsTheAddressThatWasAskedAndAnswersFromIt) {
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = asked, .bytes = as_bytes("hello")}), SendResult::sent);
   run_until(context, [&] { return !right.all.empty(); });
   EXPECT_EQ(right.all[0].local, asked);
-  EXPECT_EQ(sockets.send({.socket = wild, .local = right.all[0].local, .remote = right.all[0].remote, .bytes = as_bytes("answer")}), SendResult::sent);
+  EXPECT_EQ(sockets.send({.socket = wild, .local = right.all[0].local, .remote = right.all[0].remote, .bytes = as_bytes("answer")}),
+            SendResult::sent);
   run_until(context, [&] { return !left.all.empty(); });
   EXPECT_EQ(left.all[0].remote, asked);
 }
@@ -187,9 +192,11 @@ TEST_F(UdpTest, WhatTheKernelRefusesForGoodIsDropped) {
   const Bytes large(65535);
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = make_v4({127, 0, 0, 1}, 9), .bytes = large}), SendResult::dropped) << "EMSGSIZE";
   const Address nowhere = make_v4({192, 0, 2, 9}, 9);
-  EXPECT_EQ(sockets.send({.socket = a, .local = make_v4({192, 0, 2, 1}, 0), .remote = nowhere, .bytes = as_bytes("x"), .ecn = 2}), SendResult::dropped)
+  EXPECT_EQ(sockets.send({.socket = a, .local = make_v4({192, 0, 2, 1}, 0), .remote = nowhere, .bytes = as_bytes("x"), .ecn = 2}),
+            SendResult::dropped)
       << "a source that is not ours";
-  EXPECT_EQ(sockets.send({.socket = a, .local = make_v4({192, 0, 2, 1}, 0), .remote = nowhere, .bytes = pattern(2400), .segment = 1200}), SendResult::dropped);
+  EXPECT_EQ(sockets.send({.socket = a, .local = make_v4({192, 0, 2, 1}, 0), .remote = nowhere, .bytes = pattern(2400), .segment = 1200}),
+            SendResult::dropped);
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = loopback6, .bytes = as_bytes("x")}), SendResult::dropped) << "the other family";
   EXPECT_GT(sockets.max_train(a), 1U) << "no feature is blamed for a bad packet";
   EXPECT_TRUE(log.lines().empty());

@@ -60,7 +60,7 @@ TEST_F(UnixSocketTest, AcceptsAProgramOfThisUserOnAPrivateSocketAndCleansUp) {
   {
     const auto listener = open();
     ASSERT_TRUE(listener) << listener.error().text;
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat(path.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600U);
     const UniqueFd program = connect();

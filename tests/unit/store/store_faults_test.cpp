@@ -31,7 +31,7 @@ TEST(StoreFaults, WhatWasSavedIsThereAfterAReopenAndPrivate) {
   const std::string path = folder / "state.db";
   ASSERT_TRUE(open_store(path)->add_peer(peer_of(1, 2, "bob")));
   EXPECT_EQ(open_store(path)->list_peers().value(), std::vector{peer_of(1, 2, "bob")});
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
 }

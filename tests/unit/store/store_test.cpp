@@ -102,7 +102,8 @@ TEST_F(StoreTest, AddressesAreReplacedLearnedAndOrderedByTheirLastSuccess) {
   EXPECT_EQ(now.addresses, (std::vector<PeerAddress>{{second, AddressSource::learned, 50}, {first, AddressSource::ticket, 0}}));
   ASSERT_TRUE(store->note_address_ok(id_of(1), id_of(2), first, 60));
   now = store->find_peer(id_of(1), id_of(2)).value().value();
-  EXPECT_EQ(now.addresses, (std::vector<PeerAddress>{{first, AddressSource::ticket, 60}, {second, AddressSource::learned, 50}})) << "known: its source stays";
+  EXPECT_EQ(now.addresses, (std::vector<PeerAddress>{{first, AddressSource::ticket, 60}, {second, AddressSource::learned, 50}}))
+      << "known: its source stays";
   ASSERT_TRUE(store->note_seen(id_of(1), id_of(2), 10));
   EXPECT_EQ(store->find_peer(id_of(1), id_of(2)).value()->last_seen, 60) << "never goes back";
   const std::vector<PeerAddress> replaced{{second, AddressSource::manual, 0}};
