@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <vector>
 
 namespace kith::wire {
@@ -28,6 +29,12 @@ std::vector<std::string> columns(std::string_view line) {
   }
 }
 
+Bytes from_hex(const std::string& hex) {
+  Bytes out;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) out.push_back(static_cast<std::uint8_t>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  return out;
+}
+
 std::map<std::string, Vector> load() {
   std::map<std::string, Vector> out;
   std::ifstream file(KITH_WIRE_VECTORS);
@@ -36,10 +43,7 @@ std::map<std::string, Vector> load() {
     const auto column = columns(line);
     EXPECT_EQ(column.size(), 5U) << line;
     if (column.size() != 5) continue;
-    Vector vector{column[0], {}, column[3]};
-    for (std::size_t i = 0; i + 1 < column[2].size(); i += 2) {
-      vector.bytes.push_back(static_cast<std::uint8_t>(std::stoi(column[2].substr(i, 2), nullptr, 16)));
-    }
+    const Vector vector{column[0], from_hex(column[2]), column[3]};
     EXPECT_TRUE(out.emplace(column[1], vector).second) << "twice: " << column[1];
   }
   return out;
@@ -47,9 +51,7 @@ std::map<std::string, Vector> load() {
 
 /// What our decoder and encoder make of a vector, in the words of its outcome.
 std::string replay(const Vector& vector) {
-  const auto judge = [&](const Bytes& again) {
-    return again == vector.bytes ? "ok" : "ok-other";
-  };
+  const auto judge = [&](const Bytes& again) { return again == vector.bytes ? "ok" : "ok-other"; };
   if (vector.what == "open") {
     const auto read = decode_open(vector.bytes);
     if (!read) return code_name(read.error().code);
@@ -93,9 +95,7 @@ TEST(WireVectors, MeanWhatTheSpecificationSays) {
                   .trace = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77}};
   Open stream = minimal;
   stream.kind = StreamKind::stream;
-  const auto bytes = [&](const char* name) {
-    return vectors.at(name).bytes;
-  };
+  const auto bytes = [&](const char* name) { return vectors.at(name).bytes; };
   EXPECT_EQ(encode(minimal), bytes("call-minimal"));
   EXPECT_EQ(encode(full), bytes("call-full"));
   EXPECT_EQ(encode(stream), bytes("stream-minimal"));
@@ -117,6 +117,22 @@ TEST(WireVectors, MeanWhatTheSpecificationSays) {
   EXPECT_EQ(control(encode(Goaway{8})), bytes("goaway"));
   EXPECT_EQ(control(encode(Goaway{})), bytes("goaway-none"));
   EXPECT_EQ(control(encode(StreamError{4, {Code::plugin_failed, "Echo failed"}})), bytes("error"));
+}
+
+TEST(WireVectors, AreQuotedRightInTheSpecification) {
+  const auto vectors = load();
+  std::ifstream file(KITH_WIRE_DOCUMENT);
+  std::size_t quoted = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string what;
+    std::string name;
+    std::string hex;
+    if (!(words >> what >> name >> hex) || !vectors.contains(name) || vectors.at(name).what != what) continue;
+    EXPECT_EQ(from_hex(hex), vectors.at(name).bytes) << name;
+    ++quoted;
+  }
+  EXPECT_EQ(quoted, 6U);
 }
 
 } // namespace
