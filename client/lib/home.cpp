@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kith/home.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace kith::client {
+
+std::string resolve_home(const std::string& option) {
+  std::filesystem::path home = option;
+  if (home.empty()) {
+    const char* set = std::getenv("KITH_HOME"); // NOLINT(concurrency-mt-unsafe): nobody changes the environment of these programs
+    if (set != nullptr) home = set;
+  }
+  if (home.empty()) {
+    const char* user = std::getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
+    home = std::filesystem::path(user != nullptr ? user : "/") / ".kith";
+  }
+  std::error_code ignored; // the path then stays as it was given
+  const auto absolute = std::filesystem::absolute(home, ignored).lexically_normal();
+  std::string text = ignored ? home.string() : absolute.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+std::string socket_path(const std::string& home) { return home + "/daemon.sock"; }
+std::string log_path(const std::string& home) { return home + "/logs/kithd.log"; }
+
+} // namespace kith::client

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a daemon keeps its things.
+#pragma once
+
+#include <string>
+
+namespace kith::client {
+
+/// The home to use: `option` (of --home) if it is not empty, else KITH_HOME, else ~/.kith. Absolute, without a final slash; nothing is created.
+std::string resolve_home(const std::string& option);
+
+std::string socket_path(const std::string& home);
+std::string log_path(const std::string& home);
+
+} // namespace kith::client
