@@ -22,7 +22,7 @@ Result<PeerId> from_hex(std::string_view text) {
       return bad_request("not an id: character " + std::to_string(i + 1) + " (" + describe_char(text[i]) +
                          ") is not one of 64 hex digits; copy it again");
     }
-    id.bytes[i / 2] = static_cast<std::uint8_t>((id.bytes[i / 2] << 4U) | digit);
+    id.bytes[i / 2] = static_cast<std::uint8_t>(id.bytes[i / 2] * 16U + digit);
   }
   return id;
 }
