@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "config/daemon_config.hpp"
+
+#include "config/identity_config.hpp"
+#include "config/reader.hpp"
+#include "config/yaml.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <variant>
+
+namespace kith::config {
+namespace {
+
+using DurationField = Duration DaemonConfig::*;
+using NumberField = std::uint64_t DaemonConfig::*;
+using LevelField = LogLevel DaemonConfig::*;
+
+enum class Unit : std::uint8_t { duration, bytes, count, level };
+
+struct Setting {
+  SettingDoc row;
+  Unit unit;
+  std::variant<DurationField, NumberField, LevelField> field;
+  std::string_view least; ///< In the unit's own form; empty for a level.
+  std::string_view most;
+};
+
+using D = DaemonConfig;
+
+constexpr auto duration = [](std::string_view key, DurationField field, std::string_view value, std::string_view least, std::string_view most,
+                             std::string_view doc) {
+  return Setting{{key, value, doc}, Unit::duration, field, least, most};
+};
+constexpr auto bytes = [](std::string_view key, NumberField field, std::string_view value, std::string_view least, std::string_view most,
+                          std::string_view doc) {
+  return Setting{{key, value, doc}, Unit::bytes, field, least, most};
+};
+constexpr auto count = [](std::string_view key, NumberField field, std::string_view value, std::string_view least, std::string_view most,
+                          std::string_view doc) {
+  return Setting{{key, value, doc}, Unit::count, field, least, most};
+};
+
+constexpr std::array settings{
+    // Connections
+    duration("idle_timeout", &D::idle_timeout, "60s", "1s", "24h", "A connection without streams is closed after this."),
+    duration("keep_alive", &D::keep_alive, "15s", "1s", "10m", "How often a connection with open streams says that it is alive."),
+    duration("connect_timeout", &D::connect_timeout, "10s", "100ms", "5m", "How long a dial tries all addresses of a peer."),
+    duration("stream_open_timeout", &D::stream_open_timeout, "10s", "100ms", "5m", "How long a new stream waits for the peer's leave to open it."),
+    duration("handshake_timeout", &D::handshake_timeout, "10s", "100ms", "5m", "How long one handshake may take."),
+    duration("header_timeout", &D::header_timeout, "5s", "100ms", "1m", "How long a peer may take to say what a stream of its is for."),
+    duration("race_delay", &D::race_delay, "50ms", "1ms", "5s", "How long after one address of a peer the next is tried beside it."),
+    duration("backoff_first", &D::backoff_first, "250ms", "10ms", "1m", "The first pause between automatic reconnects; it doubles each time."),
+    duration("backoff_most", &D::backoff_most, "60s", "100ms", "24h", "The longest pause between automatic reconnects."),
+    duration("drain_deadline", &D::drain_deadline, "10s", "0s", "1h", "How long running streams may go on after a stop or an identity-offline."),
+    duration("max_self_queue", &D::max_self_queue, "1ms", "100us", "100ms", "How much sending may queue up inside the daemon."),
+    count("max_connections", &D::max_connections, "4096", "1", "1000000", "Connections of the whole daemon."),
+    count("max_stranger_connections", &D::max_stranger_connections, "256", "0", "1000000", "Of these, connections from peers that nobody knows."),
+    count("max_half_open", &D::max_half_open, "512", "1", "1000000", "Handshakes that others have begun and not finished."),
+    count("retry_from_half_open", &D::retry_from_half_open, "64", "0", "1000000",
+          "From this many unfinished handshakes on, a dialer must prove its address first."),
+    count("max_hinted_initials", &D::max_hinted_initials, "3", "1", "10", "First packets to an address that only a stranger named."),
+    // Streams
+    count("max_streams", &D::max_streams, "1024", "1", "100000", "Streams that a peer may have open on one connection."),
+    count("max_headerless_streams", &D::max_headerless_streams, "32", "1", "1024", "Of these, streams that have not said yet what they are for."),
+    bytes("max_call_bytes", &D::max_call_bytes, "1MiB", "1KiB", "1GiB", "The longest request and the longest reply of a call."),
+    bytes("stream_window", &D::stream_window, "256KiB", "16KiB", "16MiB", "What a peer may send on a new stream before it is read."),
+    bytes("max_stream_window", &D::max_stream_window, "16MiB", "16KiB", "1GiB", "What that may grow to while the reader keeps up."),
+    bytes("max_parked_bytes", &D::max_parked_bytes, "64MiB", "64KiB", "16GiB",
+          "Unread bytes of one connection; beyond, the longest-parked stream is reset."),
+    bytes("max_buffer_bytes", &D::max_buffer_bytes, "512MiB", "1MiB", "1024GiB", "Buffered bytes of the whole daemon."),
+    bytes("max_send_buffer", &D::max_send_buffer, "16MiB", "64KiB", "1GiB", "Unsent and unacknowledged bytes of one stream."),
+    bytes("max_retry_bytes", &D::max_retry_bytes, "256KiB", "0B", "16MiB",
+          "Sent bytes of a stream that are kept until its reply, to open it again elsewhere."),
+    // Programs on the socket
+    count("max_clients", &D::max_clients, "256", "1", "65536", "Programs connected to the socket."),
+    count("max_client_requests", &D::max_client_requests, "1024", "1", "65536", "Requests that one program may have in flight."),
+    count("max_client_streams", &D::max_client_streams, "256", "1", "65536", "Streams that one program may have open."),
+    bytes("max_client_queue", &D::max_client_queue, "16MiB", "64KiB", "1GiB",
+          "Answers queued for one program before the daemon stops reading from it."),
+    duration("client_stall_timeout", &D::client_stall_timeout, "30s", "1s", "1h",
+             "A program that takes none of its answers for this long is disconnected."),
+    count("max_open_files", &D::max_open_files, "65536", "64", "1048576",
+          "The daemon raises its limit of open files to this, as far as the system allows."),
+    // Plugins
+    count("plugin_threads", &D::plugin_threads, "2", "1", "256", "Threads that run plugins."),
+    count("max_plugin_threads", &D::max_plugin_threads, "16", "1", "256", "What that may grow to while plugins are stuck."),
+    duration("inline_overrun", &D::inline_overrun, "100us", "1us", "1s", "A call into an inline plugin that takes longer is counted and logged."),
+    duration("plugin_busy_after", &D::plugin_busy_after, "100ms", "1ms", "1m",
+             "A plugin that does not return for this long gets another thread beside it."),
+    duration("plugin_fence_after", &D::plugin_fence_after, "5s", "100ms", "1h", "A plugin that does not return for this long is cut off."),
+    // Log
+    Setting{{"log_level", "info", "debug, info, warn or error."}, Unit::level, &D::log_level, {}, {}},
+    bytes("log_file_size", &D::log_file_size, "10MiB", "64KiB", "1GiB", "A log file that is longer is rotated."),
+    count("log_files", &D::log_files, "5", "1", "100", "Log files that are kept."),
+};
+
+constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warn", "error"};
+
+struct Suffix {
+  std::string_view text;
+  std::uint64_t factor;
+};
+
+constexpr std::array duration_suffixes{Suffix{"ns", 1},         Suffix{"us", 1000},          Suffix{"ms", 1000000},
+                                       Suffix{"s", 1000000000}, Suffix{"m", 60000000000ULL}, Suffix{"h", 3600000000000ULL}};
+constexpr std::array size_suffixes{Suffix{"", 1}, Suffix{"B", 1}, Suffix{"KiB", 1ULL << 10U}, Suffix{"MiB", 1ULL << 20U}, Suffix{"GiB", 1ULL << 30U}};
+
+/// Digits and one of the suffixes; at most 2^63-1 in the smallest unit.
+std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Suffix> suffixes) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const auto suffix = std::ranges::find(suffixes, rest, &Suffix::text);
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (suffix == suffixes.end() || value > most / suffix->factor) return std::nullopt;
+  return value * suffix->factor;
+}
+
+/// In nanoseconds, octets or pieces.
+Result<std::uint64_t> parse_in(Unit unit, std::string_view text) {
+  if (unit == Unit::duration) {
+    const auto parsed = parse_duration(text);
+    if (!parsed) return parsed.error();
+    return static_cast<std::uint64_t>(parsed->count());
+  }
+  if (unit == Unit::bytes) return parse_size(text);
+  if (const auto number = parse_quantity(text, std::span(size_suffixes).first(1))) return *number;
+  return bad_request("'" + std::string(text) + "' is not a whole number");
+}
+
+Result<void> store(DaemonConfig& config, const Setting& setting, std::string_view text) {
+  if (setting.unit == Unit::level) {
+    const auto level = std::ranges::find(level_names, text);
+    if (level == level_names.end()) return bad_request("'" + std::string(text) + "' is not one of debug, info, warn, error");
+    config.*std::get<LevelField>(setting.field) = static_cast<LogLevel>(level - level_names.begin());
+    return {};
+  }
+  const auto value = parse_in(setting.unit, text);
+  if (!value) return value.error();
+  if (*value < parse_in(setting.unit, setting.least).value() || *value > parse_in(setting.unit, setting.most).value()) {
+    return bad_request("'" + std::string(text) + "' is out of range: " + std::string(setting.least) + " to " + std::string(setting.most));
+  }
+  if (setting.unit == Unit::duration) {
+    config.*std::get<DurationField>(setting.field) = Duration(static_cast<std::int64_t>(*value));
+  } else {
+    config.*std::get<NumberField>(setting.field) = *value;
+  }
+  return {};
+}
+
+/// Pairs that make no sense the other way round.
+void check_pairs(Reader& in, const Node& root, const DaemonConfig& config) {
+  const auto check = [&](bool ok, std::string_view small, std::string_view large) {
+    if (ok) return;
+    const Node* node = root.find(small) != nullptr ? root.find(small) : root.find(large);
+    in.fail(node != nullptr ? node->mark : root.mark, std::string(small) + " must not be more than " + std::string(large));
+  };
+  check(config.stream_window <= config.max_stream_window, "stream_window", "max_stream_window");
+  check(config.max_stream_window <= config.max_parked_bytes, "max_stream_window", "max_parked_bytes");
+  check(config.max_parked_bytes <= config.max_buffer_bytes, "max_parked_bytes", "max_buffer_bytes");
+  check(config.plugin_threads <= config.max_plugin_threads, "plugin_threads", "max_plugin_threads");
+  check(config.keep_alive < config.idle_timeout, "keep_alive", "idle_timeout");
+  check(config.backoff_first <= config.backoff_most, "backoff_first", "backoff_most");
+}
+
+DaemonConfig read(std::string_view text, std::string_view file, std::vector<Error>& errors) {
+  DaemonConfig config = default_daemon_config();
+  const auto root = parse_yaml(text, file);
+  if (!root) {
+    errors.push_back(root.error());
+    return config;
+  }
+  if (root->is(Node::Kind::empty)) return config;
+  Reader in(file, errors);
+  std::vector<std::string_view> keys{"listen", "nameless"};
+  for (const Setting& setting : settings) keys.push_back(setting.row.key);
+  if (!in.map(*root, "kith.yaml", keys)) return config;
+  for (const Field& field : root->fields) {
+    const Node& value = field.value;
+    if (field.key == "listen") {
+      in.list(value, "listen", [&](const Node& item) {
+        if (const auto address = in.address(item, "a listen address")) config.listen.push_back(*address);
+      });
+      if (config.listen.size() > max_listen) in.fail(value.mark, "listen has more than " + std::to_string(max_listen) + " addresses");
+    } else if (field.key == "nameless") {
+      config.nameless = in.name(value, "identity name").value_or("");
+    } else if (const auto setting = std::ranges::find(settings, field.key, [](const Setting& s) { return s.row.key; }); setting != settings.end()) {
+      const auto word = in.text(value, field.key);
+      if (!word) continue;
+      if (const auto ok = store(config, *setting, *word); !ok) in.fail(value.mark, field.key + ": " + ok.error().text);
+    }
+  }
+  if (errors.empty()) check_pairs(in, *root, config);
+  return config;
+}
+
+} // namespace
+
+std::span<const SettingDoc> daemon_settings() noexcept {
+  static constexpr auto rows = [] {
+    std::array<SettingDoc, settings.size()> out{};
+    for (std::size_t i = 0; i < settings.size(); ++i) out[i] = settings[i].row;
+    return out;
+  }();
+  return rows;
+}
+
+DaemonConfig default_daemon_config() {
+  DaemonConfig config;
+  for (const Setting& setting : settings) store(config, setting, setting.row.default_text).value();
+  return config;
+}
+
+std::string default_daemon_text() {
+  std::string out =
+      "# Settings of kithd. Everything is optional; what stands behind a '# ' below is the default.\n"
+      "# After a change: kith reload (listen and the threads need a restart).\n"
+      "\n"
+      "# UDP addresses that all identities share. Left out: all addresses, IPv4 and IPv6, on a port that is chosen once and remembered.\n"
+      "# listen: [\"0.0.0.0:4433\", \"[::]:4433\"]\n"
+      "\n"
+      "# Which identity answers a dialer that names none (older or other programs). Left out: the only one that is online, else nobody.\n"
+      "# nameless: alice\n";
+  for (const Setting& setting : settings) {
+    out += "\n# " + std::string(setting.row.doc);
+    if (!setting.least.empty()) out += " From " + std::string(setting.least) + " to " + std::string(setting.most) + ".";
+    out += "\n# " + std::string(setting.row.key) + ": " + std::string(setting.row.default_text) + "\n";
+  }
+  return out;
+}
+
+Result<DaemonConfig> parse_daemon(std::string_view text, std::string_view file) {
+  std::vector<Error> errors;
+  auto config = read(text, file, errors);
+  if (!errors.empty()) return errors.front();
+  return config;
+}
+
+std::vector<Error> check_daemon(std::string_view text, std::string_view file) {
+  std::vector<Error> errors;
+  read(text, file, errors);
+  return errors;
+}
+
+Result<Duration> parse_duration(std::string_view text) {
+  if (const auto value = parse_quantity(text, duration_suffixes)) return Duration(static_cast<std::int64_t>(*value));
+  return bad_request("'" + std::string(text) + "' is not a duration: write 10s, 250ms, 100us, 5m or 1h");
+}
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  if (const auto value = parse_quantity(text, size_suffixes)) return *value;
+  return bad_request("'" + std::string(text) + "' is not a size: write 512, 64KiB, 16MiB or 1GiB");
+}
+
+} // namespace kith::config

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "config/daemon_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+namespace kith::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string error_of(const std::string& text) {
+  const auto config = parse_daemon(text, "kith.yaml");
+  return config ? "no error" : config.error().text;
+}
+
+TEST(DaemonConfig, Defaults) {
+  const auto config = default_daemon_config();
+  EXPECT_EQ(config.idle_timeout, 60s);
+  EXPECT_EQ(config.keep_alive, 15s);
+  EXPECT_EQ(config.backoff_first, 250ms);
+  EXPECT_EQ(config.inline_overrun, 100us);
+  EXPECT_EQ(config.max_call_bytes, 1024U * 1024U);
+  EXPECT_EQ(config.max_parked_bytes, 64U * 1024U * 1024U);
+  EXPECT_EQ(config.log_level, LogLevel::info);
+  EXPECT_TRUE(config.listen.empty());
+}
+
+TEST(DaemonConfig, TheDefaultFileSaysTheDefaults) {
+  EXPECT_TRUE(check_daemon(default_daemon_text(), "kith.yaml").empty());
+  // Each setting uncommented is the default too.
+  std::istringstream lines(default_daemon_text());
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    const auto colon = line.find(": ");
+    for (const auto& row : daemon_settings()) {
+      if (colon != std::string::npos && line.substr(0, colon) == "# " + std::string(row.key)) text += line.substr(2) + "\n";
+    }
+  }
+  EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')), daemon_settings().size());
+  const auto config = parse_daemon(text, "kith.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->max_buffer_bytes, default_daemon_config().max_buffer_bytes);
+}
+
+TEST(DaemonConfig, KeysDiffer) {
+  std::set<std::string_view> keys{"listen", "nameless"};
+  for (const auto& row : daemon_settings()) EXPECT_TRUE(keys.insert(row.key).second) << row.key;
+}
+
+TEST(DaemonConfig, ReadsValues) {
+  const auto config =
+      parse_daemon("listen: [127.0.0.1:0, '[::1]:5000']\nnameless: null\nidle_timeout: 2m\nmax_call_bytes: 65536\nmax_send_buffer: 4MiB\n"
+                   "log_level: debug\nplugin_threads: 4\n",
+                   "kith.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->listen.size(), 2U);
+  EXPECT_EQ(config->nameless, "null");
+  EXPECT_EQ(config->idle_timeout, 2min);
+  EXPECT_EQ(config->max_call_bytes, 65536U);
+  EXPECT_EQ(config->max_send_buffer, 4U << 20U);
+  EXPECT_EQ(config->log_level, LogLevel::debug);
+  EXPECT_EQ(config->plugin_threads, 4U);
+}
+
+TEST(DaemonConfig, BadInputIsRefusedWithItsPlace) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"idle_timeout: 60\n", "kith.yaml:1:15: idle_timeout: '60' is not a duration"},
+      {"idle_timeout: 0s\n", "kith.yaml:1:15: idle_timeout: '0s' is out of range: 1s to 24h"},
+      {"idle_timeout: 99999999999999999h\n", "kith.yaml:1:15"},
+      {"idle_timeout: -1s\n", "kith.yaml:1:15"},
+      {"idle_timeout: [1s]\n", "kith.yaml:1:15"},
+      {"idle_timeuot: 1s\n", "kith.yaml:1:1: the key 'idle_timeuot' is not known in kith.yaml; did you mean 'idle_timeout'?"},
+      {"max_call_bytes: 1MB\n", "kith.yaml:1:17: max_call_bytes: '1MB' is not a size"},
+      {"max_call_bytes: 1.5MiB\n", "kith.yaml:1:17"},
+      {"max_streams: 1KiB\n", "kith.yaml:1:14: max_streams: '1KiB' is not a whole number"},
+      {"max_streams: 0\n", "kith.yaml:1:14: max_streams: '0' is out of range"},
+      {"log_level: loud\n", "kith.yaml:1:12"},
+      {"listen: 4433\n", "kith.yaml:1:9"},
+      {"listen: [nowhere]\n", "kith.yaml:1:10"},
+      {"nameless: ../x\n", "kith.yaml:1:11"},
+      {"stream_window: 16MiB\nmax_stream_window: 1MiB\n", "kith.yaml:1:16: stream_window must not be more than max_stream_window"},
+      {"keep_alive: 60s\n", "kith.yaml:1:13"},
+      {"- a\n", "kith.yaml:1:1"},
+      {"listen: []\nlisten: []\n", "kith.yaml:2:1"},
+  };
+  for (const auto& [text, says] : cases) EXPECT_EQ(error_of(text).find(says), 0U) << text << error_of(text);
+}
+
+TEST(DaemonConfig, Quantities) {
+  EXPECT_EQ(parse_duration("1h").value(), 1h);
+  EXPECT_EQ(parse_duration("0s").value(), 0s);
+  for (const auto* bad : {"", "s", "1", "1 s", " 1s", "1S", "1.5s", "1d", "9223372036854775808ns"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  EXPECT_EQ(parse_size("1GiB").value(), 1U << 30U);
+  EXPECT_EQ(parse_size("7").value(), 7U);
+  for (const auto* bad : {"", "KiB", "1kb", "1K", "0x10", "18446744073709551616", "9000000000GiB"}) EXPECT_FALSE(parse_size(bad)) << bad;
+}
+
+} // namespace
+} // namespace kith::config
