@@ -49,7 +49,7 @@ struct OtherCalls {
     } else if (!is_sound(text) || !is_utf8(view(text))) {
       self.misuse(KITH_E_ARGUMENT, "set_error: not a UTF-8 text");
     } else {
-      self.error_text_ = cut_utf8(view(text), max_log_line);
+      self.error_text_ = clip_utf8(view(text), max_log_line);
     }
   }
 
@@ -113,8 +113,8 @@ struct OtherCalls {
       return;
     }
     if (!self.services_.log_enabled(to_level(level))) return;
-    const std::string_view line = cut_utf8(view(text), max_log_line);
-    if (level == KITH_LOG_HOST_MISBEHAVING) self.log(LogLevel::error, "the plugin says that the host misbehaves: " + std::string(line));
+    const std::string line = clip_utf8(view(text), max_log_line);
+    if (level == KITH_LOG_HOST_MISBEHAVING) self.log(LogLevel::error, "the plugin says that the host misbehaves: " + line);
     else self.log(to_level(level), line);
   }
 

@@ -29,9 +29,8 @@ public:
   virtual void reset(Code code, std::string_view text) = 0;
   virtual void produced() = 0;
   virtual void consumed() = 0;
-  /// The plugin found no room in `out`: the host owes Instance::writable when outstanding() is below send_limit().
+  /// The plugin found no room() in `out`: the host owes Instance::writable when there is some.
   virtual void blocked() = 0;
-  virtual std::uint64_t send_limit() const = 0;
   virtual void set_urgency(std::uint8_t urgency) = 0;
 };
 

@@ -167,7 +167,7 @@ kith_stream_id Instance::opened(StreamOpening opening) {
     if (state_ == State::failed) opening.port->reject(Code::plugin_failed, "");
     else if (table == nullptr) opening.port->reject(Code::bad_request, "this protocol takes no streams");
     else if (state_ == State::running) opening.port->reject(Code::busy, "too many streams");
-    else opening.port->reject(Code::shutting_down, "");
+    else opening.port->reject(Code::going_away, ""); // never handed to the plugin: the opener may try again
     return 0;
   }
   Stream stream;

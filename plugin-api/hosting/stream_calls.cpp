@@ -50,7 +50,7 @@ struct StreamCalls {
       return self.misuse(KITH_E_ARGUMENT, "reject or reset: the code is in no table and below 1000, or the text is not UTF-8");
     if (rejects && stream->accepted) return self.misuse(KITH_E_STATE, "reject: the stream was accepted; reset it");
     stream->ended = true;
-    const std::string_view cut = cut_utf8(view(text), max_reject_text);
+    const std::string cut = clip_utf8(view(text), max_reject_text);
     if (rejects) stream->port->reject(static_cast<Code>(code), cut);
     else stream->port->reset(static_cast<Code>(code), cut);
     return KITH_OK;
@@ -141,9 +141,7 @@ struct StreamCalls {
 
   // Octets that may be added now; notes the wish when there are none.
   static std::size_t room(Stream& stream) {
-    const std::uint64_t limit = stream.port->send_limit();
-    const std::uint64_t outstanding = stream.out->outstanding();
-    if (outstanding < limit) return static_cast<std::size_t>(limit - outstanding);
+    if (const std::uint64_t octets = stream.out->room(); octets != 0) return static_cast<std::size_t>(octets);
     stream.wants_room = true;
     stream.port->blocked();
     return 0;

@@ -5,6 +5,7 @@
 #include <kith/abi/entry.h>
 
 #include "base/bytes.hpp"
+#include "base/utf8.hpp"
 
 #include <string_view>
 
@@ -17,11 +18,5 @@ inline kith_text to_abi(std::string_view text) noexcept { return {text.data(), t
 /// Whether it may be looked at: a pointer, or nothing.
 inline bool is_sound(kith_text text) noexcept { return text.data != nullptr || text.size == 0; }
 inline bool is_sound(kith_bytes bytes) noexcept { return bytes.data != nullptr || bytes.size == 0; }
-
-/// Well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no overlong forms).
-bool is_utf8(std::string_view text) noexcept;
-
-/// The longest start of a UTF-8 text with at most `limit` octets that ends between characters.
-std::string_view cut_utf8(std::string_view text, std::size_t limit) noexcept;
 
 } // namespace kith::hosting

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How a plugin's kith.dial/1 reaches the node, which implements this.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/peer_id.hpp"
+#include "base/stream.hpp"
+#include "hosting/host_services.hpp"
+
+namespace kith::plugin_host {
+
+class Dialer {
+public:
+  virtual ~Dialer() = default;
+  /// Opens a stream in an identity's name. The pipes are the opener's: `out` may hold octets already and be finished, `in` is filled by the node.
+  /// Network thread; never calls the user before it returns. Errors: refused at once; then the user hears nothing of it.
+  virtual Result<StreamKey> open(const PeerId& identity, const hosting::DialRequest& request, PipePtr in, PipePtr out, StreamUser& user) = 0;
+};
+
+} // namespace kith::plugin_host

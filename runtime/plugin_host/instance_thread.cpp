@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The instance thread's half of InstanceHost, and the two lanes between the threads.
+#include "hosting/storage_folder.hpp"
+#include "plugin_host/instance_host.hpp"
+#include "plugin_host/port_impl.hpp"
+
+namespace kith::plugin_host {
+
+// --- lanes. The flag is cleared before the lane is emptied: what is added after that finds it clear and posts anew.
+
+void InstanceHost::schedule_instance() {
+  if (instance_lane_.scheduled.exchange(true)) return;
+  Executor& executor = strand_ != nullptr ? *strand_ : world_.network();
+  executor.post([self = shared_from_this()] { self->run_instance(); });
+}
+
+void InstanceHost::schedule_network() {
+  if (network_lane_.scheduled.exchange(true)) return;
+  world_.network().post([self = shared_from_this()] { self->run_network(); });
+}
+
+void InstanceHost::to_instance(Task task) {
+  {
+    const std::lock_guard lock(instance_lane_.mutex);
+    instance_lane_.tasks.push_back(std::move(task));
+  }
+  schedule_instance();
+}
+
+void InstanceHost::to_network(Task task) {
+  {
+    const std::lock_guard lock(network_lane_.mutex);
+    network_lane_.tasks.push_back(std::move(task));
+  }
+  schedule_network();
+}
+
+void InstanceHost::run_instance() {
+  instance_lane_.scheduled.store(false);
+  std::vector<PortPtr> ports;
+  std::vector<Task> tasks;
+  {
+    const std::lock_guard lock(instance_lane_.mutex);
+    ports.swap(instance_lane_.ports);
+    tasks.swap(instance_lane_.tasks);
+  }
+  const auto is_fenced = [this] { return fenced_.load(std::memory_order_acquire); };
+  // Streams first: a stop that was asked for after a signal runs after it.
+  for (const PortPtr& port : ports) {
+    if (is_fenced()) return;
+    deliver(*port, port->to_instance.exchange(0, std::memory_order_acq_rel));
+  }
+  for (const Task& task : tasks) {
+    if (is_fenced()) return;
+    task();
+  }
+  if (is_fenced()) return;
+  if (posted_.exchange(false)) instance_.run_posted();
+  if (timers_due_.exchange(false)) instance_.run_timers();
+  report_failure();
+}
+
+void InstanceHost::report_failure() {
+  if (failure_reported_ || instance_.state() != hosting::State::failed) return;
+  failure_reported_ = true;
+  to_network([this, text = instance_.failure()] { set_failed(text); });
+}
+
+void InstanceHost::deliver(Port& port, std::uint32_t bits) {
+  if ((bits & opened_bit) != 0) {
+    const IncomingStream& from = port.incoming;
+    hosting::StreamOpening opening;
+    opening.peer = from.peer;
+    opening.role = from.role;
+    opening.kind = from.kind;
+    opening.command = from.command;
+    opening.content_type = from.content_type;
+    opening.deadline = from.deadline;
+    opening.in = port.in = from.in;
+    opening.out = port.out = from.out;
+    opening.port = port.shared_from_this();
+    port.id = instance_.opened(std::move(opening));
+  }
+  if (port.id == 0) return;
+  if ((bits & replied_bit) != 0) instance_.replied(port.id, port.reply);
+  if ((bits & readable_bit) != 0) instance_.readable(port.id);
+  if ((bits & writable_bit) != 0) instance_.writable(port.id);
+  if ((bits & closed_bit) != 0) instance_.closed(port.id, port.end);
+}
+
+void InstanceHost::notify(const PortPtr& port, std::uint32_t bits) {
+  if (strand_ == nullptr) {
+    serve(*port, bits);
+    return;
+  }
+  if (port->to_network.fetch_or(bits, std::memory_order_acq_rel) == 0) {
+    const std::lock_guard lock(network_lane_.mutex);
+    network_lane_.ports.push_back(port);
+  }
+  schedule_network();
+}
+
+// --- hosting::HostServices
+
+void InstanceHost::wake() {
+  posted_.store(true);
+  schedule_instance();
+  if (strand_ != nullptr && !watch_wanted_.exchange(true)) schedule_network();
+}
+
+void InstanceHost::log(LogLevel level, std::string_view text) { world_.log().write(level, "plugin", options_.label + ": " + std::string(text)); }
+
+void InstanceHost::wake_at(TimePoint at) {
+  wake_at_.store(at.time_since_epoch().count());
+  if (strand_ == nullptr) {
+    if (timer_ != nullptr) timer_->arm(at);
+  } else if (!rearm_.exchange(true)) {
+    schedule_network();
+  }
+}
+
+void InstanceHost::storage(hosting::StorageRequest request) {
+  world_.disk().post([self = shared_from_this(), request = std::move(request)] {
+    auto result = std::make_shared<hosting::StorageResult>(hosting::run_storage(self->options_.data_folder.string(), request));
+    self->to_instance([host = self.get(), result] { host->instance_.storage_completed(*result); });
+    if (!self->watch_wanted_.exchange(true)) self->schedule_network();
+  });
+}
+
+Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, const hosting::DialRequest& request) {
+  if (dialer_ == nullptr) return Error{Code::unsupported_version, "this host opens no streams"};
+  auto port = std::make_shared<Port>(*this);
+  port->id = stream;
+  port->in = std::make_shared<Pipe>(slabs_);
+  port->out = std::make_shared<Pipe>(slabs_);
+  port->request = request;
+  notify(port, dial_bit);
+  return hosting::DialedStream{port->in, port->out, port};
+}
+
+void InstanceHost::entering() {
+  if (strand_ != nullptr) {
+    entered_at_.store(world_.now().time_since_epoch().count(), std::memory_order_release);
+    return;
+  }
+  inside_ = true;
+  entered_cpu_ = options_.cpu_time();
+}
+
+void InstanceHost::left() {
+  if (strand_ != nullptr) {
+    entered_at_.store(0, std::memory_order_release);
+    return;
+  }
+  inside_ = false;
+  const Duration used = options_.cpu_time() - entered_cpu_;
+  cpu_.store(cpu_.load(std::memory_order_relaxed) + used.count(), std::memory_order_relaxed);
+  if (used <= max_inline_callback) return;
+  const std::uint64_t count = overruns_.fetch_add(1, std::memory_order_relaxed) + 1;
+  // The first ten, then each power of two: a slow plugin is slow every time.
+  if (count <= 10 || (count & (count - 1)) == 0)
+    log(LogLevel::warn, "an inline callback took " + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(used).count()) +
+                            " us of the network thread (" + std::to_string(count) + " times so far): set inline: false in the binding");
+}
+
+} // namespace kith::plugin_host

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "plugin_host/registry.hpp"
+
+#include "base/name.hpp"
+
+#include <algorithm>
+
+namespace kith::plugin_host {
+
+namespace fs = std::filesystem;
+
+std::shared_ptr<const Registry> Registry::scan(const RegistryOptions& options) {
+  auto out = std::make_shared<Registry>();
+  out->folders_ = options.folders;
+  for (const fs::path& folder : options.folders) {
+    std::vector<fs::path> files;
+    std::error_code failed;
+    for (fs::directory_iterator it(folder, failed), end; !failed && it != end; it.increment(failed)) {
+      if (it->path().extension() == ".so") files.push_back(it->path());
+    }
+    if (failed && failed != std::errc::no_such_file_or_directory)
+      out->problems_.push_back({Code::internal, folder.string() + ": can't be searched for plugins: " + failed.message()});
+    std::ranges::sort(files);
+    if (files.size() > max_plugin_files) {
+      out->problems_.push_back(bad_request(folder.string() + ": more than " + std::to_string(max_plugin_files) + " plugins; the rest is left out"));
+      files.resize(max_plugin_files);
+    }
+    for (const fs::path& file : files) out->add(file, options.load);
+  }
+  return out;
+}
+
+void Registry::add(const fs::path& file, const hosting::LoadOptions& options) {
+  auto library = hosting::load_library(file, options);
+  if (!library) {
+    problems_.push_back(library.error());
+    return;
+  }
+  for (const hosting::Protocol& protocol : (*library)->descriptor.protocols) {
+    const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
+    if (same == entries_.end()) entries_.push_back({*library, &protocol});
+    else problems_.push_back(bad_request(file.string() + ": protocol " + protocol.name + " is already in " + same->library->file.string() + ", which is used"));
+  }
+}
+
+Result<Registry::Entry> Registry::find(std::string_view name) const {
+  const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == name; });
+  if (found != entries_.end()) return *found;
+
+  std::vector<std::string_view> known;
+  for (const Entry& entry : entries_) known.push_back(entry.protocol->name);
+  std::string text = "there is no plugin for protocol \"" + std::string(name) + "\"";
+  if (const std::string_view near = nearest_name(name, known); !near.empty()) text += "; did you mean " + std::string(near) + "?";
+  text += known.empty() ? "; none is known" : "; known:";
+  for (const std::string_view one : known) text += " " + std::string(one);
+  text += "; searched:";
+  for (const fs::path& folder : folders_) text += " " + folder.string();
+  for (const Error& problem : problems_) {
+    if (problem.text.find("/" + std::string(name) + ".so") != std::string::npos) text += "; " + problem.text;
+  }
+  return Error{Code::unknown_protocol, std::move(text)};
+}
+
+} // namespace kith::plugin_host

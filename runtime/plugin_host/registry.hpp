@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Which protocols there are, and in which files.
+#pragma once
+
+#include "base/error.hpp"
+#include "hosting/library.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kith::plugin_host {
+
+inline constexpr std::size_t max_plugin_files = 256; ///< In one folder; the rest is named as a problem.
+
+struct RegistryOptions {
+  /// In order: the installed folder beside the binary, then KITH_HOME/plugins. Missing ones are no error. The first file that has a protocol wins.
+  std::vector<std::filesystem::path> folders;
+  hosting::LoadOptions load;
+};
+
+/// What was found at one point of time; immutable, so any thread may look. A rescan makes a new one.
+class Registry {
+public:
+  struct Entry {
+    std::shared_ptr<const hosting::Library> library;
+    const hosting::Protocol* protocol = nullptr; ///< In library.
+  };
+
+  /// Looks at every *.so of the folders, in the order of their names, and loads it. Blocking. Files that can't be used become problems.
+  static std::shared_ptr<const Registry> scan(const RegistryOptions& options);
+
+  /// Errors: unknown_protocol with the known ones, the folders searched, a near name, and what is wrong with a file of that name.
+  Result<Entry> find(std::string_view protocol) const;
+  const std::vector<Entry>& all() const noexcept { return entries_; }
+  const std::vector<Error>& problems() const noexcept { return problems_; }
+
+private:
+  void add(const std::filesystem::path& file, const hosting::LoadOptions& options);
+
+  std::vector<std::filesystem::path> folders_;
+  std::vector<Entry> entries_;
+  std::vector<Error> problems_;
+};
+
+} // namespace kith::plugin_host
