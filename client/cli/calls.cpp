@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.hpp"
+
+#include "protocol/scanner.hpp"
+#include "pump.hpp"
+
+#include <array>
+#include <cerrno>
+#include <iostream>
+#include <system_error>
+#include <unistd.h>
+
+namespace kith::cli {
+namespace {
+
+Result<std::string> read_all(int fd, std::size_t most) {
+  std::string text;
+  std::array<char, 64 * 1024> chunk{};
+  while (true) {
+    const ssize_t got = ::read(fd, chunk.data(), chunk.size());
+    if (got == 0) return text;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return bad_request("reading the input: " + std::generic_category().message(errno));
+    text.append(chunk.data(), static_cast<std::size_t>(got));
+    if (text.size() > most)
+      return Error{Code::too_large, "the input is longer than max_call_bytes (" + std::to_string(most) + "): use `kith stream`"};
+  }
+}
+
+/// PEER PROTOCOL and the options; the identity is taken off the words first.
+Result<client::Target> target_of(Context& context) {
+  client::Target target;
+  auto identity = context.take_identity();
+  if (!identity) return identity.error();
+  target.from = std::move(*identity);
+  target.target = context.word(0);
+  target.protocol = context.word(1);
+  if (context.options.alias) target.alias = *context.options.alias;
+  if (context.options.command) target.command = *context.options.command;
+  if (context.options.timeout) target.timeout_ms = parse_duration_ms(*context.options.timeout).value();
+  return target;
+}
+
+/// Checked before anything is sent.
+Result<void> check_options(const Options& options) {
+  if (!options.timeout) return {};
+  const auto timeout = parse_duration_ms(*options.timeout);
+  return timeout ? Result<void>() : Result<void>(timeout.error());
+}
+
+void print_reply(Context& context, const client::Payload& reply) {
+  if (context.io.out_terminal.is_terminal) {
+    context.io.out << printable(reply.bytes) << '\n';
+  } else {
+    context.io.out << reply.bytes;
+    if (reply.json) context.io.out << '\n';
+  }
+}
+
+} // namespace
+
+int call(Context& context) {
+  if (const auto checked = check_options(context.options); !checked) return context.usage(checked.error().text);
+  const auto target = target_of(context);
+  if (!target) return context.fail(target.error());
+  auto daemon = context.daemon();
+  if (!daemon) return context.fail(daemon.error());
+  std::string data = context.word(2);
+  if (data.empty() || data == "-") {
+    auto input = read_all(context.io.in_fd, (*daemon)->hello().max_call_bytes);
+    if (!input) return context.fail(input.error());
+    data = std::move(*input);
+  }
+  if (!context.options.bytes) {
+    if (const auto scan = protocol::check_json(data); !scan.ok()) {
+      return context.usage("the data is not JSON: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1) +
+                           "; a text needs quotes ('\"hello\"'), other octets --bytes");
+    }
+  }
+  const auto reply = (*daemon)->call(*target, {!context.options.bytes, std::move(data)});
+  if (!reply) return context.fail(reply.error());
+  print_reply(context, *reply);
+  return 0;
+}
+
+int stream(Context& context) {
+  if (const auto checked = check_options(context.options); !checked) return context.usage(checked.error().text);
+  const auto target = target_of(context);
+  if (!target) return context.fail(target.error());
+  auto daemon = context.daemon();
+  if (!daemon) return context.fail(daemon.error());
+  auto opened = (*daemon)->open_stream(*target);
+  if (!opened) return context.fail(opened.error());
+  const auto closed = pump(**daemon, *opened, context.io.in_fd, context.io.out_fd);
+  if (!closed) return context.fail(closed.error());
+  if (closed->error) return context.fail(*closed->error);
+  return 0;
+}
+
+} // namespace kith::cli

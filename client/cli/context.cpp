@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "context.hpp"
+
+#include "kith/home.hpp"
+#include "protocol/object.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <ostream>
+
+namespace kith::cli {
+
+Context::Context(const Command& of, Options given, Streams& streams)
+    : command(of), options(std::move(given)), io(streams), home(client::resolve_home(options.home.value_or(""))) {}
+
+int Context::fail(const Error& error) const {
+  if (options.json) {
+    client::ObjectWriter inner;
+    if (is_app_code(error.code)) {
+      inner.number("code", static_cast<std::uint64_t>(error.code));
+    } else {
+      inner.text("code", code_name(error.code));
+    }
+    io.err << client::ObjectWriter().raw("error", inner.text("text", error.text).finish()).finish() << '\n';
+  } else {
+    const bool bare = error.text.empty();
+    io.err << io.err_terminal.red("kith:") << ' ' << printable(bare ? code_name(error.code) : error.text) << '\n';
+  }
+  return exit_code(error.code);
+}
+
+int Context::usage(const std::string& text) const {
+  io.err << io.err_terminal.red("kith:") << ' ' << printable(text) << "\nTry `kith " << command.name << " --help`.\n";
+  return exit_usage;
+}
+
+Result<client::Client*> Context::daemon() {
+  if (!client_) {
+    auto connected = client::Client::connect(home);
+    if (!connected) return connected.error();
+    client_.emplace(std::move(*connected));
+  }
+  return &*client_;
+}
+
+Result<std::string> Context::take_identity() {
+  if (command.identity == IdentityWord::none) return std::string();
+  auto& words = options.words;
+  const auto take = [&] {
+    std::string identity = words.front();
+    words.erase(words.begin());
+    return identity;
+  };
+  if (command.identity == IdentityWord::needed || words.size() > command.words.size()) return take();
+  if (words.size() <= command.least_words()) return std::string();
+  // Between least and most: the first word is an identity, or a last one that may be left out was given.
+  auto connected = daemon();
+  if (!connected) return connected.error();
+  const auto answer = (*connected)->request("identity.list", {});
+  if (!answer) return answer.error();
+  const auto data = boost::json::parse(answer->payload.bytes);
+  for (const auto& identity : data.at("identities").as_array()) {
+    if (identity.at("name").as_string() == words.front() || identity.at("id").as_string() == words.front()) return take();
+  }
+  return std::string();
+}
+
+int Context::ask(std::string_view type, client::ObjectWriter fields, const std::function<void(const boost::json::value&)>& show,
+                 std::chrono::milliseconds patience, std::span<const int> fds) {
+  auto connected = daemon();
+  if (!connected) return fail(connected.error());
+  auto answer = (*connected)->request(type, fields, nullptr, fds, patience);
+  if (!answer) return fail(answer.error());
+  return print(*answer, show);
+}
+
+int Context::print(const client::Answer& answer, const std::function<void(const boost::json::value&)>& show) const {
+  if (options.json) {
+    io.out << (answer.payload.json ? answer.payload.bytes : "{}") << '\n';
+    return 0;
+  }
+  try {
+    show(answer.payload.json ? boost::json::parse(answer.payload.bytes) : boost::json::value(boost::json::object_kind));
+  } catch (const std::exception& error) { // a member that this version expects is not there
+    return fail({Code::unsupported_version, std::string("the daemon's answer can't be read, it is of another version: ") + error.what()});
+  }
+  return 0;
+}
+
+} // namespace kith::cli

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command runs in: its options, where its output goes, and the way to the daemon.
+#pragma once
+
+#include "command.hpp"
+#include "render.hpp"
+
+#include <boost/json/fwd.hpp>
+#include <iosfwd>
+#include <kith/client.hpp>
+#include <optional>
+
+namespace kith::cli {
+
+/// The outside of a command; tests bring their own.
+struct Streams {
+  std::ostream& out;
+  std::ostream& err;
+  int in_fd = 0;
+  int out_fd = 1;
+  Terminal out_terminal; ///< Of `out` and out_fd.
+  Terminal err_terminal;
+  bool in_is_terminal = false;
+};
+
+class Context {
+public:
+  Context(const Command& command, Options options, Streams& streams);
+
+  const Command& command;
+  Options options;
+  Streams& io;
+  const std::string home;
+
+  /// Prints `kith: text`, or an error object with --json; returns the exit code of the table.
+  int fail(const Error& error) const;
+  /// The same for wrong usage: exit code 2.
+  int usage(const std::string& text) const;
+
+  /// The daemon, connected at first use.
+  Result<client::Client*> daemon();
+
+  /// Takes the identity off the front of the words, asking the daemon for its identities where their number leaves it open. Empty: left out.
+  Result<std::string> take_identity();
+  /// A word by its place after the identity; empty when it was left out.
+  std::string word(std::size_t index) const { return index < options.words.size() ? options.words[index] : std::string(); }
+
+  /// One request; `identity` is taken from the words where the command has one. Prints the answer's data as it is with --json, else gives it to `show`.
+  int ask(std::string_view type, client::ObjectWriter fields, const std::function<void(const boost::json::value&)>& show,
+          std::chrono::milliseconds patience = client::default_patience, std::span<const int> fds = {});
+
+  /// A good answer, on `out`: raw with --json, else through `show`.
+  int print(const client::Answer& answer, const std::function<void(const boost::json::value&)>& show) const;
+
+private:
+  std::optional<client::Client> client_;
+};
+
+} // namespace kith::cli

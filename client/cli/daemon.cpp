@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <iostream>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace kith::cli {
+namespace {
+
+constexpr std::chrono::seconds stop_patience{60}; ///< The daemon's drain deadline comes first.
+
+/// kithd lies beside this program, wherever both were moved to.
+std::string daemon_program() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "kithd";
+  return (self.parent_path() / "kithd").string();
+}
+
+/// Waits until a process is gone. False when it is still there after the patience.
+bool wait_for_exit(int pidfd, std::chrono::milliseconds patience) {
+  pollfd entry{pidfd, POLLIN, 0};
+  return ::poll(&entry, 1, static_cast<int>(patience.count())) == 1;
+}
+
+} // namespace
+
+int daemon(Context& context) {
+  std::vector<std::string> arguments{daemon_program(), "--home", context.home};
+  for (const std::string& listen : context.options.listen) arguments.insert(arguments.end(), {"--listen", listen});
+  if (context.options.detach) arguments.emplace_back("--detach");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  ::execv(argv[0], argv.data());
+  return context.fail(
+      {Code::internal, "can't start " + arguments[0] + ": " + std::generic_category().message(errno) + "; it is installed beside kith"});
+}
+
+int stop(Context& context) {
+  auto connected = context.daemon();
+  if (!connected) return context.fail(connected.error());
+  client::Client& daemon = **connected;
+  const client::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, daemon.hello().pid, 0)));
+  client::ObjectWriter fields;
+  if (context.options.now) fields.text("drain", "now");
+  if (const auto answer = daemon.request("stop", fields); !answer && answer.error().code != Code::connection_lost)
+    return context.fail(answer.error());
+  if (const auto ended = daemon.wait_end(stop_patience); !ended) return context.fail({Code::timeout, "the daemon still drains: see `kith status`"});
+  if (process && !wait_for_exit(process.get(), stop_patience))
+    return context.fail({Code::timeout, "the daemon has closed its socket, but still runs"});
+  context.io.out << (context.options.json ? "{}\n" : "stopped\n");
+  return 0;
+}
+
+bool show_file_errors(Context& context, const boost::json::value& answer) {
+  for (const auto& error : items_of(answer, "errors")) {
+    std::string place = text_of(error, "file");
+    for (const char* member : {"line", "column"}) {
+      if (const auto number = number_of(error, member); number > 0) place += ":" + std::to_string(number);
+    }
+    context.io.err << context.io.err_terminal.red("kith:") << ' ' << printable(place + ": " + text_of(error, "text")) << '\n';
+  }
+  return !items_of(answer, "errors").empty();
+}
+
+/// Files with errors: the exit code of bad_request, with --json too.
+static int ask_about_files(Context& context, std::string_view type, const client::ObjectWriter& fields,
+                           const std::function<void(const boost::json::value&)>& show) {
+  auto connected = context.daemon();
+  if (!connected) return context.fail(connected.error());
+  const auto answer = (*connected)->request(type, fields);
+  if (!answer) return context.fail(answer.error());
+  bool errors = false;
+  const auto note_errors = [&](const boost::json::value& data) { errors = !items_of(data, "errors").empty(); };
+  const int code = context.print(*answer, [&](const boost::json::value& data) {
+    show(data);
+    show_file_errors(context, data);
+  });
+  if (code != 0) return code;
+  note_errors(boost::json::parse(answer->payload.bytes));
+  return errors ? exit_code(Code::bad_request) : 0;
+}
+
+int reload(Context& context) {
+  return ask_about_files(context, "reload", {}, [&](const boost::json::value& data) {
+    const std::string changed = list_of(data, "changed");
+    context.io.out << (changed.empty() ? "nothing changed" : "changed: " + printable(changed)) << '\n';
+    if (const std::string restart = list_of(data, "restart"); !restart.empty()) context.io.out << "after a restart: " << printable(restart) << '\n';
+  });
+}
+
+int config_check(Context& context) {
+  client::ObjectWriter fields;
+  if (const std::string file = context.word(0); !file.empty()) fields.text("file", std::filesystem::absolute(file).lexically_normal().string());
+  return ask_about_files(context, "config.check", fields, [&](const boost::json::value& data) {
+    if (items_of(data, "errors").empty()) context.io.out << "good: " << printable(list_of(data, "files")) << '\n';
+  });
+}
+
+int pool_list(Context& context) {
+  const auto identity = context.take_identity();
+  if (!identity) return context.fail(identity.error());
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  return context.ask("pool.list", fields, [&](const auto& data) {
+    Table table({"IDENTITY", "PEER", "ADDRESS", "STATE", "DIALED BY", "RTT", "STREAMS", "SENT", "RECEIVED"});
+    for (const auto& item : items_of(data, "connections")) {
+      const std::string name = text_of(item, "name");
+      table.add({text_of(item, "identity"), name.empty() ? text_of(item, "peer") : name, text_of(item, "address"), text_of(item, "state"),
+                 flag_of(item, "dialed") ? "us" : "them", duration_us(number_of(item, "rtt_us")), std::to_string(number_of(item, "streams")),
+                 std::to_string(number_of(item, "sent")), std::to_string(number_of(item, "received"))});
+    }
+    if (table.empty()) {
+      context.io.err << "no connections\n";
+    } else {
+      context.io.out << table.text(context.io.out_terminal);
+    }
+  });
+}
+
+int pool_close(Context& context) {
+  const auto identity = context.take_identity();
+  if (!identity) return context.fail(identity.error());
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  return context.ask("pool.close", fields.text("peer", context.word(0)),
+                     [&](const auto& data) { context.io.out << "closed " << number_of(data, "closed") << '\n'; });
+}
+
+} // namespace kith::cli

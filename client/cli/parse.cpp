@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file that sees CLI11 (it costs many seconds to compile). The command word is found first, then CLI11 reads the options of that one command.
+#include "command.hpp"
+
+#include "base/name.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace kith::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+std::string try_help(const Command* command) {
+  return "\nTry `kith " + (command != nullptr ? std::string(command->name) + " " : std::string()) + "--help`.";
+}
+
+std::string did_you_mean(std::string_view typed, const std::vector<std::string_view>& known) {
+  const std::string_view near = nearest_name(typed, known);
+  return near.empty() ? "" : "; did you mean `" + std::string(near) + "`?";
+}
+
+Error unknown_command(const std::string& typed) {
+  std::vector<std::string_view> names;
+  for (const Command& command : command_table()) names.push_back(command.name);
+  return bad_request("there is no command `" + typed + "`" + did_you_mean(typed, names) + "\nAll commands: `kith --help`.");
+}
+
+/// A noun's verbs, when a noun stands without a good verb.
+Error unknown_verb(const std::string& noun, const std::string& verb) {
+  std::vector<std::string_view> verbs;
+  std::string list;
+  for (const Command& command : command_table()) {
+    if (!command.name.starts_with(noun + " ")) continue;
+    verbs.push_back(command.name.substr(noun.size() + 1));
+    list += (list.empty() ? "`" : ", `") + std::string(command.name) + "`";
+  }
+  const std::string what = verb.empty() ? "`" + noun + "` needs a verb" : "there is no command `" + noun + " " + verb + "`";
+  return bad_request(what + did_you_mean(verb, verbs) + "\nThere are " + list + ".");
+}
+
+bool is_noun(std::string_view word) {
+  const auto commands = command_table();
+  return std::any_of(commands.begin(), commands.end(), [&](const Command& c) { return c.name.starts_with(std::string(word) + " "); });
+}
+
+/// Takes the command's word or words out of the arguments. Null when there is none.
+Result<const Command*> take_command(Words& arguments) {
+  auto word = arguments.begin();
+  while (word != arguments.end() && word->starts_with('-')) word += *word == "--home" ? std::min<std::ptrdiff_t>(2, arguments.end() - word) : 1;
+  if (word == arguments.end()) return nullptr;
+  const std::string first = *word;
+  word = arguments.erase(word);
+  if (const Command* command = find_command(first)) {
+    const bool verb_follows = word != arguments.end() && find_command(first + " " + *word) != nullptr;
+    if (!verb_follows) return command;
+  }
+  if (!is_noun(first)) return unknown_command(first);
+  const std::string second = word != arguments.end() && !word->starts_with('-') ? *word : "";
+  const Command* command = find_command(first + " " + second);
+  const bool asks_help = std::find(word, arguments.end(), "--help") != arguments.end() || std::find(word, arguments.end(), "-h") != arguments.end();
+  if (command == nullptr && second.empty() && asks_help) return nullptr;
+  if (command == nullptr) return unknown_verb(first, second);
+  arguments.erase(word);
+  return command;
+}
+
+void add_option(CLI::App& app, const OptionSpec& spec, Options& options) {
+  const std::string names(spec.names);
+  if (const auto* flag = std::get_if<bool Options::*>(&spec.target)) {
+    app.add_flag(names, options.**flag);
+  } else if (const auto* one = std::get_if<std::optional<std::string> Options::*>(&spec.target)) {
+    app.add_option_function<std::string>(names, [&options, one = *one](const std::string& value) { options.*one = value; });
+  } else {
+    app.add_option(names, options.*std::get<std::vector<std::string> Options::*>(spec.target))->allow_extra_args(false);
+  }
+}
+
+bool is_option(std::string_view word) { return word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9'); }
+
+Error unknown_option(const std::string& word, const Command* command) {
+  const std::string typed = word.substr(0, word.find('='));
+  std::vector<std::string_view> known;
+  const auto add = [&](const OptionSpec* spec) { known.push_back(spec->names.substr(std::min(spec->names.find("--"), spec->names.size()))); };
+  std::for_each(global_options().begin(), global_options().end(), add);
+  if (command != nullptr) std::for_each(command->options.begin(), command->options.end(), add);
+  return bad_request("unknown option " + typed + did_you_mean(typed, known) + try_help(command));
+}
+
+Result<void> check_words(const Command& command, const Words& words) {
+  const std::size_t least = command.least_words() + (command.identity == IdentityWord::needed ? 1 : 0);
+  const std::size_t most = command.words.size() + (command.identity == IdentityWord::none ? 0 : 1);
+  if (words.size() >= least && words.size() <= most) return {};
+  const std::string what = words.size() < least ? "something is missing" : "too many words (`" + words[most] + "`)";
+  return bad_request(what + ": `" + usage_line(command) + "`" + try_help(&command));
+}
+
+} // namespace
+
+Result<Parsed> parse_command_line(const std::vector<std::string>& arguments) {
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  Words before(arguments.begin(), separator);
+  const auto command = take_command(before);
+  if (!command) return command.error();
+  Parsed parsed{*command, {}};
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  for (const OptionSpec* spec : global_options()) add_option(app, *spec, parsed.options);
+  if (*command != nullptr) {
+    for (const OptionSpec* spec : (*command)->options) add_option(app, *spec, parsed.options);
+  }
+  try {
+    std::reverse(before.begin(), before.end()); // CLI11 takes them from the back
+    app.parse(before);
+  } catch (const CLI::ParseError& error) {
+    return bad_request(std::string(error.what()) + try_help(*command));
+  }
+  for (const std::string& word : app.remaining()) {
+    if (is_option(word)) return unknown_option(word, *command);
+    parsed.options.words.push_back(word);
+  }
+  if (separator != arguments.end()) parsed.options.words.insert(parsed.options.words.end(), separator + 1, arguments.end());
+  if (parsed.options.help || parsed.options.version || *command == nullptr) return parsed;
+  if (const auto checked = check_words(**command, parsed.options.words); !checked) return checked.error();
+  return parsed;
+}
+
+Result<std::uint64_t> parse_duration_ms(std::string_view text) {
+  constexpr std::uint64_t longest = 3'600'000;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  const std::uint64_t factor = unit == "ms" ? 1 : unit == "s" || unit.empty() ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
+  if (error != std::errc() || factor == 0 || number == 0 || number > longest / factor) {
+    return bad_request("`" + std::string(text) + "` is not a time from 1ms to 1h: write 10s, 500ms or 2m");
+  }
+  return number * factor;
+}
+
+} // namespace kith::cli

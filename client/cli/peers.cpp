@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.hpp"
+
+#include "base/name.hpp"
+#include "base/role.hpp"
+
+#include <boost/json.hpp>
+#include <iostream>
+
+namespace kith::cli {
+namespace {
+
+/// The identity, if one was given.
+Result<client::ObjectWriter> with_identity(Context& context) {
+  const auto identity = context.take_identity();
+  if (!identity) return identity.error();
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  return fields;
+}
+
+Result<void> check_role(const std::string& role) {
+  if (parse_role(role)) return {};
+  const std::string_view near = nearest_name(role, role_names);
+  return bad_request("there is no role `" + role + "`" + (near.empty() ? "" : "; did you mean `" + std::string(near) + "`?") +
+                     " Roles are public, viewer, member, admin, owner.");
+}
+
+void show_peer(Context& context, const boost::json::value& peer) {
+  auto& out = context.io.out;
+  out << printable(text_of(peer, "name")) << "  " << text_of(peer, "id") << "  " << text_of(peer, "role") << '\n';
+  out << "  addresses: " << printable(items_of(peer, "addresses").empty() ? "none known" : list_of(peer, "addresses")) << '\n';
+  if (flag_of(peer, "connected")) {
+    out << "  connected: " << printable(text_of(peer, "address")) << ", RTT " << duration_us(number_of(peer, "rtt_us")) << ", "
+        << number_of(peer, "streams") << " streams\n";
+  }
+}
+
+int show_after(Context& context, std::string_view type, const client::ObjectWriter& fields) {
+  return context.ask(type, fields, [&](const auto& data) { show_peer(context, data); });
+}
+
+} // namespace
+
+int ticket(Context& context) {
+  const auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  return context.ask("ticket", *fields, [&](const auto& data) {
+    context.io.out << text_of(data, "ticket") << '\n';
+    if (items_of(data, "addresses").empty())
+      context.io.err << "kith: this ticket has no address: whoever gets it must be told one (peer add --addr)\n";
+  });
+}
+
+int peer_add(Context& context) {
+  auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  fields->text("name", context.word(0)).text("peer", context.word(1));
+  if (!context.options.addresses.empty()) fields->texts("addresses", context.options.addresses);
+  if (context.options.role) {
+    if (const auto role = check_role(*context.options.role); !role) return context.usage(role.error().text);
+    fields->text("role", *context.options.role);
+  }
+  return show_after(context, "peer.add", *fields);
+}
+
+int peer_list(Context& context) {
+  const auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  return context.ask("peer.list", *fields, [&](const auto& data) {
+    Table table({"NAME", "ROLE", "CONNECTED", "RTT", "ADDRESSES", "ID"});
+    for (const auto& peer : items_of(data, "peers")) {
+      const bool connected = flag_of(peer, "connected");
+      table.add({text_of(peer, "name"), text_of(peer, "role"), connected ? text_of(peer, "address") : "no",
+                 connected ? duration_us(number_of(peer, "rtt_us")) : "", list_of(peer, "addresses"), text_of(peer, "id")});
+    }
+    if (table.empty()) {
+      context.io.err << printable(text_of(data, "identity")) << " knows no peers yet: kith peer add NAME TICKET\n";
+    } else {
+      context.io.out << table.text(context.io.out_terminal);
+    }
+  });
+}
+
+int peer_show(Context& context) {
+  auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  return show_after(context, "peer.show", fields->text("peer", context.word(0)));
+}
+
+int peer_role(Context& context) {
+  auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  if (const auto role = check_role(context.word(1)); !role) return context.usage(role.error().text);
+  return show_after(context, "peer.role", fields->text("peer", context.word(0)).text("role", context.word(1)));
+}
+
+int peer_rename(Context& context) {
+  auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  return show_after(context, "peer.rename", fields->text("peer", context.word(0)).text("name", context.word(1)));
+}
+
+int peer_remove(Context& context) {
+  auto fields = with_identity(context);
+  if (!fields) return context.fail(fields.error());
+  return context.ask("peer.remove", fields->text("peer", context.word(0)),
+                     [&](const auto& data) { context.io.out << "removed " << printable(text_of(data, "name")) << '\n'; });
+}
+
+} // namespace kith::cli

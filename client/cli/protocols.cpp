@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.hpp"
+
+#include "base/name.hpp"
+#include "base/role.hpp"
+#include "protocol/envelope.hpp"
+#include "protocol/scanner.hpp"
+
+#include <boost/json.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+namespace kith::cli {
+namespace {
+
+/// identity, protocol and alias of a binding; a usage error's text when something is missing.
+Result<client::ObjectWriter> binding(Context& context) {
+  if (!context.options.protocol) return bad_request("which protocol? --protocol NAME");
+  const auto identity = context.take_identity();
+  if (!identity) return identity.error();
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  fields.text("protocol", *context.options.protocol);
+  return fields.text("alias", context.options.alias.value_or(std::string(default_alias)));
+}
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().size() > protocol::max_config_yaml) {
+    return bad_request(path + ": can't be read, or is longer than " + std::to_string(protocol::max_config_yaml) + " octets");
+  }
+  return text.str();
+}
+
+/// One --access: a role, group:NAME, peer:NAME or peer:NAME=ROLE.
+void append_access(std::string& list, const std::string& entry) {
+  if (list.size() > 1) list.push_back(',');
+  const auto equals = entry.rfind('=');
+  if (entry.starts_with("peer:") && equals != std::string::npos) {
+    list += client::ObjectWriter().text("peer", entry.substr(5, equals - 5)).text("as", entry.substr(equals + 1)).finish();
+  } else {
+    protocol::append_string(list, entry);
+  }
+}
+
+/// Adds config and access, as far as they were given.
+Result<void> add_settings(const Options& options, client::ObjectWriter& fields) {
+  if (options.config && options.config_file) return bad_request("--config and --config-file exclude each other");
+  if (options.config) {
+    if (const auto scan = protocol::check_json(*options.config); !scan.ok()) {
+      return bad_request("--config is not JSON: " + std::string(scan.fault) + " at character " + std::to_string(scan.end + 1) +
+                         "; YAML goes into a --config-file");
+    }
+    fields.raw("config", *options.config);
+  }
+  if (options.config_file) {
+    const auto text = read_file(*options.config_file);
+    if (!text) return text.error();
+    fields.text("config_yaml", *text).text("config_name", std::filesystem::path(*options.config_file).filename().string());
+  }
+  if (options.no_access && !options.access.empty()) return bad_request("--access and --no-access exclude each other");
+  if (options.no_access || !options.access.empty()) {
+    std::string list = "[";
+    for (const std::string& entry : options.access) append_access(list, entry);
+    fields.raw("access", list + "]");
+  }
+  return {};
+}
+
+void show_binding(Context& context, const boost::json::value& data) {
+  auto& out = context.io.out;
+  out << printable(text_of(data, "identity") + ": " + text_of(data, "protocol") + "/" + text_of(data, "alias") + " is " + text_of(data, "state"))
+      << ", access: " << printable(items_of(data, "access").empty() ? "nobody" : list_of(data, "access")) << '\n';
+  for (const auto& grant : items_of(data, "grants")) out << "  may " << printable(std::string(grant.as_string())) << '\n';
+  if (const std::string error = text_of(data, "error"); !error.empty()) context.io.err << "kith: " << printable(error) << '\n';
+}
+
+int send(Context& context, std::string_view type, const client::ObjectWriter& fields) {
+  return context.ask(type, fields, [&](const auto& data) { show_binding(context, data); });
+}
+
+/// What went wrong before the daemon was asked for anything is wrong usage.
+int refuse(Context& context, const Error& error) { return error.code == Code::bad_request ? context.usage(error.text) : context.fail(error); }
+
+} // namespace
+
+Table bindings_table(const boost::json::value& identity) {
+  Table table({"PROTOCOL", "ALIAS", "STATE", "ACCESS", "ERROR"});
+  for (const auto& item : items_of(identity, "bindings")) {
+    table.add({text_of(item, "protocol"), text_of(item, "alias"), text_of(item, "state"),
+               items_of(item, "access").empty() ? "nobody" : list_of(item, "access"), text_of(item, "error")});
+  }
+  return table;
+}
+
+int add_protocol(Context& context) {
+  auto fields = binding(context);
+  if (!fields) return refuse(context, fields.error());
+  if (const auto added = add_settings(context.options, *fields); !added) return refuse(context, added.error());
+  if (context.options.provider) fields->flag("provider", true);
+  return send(context, "binding.add", *fields);
+}
+
+int configure_protocol(Context& context) {
+  const Options& options = context.options;
+  if (options.enable && options.disable) return context.usage("--enable and --disable exclude each other");
+  client::ObjectWriter settings;
+  if (const auto added = add_settings(options, settings); !added) return refuse(context, added.error());
+  const bool switches = options.enable || options.disable;
+  if (settings.empty() && !switches)
+    return context.usage("nothing to change: give --config, --config-file, --access, --no-access, --enable or --disable");
+  if (!settings.empty() && switches) return context.usage("--enable and --disable go without other changes");
+  auto fields = binding(context);
+  if (!fields) return refuse(context, fields.error());
+  return send(context, options.enable ? "binding.enable" : options.disable ? "binding.disable" : "binding.configure", fields->all(settings));
+}
+
+int remove_protocol(Context& context) {
+  auto fields = binding(context);
+  if (!fields) return refuse(context, fields.error());
+  return context.ask("binding.remove", fields->flag("purge", context.options.purge), [&](const auto& data) {
+    context.io.out << printable(text_of(data, "identity") + ": removed " + text_of(data, "protocol") + "/" + text_of(data, "alias"))
+                   << (flag_of(data, "purged") ? " and its data" : "; its data stays (--purge deletes it)") << '\n';
+  });
+}
+
+} // namespace kith::cli

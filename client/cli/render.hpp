@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text for people: tables that fit, colours where they belong, and nothing that a peer could make a terminal do.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kith::cli {
+
+/// What an output is.
+struct Terminal {
+  bool is_terminal = false;
+  bool colours = false;
+  std::size_t width = 0; ///< Columns; 0: as wide as the text is.
+
+  std::string red(std::string_view text) const { return coloured(text, "31"); }
+  std::string green(std::string_view text) const { return coloured(text, "32"); }
+  std::string bold(std::string_view text) const { return coloured(text, "1"); }
+
+private:
+  std::string coloured(std::string_view text, std::string_view code) const;
+};
+
+/// Of a descriptor of this process: asks the kernel, and NO_COLOR, TERM and COLUMNS.
+Terminal terminal_of(int fd);
+
+/// A text made harmless: control characters, invisible reordering marks and octets that are not UTF-8 become \xNN or \u{N}. Line feeds stay.
+std::string printable(std::string_view text);
+
+/// Columns that a printable text takes (one for each character).
+std::size_t columns_of(std::string_view text) noexcept;
+
+/// Rows under headings. Where the terminal is too narrow the widest columns are cut with `…`; where even that is not enough, each row becomes a block of lines.
+class Table {
+public:
+  explicit Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
+  void add(std::vector<std::string> row); ///< Cells are made printable.
+  bool empty() const noexcept { return rows_.empty(); }
+  std::string text(const Terminal& terminal) const;
+
+private:
+  std::string blocks(const Terminal& terminal) const;
+  std::vector<std::size_t> widths(std::size_t limit) const; ///< Empty: no way.
+
+  std::vector<std::string> headings_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// Members of answers, as text. They throw when a member is of another kind; missing ones are empty or 0.
+std::string text_of(const boost::json::value& object, std::string_view member);
+std::uint64_t number_of(const boost::json::value& object, std::string_view member);
+bool flag_of(const boost::json::value& object, std::string_view member);
+/// A list of texts (or of objects, as JSON), with commas.
+std::string list_of(const boost::json::value& object, std::string_view member);
+/// The members of a list, none when it is missing.
+const boost::json::array& items_of(const boost::json::value& object, std::string_view member);
+
+/// "250 µs", "1.5 ms", "12 s", "3 h 5 min".
+std::string duration_us(std::uint64_t microseconds);
+
+} // namespace kith::cli
