@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plugin that breaks one rule for each command that a stream names, written against the C ABI so that nothing stops it.
+#include <kith/abi/entry.h>
+#include <kith/abi/stream.h>
+#include <kith/abi/timer.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace {
+
+struct Instance {
+  const kith_host* host;
+  const kith_host_stream* calls;
+  std::string last;
+};
+
+Instance& of(kith_instance* instance) { return *reinterpret_cast<Instance*>(instance); }
+kith_text text(std::string_view from) { return {from.data(), from.size()}; }
+
+kith_status create(const kith_host* host, kith_instance** out) {
+  const auto* calls = static_cast<const kith_host_stream*>(host->get_capability(host, text(KITH_STREAM_ID)));
+  *out = reinterpret_cast<kith_instance*>(new Instance{host, calls, {}});
+  return KITH_OK;
+}
+
+kith_status configure(kith_instance* instance, kith_text config) {
+  const std::string_view json(config.data, config.size);
+  if (json.find("throw") != std::string_view::npos) throw std::runtime_error("thrown by configure");
+  if (json.find("refuse") == std::string_view::npos) return KITH_OK;
+  const kith_host* host = of(instance).host;
+  host->set_error(host, text("refused by configure"));
+  return KITH_E_FAILED;
+}
+
+void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
+  Instance& self = of(instance);
+  const kith_host* host = self.host;
+  const kith_stream_id id = opened->stream;
+  self.last = std::string(opened->command.data, opened->command.size);
+  if (self.last == "throws") throw std::runtime_error("thrown by on_opened");
+  if (self.last == "never_answers") return;
+  std::uint8_t octet = 0;
+  std::size_t done = 0;
+  kith_buffer room{};
+  if (self.last == "write_before_accept") self.calls->write(host, id, {&octet, 1}, &done);
+  self.calls->accept(host, id, text(""));
+  if (self.last == "double_accept") self.calls->accept(host, id, text(""));
+  if (self.last == "reject_after_accept") self.calls->reject(host, id, 1000, text("too late"));
+  if (self.last == "bad_id") self.calls->finish(host, id + 77);
+  if (self.last == "no_pointer") self.calls->peek(host, id, nullptr);
+  if (self.last == "consume_unseen") self.calls->consume(host, id, 1U << 30U);
+  if (self.last == "commit_unreserved") self.calls->commit(host, id, 1);
+  if (self.last == "commit_too_much") {
+    self.calls->reserve(host, id, 10, &room);
+    self.calls->commit(host, id, room.size + 1);
+  }
+  if (self.last == "wrong_thread") std::thread([&] { self.calls->write(host, id, {&octet, 1}, &done); }).join();
+  self.calls->finish(host, id);
+  if (self.last == "write_after_finish") self.calls->write(host, id, {&octet, 1}, &done);
+  if (self.last == "code_zero") self.calls->reset(host, id, 0, text(""));
+}
+
+void on_stream(kith_instance*, kith_stream_id) {}
+
+void on_closed(kith_instance* instance, kith_stream_id id, const kith_stream_closed*) {
+  Instance& self = of(instance);
+  std::uint8_t octet = 0;
+  std::size_t done = 0;
+  if (self.last == "write_after_closed") self.calls->write(self.host, id, {&octet, 1}, &done);
+}
+
+const void* get_capability(kith_text id) {
+  static constexpr kith_plugin_stream stream{sizeof(kith_plugin_stream), 0, on_opened, on_stream, on_stream, on_closed};
+  return std::string_view(id.data, id.size) == KITH_STREAM_ID ? &stream : nullptr;
+}
+
+const kith_protocol protocol = {sizeof(kith_protocol),
+                                0,
+                                0,
+                                KITH_ROLE_MEMBER,
+                                text("Misbehaving"),
+                                text("1"),
+                                text(""),
+                                text(""),
+                                text(""),
+                                nullptr,
+                                0,
+                                0,
+                                get_capability,
+                                create,
+                                configure,
+                                [](kith_instance*) { return kith_status{KITH_OK}; },
+                                [](kith_instance*, std::uint64_t) {},
+                                [](kith_instance*) {},
+                                [](kith_instance* instance) { delete &of(instance); }};
+const kith_protocol* const protocols[] = {&protocol};
+const kith_plugin plugin = {sizeof(kith_plugin), KITH_ABI_MAJOR, 0, text("misbehaving"), text("1"), protocols, 1, 0};
+
+} // namespace
+
+const kith_plugin* kith_plugin_entry(const kith_entry_args*) { return &plugin; }

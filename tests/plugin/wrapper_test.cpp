@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "load.hpp"
+
+namespace kith::test {
+namespace {
+
+class Wrapper : public testing::Test {
+protected:
+  void SetUp() override {
+    auto loaded = hosting::load_library(KITH_WRAPPER_TEST, load_options(folder_));
+    ASSERT_TRUE(loaded) << loaded.error().text;
+    library_ = *loaded;
+    host_ = std::make_unique<testkit::FakeHost>(library_->descriptor.protocols[0], folder_.path().string());
+  }
+
+  testkit::FakeStream& call(const char* command, std::string_view request = "x") {
+    testkit::FakeStream& stream = host_->open({StreamKind::call, {}, command, Role::member, never});
+    stream.send(request);
+    stream.finish();
+    host_->run();
+    return stream;
+  }
+
+  TemporaryFolder folder_;
+  std::shared_ptr<const hosting::Library> library_;
+  std::unique_ptr<testkit::FakeHost> host_;
+};
+
+TEST_F(Wrapper, Commands) {
+  const hosting::Protocol& protocol = library_->descriptor.protocols[0];
+  const hosting::Command* sleep = protocol.find_command("sleep");
+  ASSERT_NE(sleep, nullptr);
+  EXPECT_TRUE(sleep->is_remote());
+  EXPECT_EQ(sleep->least_role, Role::viewer);
+  EXPECT_EQ(protocol.find_command("other"), nullptr);
+}
+
+TEST_F(Wrapper, Timers) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = call("sleep");
+  host_->advance(std::chrono::seconds(4));
+  EXPECT_FALSE(stream.accepted);
+  host_->advance(std::chrono::seconds(2));
+  EXPECT_EQ(stream.take(), "x");
+}
+
+TEST_F(Wrapper, AStreamThatEndsWhileItsHandlerSleeps) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = call("sleep");
+  stream.reset(Code::cancelled, "");
+  host_->run();
+  EXPECT_TRUE(stream.closed);
+  host_->advance(std::chrono::seconds(6));
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
+TEST_F(Wrapper, StoppedWhileAHandlerSleeps) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = call("sleep");
+  host_->stop();
+  EXPECT_TRUE(stream.was_reset);
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
+TEST_F(Wrapper, ExceptionsBecomeAnswers) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& thrown = call("throw");
+  EXPECT_EQ(thrown.code, Code::plugin_failed);
+  EXPECT_EQ(thrown.text, ""); // what() is for the log
+  testkit::FakeStream& refused = call("refuse");
+  EXPECT_EQ(static_cast<int>(refused.code), 1234);
+  EXPECT_EQ(refused.text, "refused");
+  EXPECT_EQ(call("silent").code, Code::internal);
+  EXPECT_TRUE(host_->open({StreamKind::stream, {}, {}, Role::member, never}).rejected);
+  EXPECT_EQ(host_->instance().state(), hosting::State::running);
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
+TEST_F(Wrapper, Files) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = call("file", "content");
+  EXPECT_EQ(stream.take(), "content") << stream.text;
+}
+
+TEST_F(Wrapper, PostsFromAThread) {
+  ASSERT_TRUE(host_->start());
+  call("thread");
+  EXPECT_EQ(call("posted").take(), "yes");
+}
+
+TEST_F(Wrapper, AConfigThatIsRefusedLeavesTheOldOne) {
+  ASSERT_TRUE(host_->start());
+  const auto refused = host_->reconfigure("{\"bad\":1}");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "bad: not a field of this config");
+  EXPECT_EQ(call("").take(), "x");
+}
+
+} // namespace
+} // namespace kith::test
