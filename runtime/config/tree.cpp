@@ -3,6 +3,7 @@
 
 #include "config/scalar.hpp"
 
+#include <charconv>
 #include <utility>
 
 namespace kith::config {
@@ -92,6 +93,23 @@ Error error_at(std::string_view file, const Mark& mark, std::string_view text) {
   std::string out(file);
   if (mark.line > 0) out += ':' + std::to_string(mark.line) + ':' + std::to_string(mark.column);
   return bad_request(out + ": " + std::string(text));
+}
+
+Problem problem_in(std::string_view file, const Error& error) {
+  Problem out{std::string(file), 0, 0, error.text};
+  std::string_view rest = error.text;
+  if (!rest.starts_with(file)) return out;
+  rest.remove_prefix(file.size());
+  const auto number = [&rest](int& into) {
+    if (!rest.starts_with(':')) return false;
+    const auto [end, failed] = std::from_chars(rest.data() + 1, rest.data() + rest.size(), into);
+    if (failed != std::errc{}) return false;
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    return true;
+  };
+  if (number(out.line)) number(out.column);
+  if (rest.starts_with(": ")) out.text = rest.substr(2);
+  return out;
 }
 
 } // namespace kith::config

@@ -70,4 +70,16 @@ bool same(const Node& a, const Node& b);
 /// bad_request with "file:line:column: text"; without a line where the mark has none.
 Error error_at(std::string_view file, const Mark& mark, std::string_view text);
 
+/// An error of this module, taken apart for programs (`kith config check --json`).
+struct Problem {
+  std::string file;
+  int line = 0; ///< From 1; 0: the file as a whole.
+  int column = 0;
+  std::string text;
+  friend bool operator==(const Problem&, const Problem&) = default;
+};
+
+/// Takes "file:line:column: text" apart again.
+Problem problem_in(std::string_view file, const Error& error);
+
 } // namespace kith::config

@@ -143,5 +143,16 @@ TEST(IdentityConfig, CheckFindsEverything) {
   EXPECT_EQ(check_identity("a: [", "a").size(), 1U);
 }
 
+TEST(IdentityConfig, ProblemsAreTakenApart) {
+  const auto errors = check_identity(head + "foo: 1\n", "/home/a:1/a.yaml");
+  ASSERT_EQ(errors.size(), 1U);
+  const auto problem = problem_in("/home/a:1/a.yaml", errors[0]);
+  EXPECT_EQ(problem.line, 3);
+  EXPECT_EQ(problem.column, 1);
+  EXPECT_EQ(problem.text.find("the key 'foo'"), 0U) << problem.text;
+  EXPECT_EQ(problem_in("f", bad_request("f: too large")), (Problem{"f", 0, 0, "too large"}));
+  EXPECT_EQ(problem_in("f", bad_request("other")), (Problem{"f", 0, 0, "other"}));
+}
+
 } // namespace
 } // namespace kith::config

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The part of Home that is about identities: a YAML file and a key file that belong together.
+#include "home/files.hpp"
+#include "home/home.hpp"
+
+#include "base/name.hpp"
+#include "config/identity_edits.hpp"
+
+#include <cerrno>
+#include <map>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kith::home {
+namespace {
+
+constexpr std::string_view yaml_suffix = ".yaml";
+
+/// Text that held a key, wiped when it goes.
+class SecretText {
+public:
+  explicit SecretText(std::string text) : text_(std::move(text)) {}
+  SecretText(const SecretText&) = delete;
+  SecretText& operator=(const SecretText&) = delete;
+  ~SecretText() { identity::wipe({reinterpret_cast<std::uint8_t*>(text_.data()), text_.size()}); }
+  const std::string& get() const noexcept { return text_; }
+
+private:
+  std::string text_;
+};
+
+Result<identity::SecretKey> key_from(Result<std::string> pem, const std::string& file) {
+  if (!pem) return pem.error();
+  const SecretText text(*std::move(pem));
+  auto key = identity::SecretKey::from_pem(text.get());
+  if (!key) return bad_request(file + ": " + key.error().text);
+  return key;
+}
+
+Result<identity::SecretKey> load_key(const std::string& file) { return key_from(read_private_file(file, max_key_file_size), file); }
+
+Error no_such_identity(std::string_view name, const std::vector<std::string>& names) {
+  std::string text = "there is no identity called '" + std::string(name) + "'";
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (const auto near = nearest_name(name, known); !near.empty()) text += "; did you mean '" + std::string(near) + "'?";
+  return {Code::unknown_identity, text};
+}
+
+} // namespace
+
+std::string Home::identity_path(std::string_view name) const { return path_ + "/identities/" + std::string(name) + std::string(yaml_suffix); }
+
+std::string Home::key_path(std::string_view name) const { return path_ + "/keys/" + std::string(name) + ".key"; }
+
+Result<std::vector<std::string>> Home::names() const {
+  const auto files = list_folder(path_ + "/identities");
+  if (!files) return files.error();
+  std::vector<std::string> out;
+  for (const std::string& file : *files) {
+    if (file.starts_with('.') || !file.ends_with(yaml_suffix)) continue; // temporary files, and those of editors
+    out.push_back(file.substr(0, file.size() - yaml_suffix.size()));
+  }
+  return out;
+}
+
+Result<LoadedIdentity> Home::load(std::string_view name) const {
+  const std::string file = identity_path(name);
+  if (const auto ok = check_name(name, "identity name"); !ok) return bad_request(file + ": " + ok.error().text);
+  if (!exists(file)) {
+    const auto known = names();
+    return no_such_identity(name, known ? *known : std::vector<std::string>());
+  }
+  auto text = read_file(file, config::max_text_size);
+  if (!text) return text.error();
+  auto config = config::parse_identity(*text, file);
+  if (!config) return config.error();
+  const std::string key_file = key_path(name);
+  if (!exists(key_file)) return bad_request("the key " + key_file + " is missing; " + file + " needs the key of " + config->id.text());
+  auto key = load_key(key_file);
+  if (!key) return key.error();
+  if (key->id() != config->id) {
+    return bad_request(file + " says id: " + config->id.text() + ", but " + key_file + " is the key of " + key->id().text() +
+                       "; put the right key there");
+  }
+  return LoadedIdentity{std::string(name), *std::move(config), *std::move(key), *std::move(text)};
+}
+
+Result<std::vector<IdentityFile>> Home::load_all() const {
+  const auto all = names();
+  if (!all) return all.error();
+  std::vector<IdentityFile> out;
+  std::map<PeerId, std::string> seen;
+  for (const std::string& name : *all) {
+    auto loaded = load(name);
+    if (loaded) {
+      const auto [first, fresh] = seen.emplace(loaded->config.id, name);
+      if (!fresh)
+        loaded = bad_request(identity_path(name) + " is the same identity as " + identity_path(first->second) + "; remove one of the two files");
+    }
+    out.push_back({name, std::move(loaded)});
+  }
+  return out;
+}
+
+Result<void> Home::check_free(std::string_view name) const {
+  if (const auto ok = check_name(name, "identity name"); !ok) return ok;
+  if (exists(identity_path(name))) return bad_request("there is an identity called '" + std::string(name) + "' already");
+  const std::string key_file = key_path(name);
+  struct stat info {};
+  if (::lstat(key_file.c_str(), &info) != 0) return {};
+  // A rename that was cut short leaves a second link to a key that has its identity elsewhere: that one may go.
+  if (info.st_nlink > 1) {
+    if (::unlink(key_file.c_str()) != 0) return system_error("remove", key_file);
+    return {};
+  }
+  return bad_request("there is no identity '" + std::string(name) + "', but its key " + key_file +
+                     " is there; move the key away first, or import it");
+}
+
+/// data/NAME, for people; programs go by the id. Nothing depends on it.
+void Home::link_data(std::string_view name, const PeerId& id) const {
+  const std::string link = path_ + "/data/" + std::string(name);
+  ::unlink(link.c_str());
+  [[maybe_unused]] const int failed = ::symlink(id.text().c_str(), link.c_str());
+}
+
+Result<LoadedIdentity> Home::create(std::string_view name, bool online, Random& random) const {
+  return create_with(name, online, identity::SecretKey::generate(random));
+}
+
+Result<LoadedIdentity> Home::create_with(std::string_view name, bool online, identity::SecretKey key) const {
+  if (const auto ok = check_free(name); !ok) return ok.error();
+  {
+    const SecretText pem(key.to_pem());
+    if (const auto ok = create_file(key_path(name), pem.get()); !ok) return ok.error();
+  }
+  if (const auto ok = create_file(identity_path(name), config::new_identity_text(key.id(), online)); !ok) {
+    ::unlink(key_path(name).c_str()); // nobody has seen it yet
+    return ok.error();
+  }
+  link_data(name, key.id());
+  return load(name);
+}
+
+Result<LoadedIdentity> Home::rename(std::string_view name, std::string_view new_name) const {
+  const auto loaded = load(name);
+  if (!loaded) return loaded.error();
+  if (const auto ok = check_free(new_name); !ok) return ok.error();
+  const std::string old_key = key_path(name);
+  const std::string new_key = key_path(new_name);
+  if (::link(old_key.c_str(), new_key.c_str()) != 0) return system_error("link", old_key + " to " + new_key);
+  auto moved = sync_folder(path_ + "/keys");
+  if (moved) moved = move_path(identity_path(name), identity_path(new_name));
+  if (!moved) {
+    ::unlink(new_key.c_str());
+    return moved.error();
+  }
+  if (const auto ok = sync_folder(path_ + "/identities"); !ok) return ok.error();
+  if (::unlink(old_key.c_str()) != 0) return system_error("remove", old_key);
+  ::unlink((path_ + "/data/" + std::string(name)).c_str());
+  link_data(new_name, loaded->config.id);
+  return load(new_name);
+}
+
+Result<std::string> Home::remove(std::string_view name, UnixSeconds now) const {
+  if (const auto ok = check_name(name, "identity name"); !ok) return ok.error();
+  const std::string file = identity_path(name);
+  if (!exists(file)) {
+    const auto known = names();
+    return no_such_identity(name, known ? *known : std::vector<std::string>());
+  }
+  const auto key = load_key(key_path(name));
+  const std::string id = key ? key->id().text() : "unknown";
+  std::string aside = path_ + "/deleted/" + std::string(name) + '-' + id + '-' + std::to_string(now);
+  for (int n = 2; exists(aside); ++n)
+    aside = path_ + "/deleted/" + std::string(name) + '-' + id + '-' + std::to_string(now) + '-' + std::to_string(n);
+  if (const auto ok = make_private_folder(aside); !ok) return ok.error();
+  // The YAML file first: without it there is no identity, whatever happens next.
+  if (const auto ok = move_path(file, aside + '/' + std::string(name) + std::string(yaml_suffix)); !ok) return ok.error();
+  if (const auto ok = sync_folder(path_ + "/identities"); !ok) return ok.error();
+  if (exists(key_path(name))) {
+    if (const auto ok = move_path(key_path(name), aside + '/' + std::string(name) + ".key"); !ok) return ok.error();
+  }
+  const std::string data = path_ + "/data/" + id;
+  if (exists(data)) {
+    if (const auto ok = move_path(data, aside + "/data"); !ok) return ok.error();
+  }
+  ::unlink((path_ + "/data/" + std::string(name)).c_str());
+  for (const std::string& folder : {path_ + "/keys", path_ + "/data", aside}) {
+    if (const auto ok = sync_folder(folder); !ok) return ok.error();
+  }
+  return aside;
+}
+
+Result<void> Home::export_key(std::string_view name, int fd) const {
+  const auto loaded = load(name);
+  if (!loaded) return loaded.error();
+  const auto size = check_private_fd(fd, "the file to export to");
+  if (!size) return size.error();
+  if (*size != 0) return bad_request("the file to export to is not empty");
+  const SecretText pem(loaded->key.to_pem());
+  if (!write_all(fd, pem.get()) || ::fsync(fd) != 0) return system_error("write", "the file to export to");
+  return {};
+}
+
+Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int fd) const {
+  auto key = key_from(read_private_fd(fd, "the file to import", max_key_file_size), "the file to import");
+  if (!key) return key.error();
+  const auto all = load_all();
+  if (!all) return all.error();
+  for (const IdentityFile& other : *all) {
+    if (other.loaded && other.loaded->config.id == key->id()) {
+      return bad_request("this key is the identity '" + other.name + "' already; nothing was imported");
+    }
+  }
+  return create_with(name, online, *std::move(key));
+}
+
+Result<LoadedIdentity> Home::edit(const LoadedIdentity& loaded, const TextEdit& change) const {
+  const std::string file = identity_path(loaded.name);
+  auto text = read_file(file, config::max_text_size);
+  if (!text) return text.error();
+  if (*text != loaded.text) return Error{Code::busy, file + " was changed since it was loaded; run 'kith reload' first, then this again"};
+  auto edited = change(*std::move(text));
+  if (!edited) return edited.error();
+  auto config = config::parse_identity(*edited, file);
+  if (!config) return config.error();
+  if (config->id != loaded.config.id) return bad_request(file + ": the id of an identity can't be changed");
+  if (*edited != loaded.text) {
+    if (const auto ok = replace_file(file, *edited); !ok) return ok.error();
+  }
+  return LoadedIdentity{loaded.name, *std::move(config), loaded.key.clone(), *std::move(edited)};
+}
+
+} // namespace kith::home

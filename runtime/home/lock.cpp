@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "home/lock.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace kith::home {
+namespace {
+
+std::string pid_in(int fd) {
+  std::array<char, 32> text{};
+  const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
+  std::string_view pid(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+  pid = pid.substr(0, pid.find_first_not_of("0123456789"));
+  return pid.empty() ? "unknown" : std::string(pid);
+}
+
+Error already_runs(const std::string& home_path, int fd) {
+  return {Code::busy, "a daemon runs on " + home_path + " already (pid " + pid_in(fd) + "); stop it with 'kith stop', or choose another --home"};
+}
+
+} // namespace
+
+Result<Lock> Lock::acquire(const std::string& home_path) {
+  const std::string path = home_path + "/daemon.lock";
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  if (!fd.valid()) return system_error("open", path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return already_runs(home_path, fd.get());
+    return system_error("lock", path);
+  }
+  if (socket_answers(home_path + "/daemon.sock")) return already_runs(home_path, fd.get());
+  if (::ftruncate(fd.get(), 0) != 0 || !write_all(fd.get(), std::to_string(::getpid()) + "\n")) return system_error("write", path);
+  return Lock(std::move(fd));
+}
+
+bool socket_answers(const std::string& path) noexcept {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) return false;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return false;
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN; // EAGAIN: its backlog is full
+}
+
+} // namespace kith::home

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "home/home.hpp"
+
+#include "temp_home.hpp"
+
+#include <sys/stat.h>
+
+namespace kith::home {
+namespace {
+
+PeerId id_of(std::uint8_t n) {
+  PeerId id;
+  id.bytes.fill(n);
+  return id;
+}
+
+TEST(Home, AFirstStartMakesIt) {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/home";
+  const auto home = Home::open(path + "/");
+  ASSERT_TRUE(home) << home.error().text;
+  EXPECT_EQ(home->path(), path);
+  EXPECT_EQ(mode_of(path), 0700U);
+  EXPECT_EQ(mode_of(path + "/keys"), 0700U);
+  EXPECT_EQ(slurp(home->settings_path()), config::default_daemon_text());
+  EXPECT_TRUE(home->load_settings());
+  EXPECT_TRUE(home->names()->empty());
+  spill(home->settings_path(), "log_level: debug\n");
+  ASSERT_TRUE(Home::open(path));
+  EXPECT_EQ(home->load_settings()->log_level, LogLevel::debug) << "it is not written again";
+}
+
+TEST(Home, RefusesWhatIsNotItsOwn) {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/home";
+  ASSERT_TRUE(Home::open(path));
+  ASSERT_EQ(::chmod(path.c_str(), 0750), 0);
+  EXPECT_NE(Home::open(path).error().text.find("chmod 700 '" + path + "'"), std::string::npos);
+  ASSERT_EQ(::chmod(path.c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((path + "/keys").c_str(), 0755), 0);
+  EXPECT_NE(Home::open(path).error().text.find("/keys"), std::string::npos);
+  EXPECT_FALSE(Home::open("relative"));
+  EXPECT_FALSE(Home::open(""));
+  EXPECT_FALSE(Home::open(folder.path() + "/no/parent"));
+}
+
+TEST(Home, SocketPathsThatAreTooLongAreRefusedBeforeAnythingIsMade) {
+  const TempFolder folder;
+  const std::string fits =
+      folder.path() + "/" + std::string(max_socket_path_size - folder.path().size() - 13, 'x'); // "/" before, "/daemon.sock" behind
+  EXPECT_TRUE(Home::open(fits));
+  const auto home = Home::open(fits + "x");
+  ASSERT_FALSE(home);
+  EXPECT_NE(home.error().text.find("has 108 bytes; at most 107"), std::string::npos) << home.error().text;
+  EXPECT_FALSE(std::filesystem::exists(fits + "x"));
+}
+
+TEST(Home, BadSettingsHaveTheirPlace) {
+  const TempFolder folder;
+  const auto home = Home::open(folder.path());
+  spill(home->settings_path(), "idle_timeout: 1\n");
+  EXPECT_EQ(home->load_settings().error().text.find(home->settings_path() + ":1:15: "), 0U);
+}
+
+TEST(Home, DataFolders) {
+  const TempFolder folder;
+  const auto home = Home::open(folder.path());
+  const auto data = home->data_folder(id_of(1), "Mail", "default");
+  ASSERT_TRUE(data);
+  EXPECT_EQ(*data, folder.path() + "/data/" + id_of(1).text() + "/Mail/default");
+  EXPECT_EQ(mode_of(*data), 0700U);
+  spill(*data + "/mail", "x");
+  ASSERT_TRUE(home->data_folder(id_of(1), "Mail", "default"));
+  EXPECT_FALSE(home->data_folder(id_of(1), "..", "default"));
+  EXPECT_FALSE(home->data_folder(id_of(1), "Mail", "../x"));
+  EXPECT_FALSE(home->purge_data(id_of(1), "Mail", ".."));
+  ASSERT_TRUE(home->purge_data(id_of(1), "Mail", "default"));
+  EXPECT_FALSE(std::filesystem::exists(*data));
+  EXPECT_TRUE(home->purge_data(id_of(1), "Mail", "default"));
+}
+
+TEST(Home, ThePortIsRemembered) {
+  const TempFolder folder;
+  const auto home = Home::open(folder.path());
+  EXPECT_EQ(home->remembered_port().value(), std::nullopt);
+  ASSERT_TRUE(home->remember_port(4433));
+  EXPECT_EQ(home->remembered_port().value(), 4433);
+  for (const auto* bad : {"", "0", "65536", "x", "1 2", "-1"}) {
+    spill(folder.path() + "/port", bad);
+    EXPECT_FALSE(home->remembered_port()) << bad;
+  }
+}
+
+TEST(Home, TheDaemonSecretStays) {
+  const TempFolder folder;
+  const auto home = Home::open(folder.path());
+  CountingRandom random;
+  const auto secret = home->daemon_secret(random);
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(home->daemon_secret(random).value(), *secret);
+  const std::string file = folder.path() + "/keys/daemon.secret";
+  EXPECT_EQ(mode_of(file), 0600U);
+  ASSERT_EQ(::chmod(file.c_str(), 0644), 0);
+  EXPECT_NE(home->daemon_secret(random).error().text.find("chmod 600"), std::string::npos);
+  ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
+  spill(file, "short");
+  EXPECT_FALSE(home->daemon_secret(random));
+}
+
+TEST(Home, CheckFileTellsTheTwoKindsByName) {
+  const TempFolder folder;
+  spill(folder.path() + "/kith.yaml", "idle_timeout: 1\nfoo: 2\n");
+  spill(folder.path() + "/alice.yaml", "id: x\n");
+  const auto settings = Home::check_file(folder.path() + "/kith.yaml");
+  ASSERT_TRUE(settings);
+  ASSERT_EQ(settings->size(), 2U);
+  EXPECT_EQ((*settings)[0].line, 2) << "unknown keys first";
+  EXPECT_EQ((*settings)[1].column, 15);
+  ASSERT_EQ(Home::check_file(folder.path() + "/alice.yaml")->size(), 1U);
+  EXPECT_FALSE(Home::check_file(folder.path() + "/none.yaml"));
+}
+
+} // namespace
+} // namespace kith::home

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "home/home.hpp"
+
+#include "config/identity_edits.hpp"
+#include "home/files.hpp"
+#include "temp_home.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kith::home {
+namespace {
+
+class Identities : public testing::Test {
+protected:
+  LoadedIdentity make(std::string_view name, bool online = false) {
+    auto made = home_.create(name, online, random_);
+    EXPECT_TRUE(made) << made.error().text;
+    return *std::move(made);
+  }
+  std::string error_of(std::string_view name) const {
+    const auto loaded = home_.load(name);
+    return loaded ? "no error" : loaded.error().text;
+  }
+
+  TempFolder folder_;
+  Home home_ = Home::open(folder_.path()).value();
+  CountingRandom random_;
+};
+
+TEST_F(Identities, CreateAndLoad) {
+  const auto alice = make("alice", true);
+  EXPECT_TRUE(alice.config.online);
+  EXPECT_EQ(alice.config.id, alice.key.id());
+  EXPECT_EQ(mode_of(home_.key_path("alice")), 0600U);
+  EXPECT_EQ(mode_of(home_.identity_path("alice")), 0600U);
+  const auto again = home_.load("alice");
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->config.id, alice.config.id);
+  EXPECT_EQ(again->text, slurp(home_.identity_path("alice")));
+  EXPECT_FALSE(make("bob").config.online);
+  EXPECT_EQ(*home_.names(), (std::vector<std::string>{"alice", "bob"}));
+}
+
+TEST_F(Identities, ForbiddenAndTakenNames) {
+  const auto id = make("alice").config.id.text();
+  const std::vector<std::string> bad{"", ".", "..", "../x", "a/b", "a b", ".hidden", "-x", "x.", std::string(65, 'a'), id, std::string("a\0b", 3),
+                                     "é"};
+  for (const auto& name : bad) {
+    EXPECT_FALSE(home_.create(name, false, random_)) << name;
+    EXPECT_FALSE(home_.rename("alice", name)) << name;
+    EXPECT_FALSE(home_.load(name)) << name;
+    EXPECT_FALSE(home_.remove(name, 1)) << name;
+  }
+  EXPECT_NE(home_.create("alice", false, random_).error().text.find("already"), std::string::npos);
+  make("bob");
+  EXPECT_NE(home_.rename("alice", "bob").error().text.find("already"), std::string::npos);
+  EXPECT_FALSE(home_.rename("alice", "alice"));
+  EXPECT_EQ(home_.names()->size(), 2U);
+  EXPECT_TRUE(home_.load("alice"));
+}
+
+TEST_F(Identities, UnknownOnesHaveTheirCodeAndASuggestion) {
+  make("alice");
+  const auto loaded = home_.load("alise");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code, Code::unknown_identity);
+  EXPECT_NE(loaded.error().text.find("did you mean 'alice'"), std::string::npos);
+  EXPECT_EQ(home_.remove("nobody", 1).error().code, Code::unknown_identity);
+  EXPECT_EQ(home_.rename("nobody", "x").error().code, Code::unknown_identity);
+}
+
+TEST_F(Identities, ABadFileStopsNothingElse) {
+  make("alice");
+  make("bob");
+  const auto carol = make("carol");
+  spill(home_.identity_path("bob"), "id: [\n");
+  spill(home_.identity_path("copy"), carol.text);
+  std::filesystem::copy(home_.key_path("carol"), home_.key_path("copy"));
+  spill(home_.identity_path("a b"), carol.text);
+  spill(home_.identity_path("dora") + "~", "an editor's");
+  spill(folder_.path() + "/identities/.alice.yaml.x1", "cut short");
+  const auto all = home_.load_all();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 5U);
+  EXPECT_EQ((*all)[0].name, "a b");
+  EXPECT_FALSE((*all)[0].loaded);
+  EXPECT_TRUE((*all)[1].loaded);
+  EXPECT_EQ((*all)[2].loaded.error().text.find(home_.identity_path("bob") + ":"), 0U);
+  EXPECT_TRUE((*all)[3].loaded);
+  EXPECT_NE((*all)[4].loaded.error().text.find("same identity"), std::string::npos);
+}
+
+TEST_F(Identities, KeyAndFileBelongTogether) {
+  const auto alice = make("alice");
+  make("bob");
+  std::filesystem::rename(home_.key_path("alice"), folder_.path() + "/alice.key");
+  EXPECT_NE(error_of("alice").find("is missing"), std::string::npos);
+  std::filesystem::copy(home_.key_path("bob"), home_.key_path("alice"));
+  EXPECT_NE(error_of("alice").find("is the key of"), std::string::npos);
+  std::filesystem::rename(folder_.path() + "/alice.key", home_.key_path("alice"));
+  EXPECT_TRUE(home_.load("alice"));
+  ASSERT_EQ(::chmod(home_.key_path("alice").c_str(), 0640), 0);
+  EXPECT_NE(error_of("alice").find("chmod 600 '" + home_.key_path("alice") + "'"), std::string::npos);
+  ASSERT_EQ(::chmod(home_.key_path("alice").c_str(), 0600), 0);
+  spill(home_.key_path("alice"), "-----BEGIN NONSENSE-----\n");
+  EXPECT_EQ(error_of("alice").find(home_.key_path("alice")), 0U);
+  EXPECT_TRUE(home_.load("bob"));
+}
+
+TEST_F(Identities, RenameKeepsTheIdAndTheComments) {
+  const auto alice = make("alice");
+  ASSERT_TRUE(home_.edit(alice, [](const std::string& text) -> Result<std::string> { return text + "# mine\n"; }));
+  const auto data = home_.data_folder(alice.config.id, "Mail", "default");
+  const auto ann = home_.rename("alice", "ann");
+  ASSERT_TRUE(ann) << ann.error().text;
+  EXPECT_EQ(ann->config.id, alice.config.id);
+  EXPECT_NE(ann->text.find("# mine"), std::string::npos);
+  EXPECT_FALSE(home_.load("alice"));
+  EXPECT_FALSE(exists(home_.key_path("alice")));
+  EXPECT_TRUE(std::filesystem::exists(*data));
+  EXPECT_EQ(std::filesystem::read_symlink(folder_.path() + "/data/ann"), alice.config.id.text());
+  EXPECT_NE(make("alice").config.id, alice.config.id);
+}
+
+TEST_F(Identities, ARenameThatWasCutShortIsFinishedByDoingItAgain) {
+  const auto alice = make("alice");
+  std::filesystem::create_hard_link(home_.key_path("alice"), home_.key_path("ann")); // the crash came here
+  EXPECT_TRUE(home_.load("alice"));
+  ASSERT_TRUE(home_.rename("alice", "ann"));
+  std::filesystem::create_hard_link(home_.key_path("ann"), home_.key_path("alice")); // or here, after the file had moved
+  EXPECT_TRUE(home_.load("ann"));
+  EXPECT_FALSE(home_.load("alice"));
+  EXPECT_NE(make("alice").config.id, alice.config.id);
+  EXPECT_EQ(home_.load("ann")->config.id, alice.config.id);
+}
+
+TEST_F(Identities, RemoveMovesEverythingAsideAndNothingIsInherited) {
+  const auto alice = make("alice");
+  const auto data = home_.data_folder(alice.config.id, "Mail", "default");
+  spill(*data + "/mail", "secret");
+  const auto aside = home_.remove("alice", 1770000000);
+  ASSERT_TRUE(aside) << aside.error().text;
+  EXPECT_EQ(*aside, folder_.path() + "/deleted/alice-" + alice.config.id.text() + "-1770000000");
+  EXPECT_EQ(slurp(*aside + "/data/Mail/default/mail"), "secret");
+  EXPECT_TRUE(exists(*aside + "/alice.key"));
+  EXPECT_EQ(slurp(*aside + "/alice.yaml"), alice.text);
+  EXPECT_TRUE(home_.names()->empty());
+  const auto namesake = make("alice");
+  EXPECT_NE(namesake.config.id, alice.config.id);
+  EXPECT_FALSE(exists(folder_.path() + "/data/" + alice.config.id.text()));
+  EXPECT_TRUE(home_.remove("alice", 1770000000));
+}
+
+TEST_F(Identities, RemoveWorksForABrokenIdentity) {
+  make("alice");
+  spill(home_.identity_path("alice"), "id: [");
+  std::filesystem::remove(home_.key_path("alice"));
+  const auto aside = home_.remove("alice", 7);
+  ASSERT_TRUE(aside);
+  EXPECT_EQ(*aside, folder_.path() + "/deleted/alice-unknown-7");
+}
+
+TEST_F(Identities, AKeyLeftAloneIsNotOverwritten) {
+  make("alice");
+  std::filesystem::remove(home_.identity_path("alice"));
+  const auto key = slurp(home_.key_path("alice"));
+  const auto made = home_.create("alice", false, random_);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().text.find("move the key away"), std::string::npos);
+  EXPECT_EQ(slurp(home_.key_path("alice")), key);
+}
+
+TEST_F(Identities, ExportAndImport) {
+  const auto alice = make("alice");
+  const std::string file = folder_.path() + "/out.key";
+  {
+    const Fd out(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    ASSERT_TRUE(home_.export_key("alice", out.get()));
+    EXPECT_NE(home_.export_key("alice", out.get()).error().text.find("not empty"), std::string::npos);
+  }
+  const Fd in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_NE(home_.import_key("other", false, in.get()).error().text.find("is the identity 'alice' already"), std::string::npos);
+  ASSERT_TRUE(home_.remove("alice", 1));
+  const auto back = home_.import_key("back", true, in.get());
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_EQ(back->config.id, alice.config.id);
+  EXPECT_TRUE(back->config.online);
+}
+
+TEST_F(Identities, ExportAndImportRefuseFilesThatOthersMayRead) {
+  make("alice");
+  const std::string file = folder_.path() + "/open.key";
+  const Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  ASSERT_EQ(::fchmod(fd.get(), 0644), 0);
+  EXPECT_FALSE(home_.export_key("alice", fd.get()));
+  EXPECT_FALSE(home_.import_key("x", false, fd.get()));
+  ASSERT_EQ(::fchmod(fd.get(), 0600), 0);
+  EXPECT_FALSE(home_.import_key("x", false, fd.get())) << "an empty file is no key";
+  EXPECT_FALSE(home_.import_key("x", false, -1));
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const Fd read_end(pipe_ends[0]);
+  const Fd write_end(pipe_ends[1]);
+  EXPECT_FALSE(home_.export_key("alice", write_end.get()));
+  EXPECT_EQ(home_.names()->size(), 1U);
+}
+
+TEST_F(Identities, EditSavesAndReloads) {
+  auto alice = make("alice");
+  auto online = home_.edit(alice, [&](std::string text) { return config::set_online(std::move(text), "alice.yaml", true); });
+  ASSERT_TRUE(online) << online.error().text;
+  EXPECT_TRUE(online->config.online);
+  EXPECT_TRUE(home_.load("alice")->config.online);
+  EXPECT_EQ(online->text, slurp(home_.identity_path("alice")));
+  EXPECT_TRUE(home_.edit(*online, [&](std::string text) { return config::set_online(std::move(text), "alice.yaml", false); }));
+}
+
+TEST_F(Identities, EditRefusesAFileThatChangedUnderIt) {
+  const auto alice = make("alice");
+  spill(home_.identity_path("alice"), alice.text + "# by hand\n");
+  bool asked = false;
+  const auto edited = home_.edit(alice, [&](std::string text) -> Result<std::string> {
+    asked = true;
+    return text;
+  });
+  ASSERT_FALSE(edited);
+  EXPECT_EQ(edited.error().code, Code::busy);
+  EXPECT_NE(edited.error().text.find("kith reload"), std::string::npos);
+  EXPECT_FALSE(asked);
+  EXPECT_EQ(slurp(home_.identity_path("alice")), alice.text + "# by hand\n");
+}
+
+TEST_F(Identities, EditNeverSavesABrokenFile) {
+  const auto alice = make("alice");
+  const auto bob = make("bob");
+  EXPECT_FALSE(home_.edit(alice, [](const std::string&) -> Result<std::string> { return std::string("id: ["); }));
+  EXPECT_FALSE(home_.edit(alice, [&](const std::string&) -> Result<std::string> { return bob.text; }));
+  EXPECT_EQ(home_.edit(alice, [](const std::string&) -> Result<std::string> { return bad_request("no"); }).error().text, "no");
+  EXPECT_EQ(slurp(home_.identity_path("alice")), alice.text);
+}
+
+} // namespace
+} // namespace kith::home

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "home/lock.hpp"
+
+#include "temp_home.hpp"
+
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace kith::home {
+namespace {
+
+TEST(Lock, TheSecondIsToldThePidOfTheFirst) {
+  const TempFolder folder;
+  {
+    const auto first = Lock::acquire(folder.path());
+    ASSERT_TRUE(first);
+    EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), std::to_string(::getpid()) + "\n");
+    const auto second = Lock::acquire(folder.path());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Code::busy);
+    EXPECT_NE(second.error().text.find("(pid " + std::to_string(::getpid()) + ")"), std::string::npos) << second.error().text;
+    EXPECT_NE(second.error().text.find("kith stop"), std::string::npos);
+  }
+  EXPECT_TRUE(Lock::acquire(folder.path())) << "gone with its holder";
+}
+
+TEST(Lock, TextLeftByADeadDaemonIsNoLock) {
+  const TempFolder folder;
+  spill(folder.path() + "/daemon.lock", "99999999999999999999 and more\n");
+  ASSERT_TRUE(Lock::acquire(folder.path()));
+  EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), std::to_string(::getpid()) + "\n");
+}
+
+TEST(Lock, ALiveSocketCountsAsADaemon) {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/daemon.sock";
+  EXPECT_FALSE(socket_answers(path));
+  {
+    const Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    ASSERT_LT(path.size(), sizeof address.sun_path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    EXPECT_TRUE(socket_answers(path));
+    EXPECT_FALSE(Lock::acquire(folder.path()));
+  }
+  EXPECT_FALSE(socket_answers(path)) << "a stale socket";
+  EXPECT_TRUE(Lock::acquire(folder.path()));
+  EXPECT_FALSE(socket_answers(std::string(200, 'x')));
+}
+
+TEST(Lock, ErrorsNameThePath) { EXPECT_NE(Lock::acquire("/nowhere/at/all").error().text.find("/nowhere/at/all/daemon.lock"), std::string::npos); }
+
+} // namespace
+} // namespace kith::home
