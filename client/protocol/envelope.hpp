@@ -63,7 +63,7 @@ struct Target {
   std::string target;
   std::string protocol;
   std::string alias = std::string(default_alias);
-  std::string command;
+  std::string command{};
   std::uint64_t timeout_ms = default_timeout_ms;
   friend bool operator==(const Target&, const Target&) = default;
 };

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run.hpp"
+#include "fake_daemon.hpp"
+
+#include <array>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kith::test {
+namespace {
+
+using protocol::Answer;
+using protocol::Body;
+using protocol::Request;
+using Seen = FakeDaemon::Seen;
+using Peer = FakeDaemon::Peer;
+
+struct Outcome {
+  int code = 0;
+  std::string out, err, written; ///< `written`: to the output descriptor.
+};
+
+/// Runs a command with `input` on its standard input.
+Outcome run(const std::vector<std::string>& arguments, const std::string& input = "") {
+  std::ostringstream out, err;
+  std::array<int, 2> in{};
+  std::array<int, 2> back{};
+  EXPECT_EQ(::pipe2(in.data(), O_CLOEXEC), 0);
+  EXPECT_EQ(::pipe2(back.data(), O_CLOEXEC), 0);
+  const protocol::Fd in_read(in[0]);
+  protocol::Fd in_write(in[1]);
+  const protocol::Fd back_read(back[0]);
+  protocol::Fd back_write(back[1]);
+  EXPECT_EQ(::write(in_write.get(), input.data(), input.size()), static_cast<ssize_t>(input.size()));
+  in_write.reset();
+  cli::Streams streams{out, err, in_read.get(), back_write.get(), {}, {}, false};
+  Outcome outcome;
+  outcome.code = cli::run(arguments, streams);
+  back_write.reset();
+  std::array<char, 4096> chunk{};
+  for (ssize_t got = 0; (got = ::read(back_read.get(), chunk.data(), chunk.size())) > 0;)
+    outcome.written.append(chunk.data(), static_cast<std::size_t>(got));
+  outcome.out = out.str();
+  outcome.err = err.str();
+  return outcome;
+}
+
+/// Identities alice and bob; echoes calls; answers everything else with an empty object.
+void two_identities(Peer& peer, const Request& request, Seen& seen) {
+  if (request.type == "identity.list") {
+    const char* list =
+        R"({"identities":[{"name":"alice","id":"i1","online":true,"state":"online"},{"name":"bob","id":"i2","online":false,"state":"offline"}]})";
+    peer.send(Answer::ok(request.id, Body::of_json(list)).encode());
+  } else if (request.body.kind == Body::Kind::json) {
+    peer.send(Answer::ok(request.id, request.body).encode());
+  } else if (request.body.kind == Body::Kind::octets) {
+    peer.send(Answer::ok(request.id, Body::of_octets(seen.octets.size())).encode(), seen.octets);
+  } else {
+    peer.send(Answer::ok(request.id, Body::of_json("{}")).encode());
+  }
+}
+
+TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
+  EXPECT_EQ(run({"cal"}).code, 2);
+  EXPECT_NE(run({"cal"}).err.find("did you mean `call`?"), std::string::npos);
+  EXPECT_NE(run({"peer", "ad"}).err.find("did you mean `add`?"), std::string::npos);
+  EXPECT_NE(run({"call", "--alais", "x", "bob", "Echo"}).err.find("did you mean `--alias`?"), std::string::npos);
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"peer"},
+                                                                                         {"--json"},
+                                                                                         {"call"},
+                                                                                         {"call", "bob"},
+                                                                                         {"call", "a", "b", "c", "d", "e"},
+                                                                                         {"call", "b", "E", "--timeout", "0s"},
+                                                                                         {"call", "b", "E", "--timeout"},
+                                                                                         {"status", "x"},
+                                                                                         {"delete-identity"},
+                                                                                         {"delete-identity", "x"},
+                                                                                         {"add-protocol", "alice"},
+                                                                                         {"peer", "role", "a", "b", "membr"},
+                                                                                         {"add-protocol", "a", "--protocol", "E", "--config", "{"},
+                                                                                         {"configure-protocol", "a", "--protocol", "E"},
+                                                                                         {"identity-offline", "a", "--wait", "--now"},
+                                                                                         {"logs", "--lines", "x"}}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments.front() << ": " << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_TRUE(outcome.err.starts_with("kith: ")) << outcome.err;
+  }
+}
+
+TEST(Cli, EveryCommandHasHelpWithExamples) {
+  for (const cli::Command& command : cli::command_table()) {
+    std::vector<std::string> arguments;
+    std::istringstream words{std::string(command.name)};
+    for (std::string word; words >> word;) arguments.push_back(word);
+    arguments.emplace_back("--help");
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 0) << command.name;
+    EXPECT_NE(outcome.out.find("Examples:\n  "), std::string::npos) << command.name;
+    EXPECT_NE(outcome.out.find(cli::usage_line(command)), std::string::npos) << command.name;
+  }
+  EXPECT_EQ(run({}).code, 0);
+  EXPECT_EQ(run({"help", "peer", "add"}).out, run({"peer", "add", "--help"}).out);
+  EXPECT_TRUE(run({"--version"}).out.starts_with("kith "));
+}
+
+TEST(Cli, WithoutADaemonTheWayOutIsTold) {
+  const Outcome outcome = run({"--home", "/nonexistent/kith", "status"});
+  EXPECT_EQ(outcome.code, 113);
+  EXPECT_EQ(outcome.err, "kith: no daemon at /nonexistent/kith: start it with `kith daemon`\n");
+  EXPECT_EQ(run({"status", "--home=/nonexistent/kith", "--json"}).err,
+            "{\"error\":{\"code\":\"unreachable\",\"text\":\"no daemon at /nonexistent/kith: start it with `kith daemon`\"}}\n");
+}
+
+TEST(Cli, TheFirstWordIsAnIdentityWhenItMustOrCan) {
+  FakeDaemon daemon(two_identities);
+  const auto from = [&](std::vector<std::string> words, const std::string& input = "1") {
+    words.insert(words.begin(), {"--home", daemon.home(), "call"});
+    EXPECT_EQ(run(words, input).code, 0);
+    const auto line = *protocol::Object::parse(daemon.lines().back());
+    return line.text("from").value().value_or("-") + "|" + *line.text("target").value() + "|" + *line.text("protocol").value() + "|" +
+           std::string(*line.raw("data"));
+  };
+  EXPECT_EQ(from({"bob", "alice", "Echo", "{}"}), "bob|alice|Echo|{}");
+  EXPECT_EQ(from({"alice", "Echo"}), "-|alice|Echo|1") << "two words: no identity";
+  EXPECT_EQ(from({"carol", "Echo", "[1.0]"}), "-|carol|Echo|[1.0]") << "three words, the first is no identity";
+  EXPECT_EQ(from({"bob", "carol", "Echo"}), "bob|carol|Echo|1") << "three words, the first is one";
+  EXPECT_EQ(from({"i2", "carol", "Echo", "-"}, "2"), "i2|carol|Echo|2");
+  EXPECT_EQ(from({"carol", "Echo", "--", "-5"}), "-|carol|Echo|-5");
+}
+
+TEST(Cli, TheReplyAloneIsOnStandardOutput) {
+  FakeDaemon daemon(two_identities);
+  const Outcome json = run(
+      {"call", "bob", "carol", "Echo", R"({"b":1.50,"a":1,"a":2})", "--home", daemon.home(), "--alias", "x", "--command", "c", "--timeout", "2m"});
+  EXPECT_EQ(json.out, "{\"b\":1.50,\"a\":1,\"a\":2}\n");
+  EXPECT_EQ(json.err, "");
+  EXPECT_EQ(
+      daemon.lines().back(),
+      R"({"id":"2","type":"call","from":"bob","target":"carol","protocol":"Echo","alias":"x","command":"c","timeout_ms":120000,"data":{"b":1.50,"a":1,"a":2}})");
+  const std::string octets("\0\n\xFFz", 4);
+  EXPECT_EQ(run({"call", "carol", "Echo", "--bytes", "--home", daemon.home()}, octets).out, octets);
+  EXPECT_EQ(run({"call", "carol", "Echo", "--home", daemon.home()}, "hello").code, 2) << "not JSON";
+}
+
+TEST(Cli, ExitCodesAreThoseOfTheTable) {
+  Error error;
+  FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) { peer.send(Answer::failed(request.id, error).encode()); });
+  for (const CodeInfo& row : code_table()) {
+    error = {row.code, "because \x1b[31m"};
+    const Outcome outcome = run({"ticket", "--home", daemon.home()});
+    EXPECT_EQ(outcome.code, 100 + static_cast<int>(row.code));
+    EXPECT_EQ(outcome.err, "kith: because \\x1b[31m\n");
+  }
+  error = {Code{1001}, "too long"};
+  EXPECT_EQ(run({"ticket", "--home", daemon.home()}).code, 1);
+}
+
+TEST(Cli, RequestsSayWhatTheCommandSaid) {
+  FakeDaemon daemon(two_identities);
+  const auto line = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--home", daemon.home(), "--json"});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return daemon.lines().back();
+  };
+  EXPECT_EQ(line({"create-identity", "alice", "--online"}), R"({"id":"2","type":"identity.create","name":"alice","online":true})");
+  EXPECT_EQ(line({"identity-offline", "alice", "--now"}), R"({"id":"2","type":"identity.offline","identity":"alice","drain":"now"})");
+  EXPECT_EQ(line({"rename-identity", "alice", "ann"}), R"({"id":"2","type":"identity.rename","identity":"alice","name":"ann"})");
+  EXPECT_EQ(line({"delete-identity", "alice", "-y"}), R"({"id":"2","type":"identity.delete","identity":"alice"})");
+  EXPECT_EQ(
+      line({"add-protocol", "alice", "--protocol", "Echo", "--config", "{\"a\": 1.0}", "--access", "public", "--access", "peer:bob=admin"}),
+      R"({"id":"2","type":"binding.add","identity":"alice","protocol":"Echo","alias":"default","config":{"a": 1.0},"access":["public",{"peer":"bob","as":"admin"}]})");
+  EXPECT_EQ(line({"configure-protocol", "--protocol", "Echo", "--disable"}),
+            R"({"id":"2","type":"binding.disable","protocol":"Echo","alias":"default"})");
+  EXPECT_EQ(line({"remove-protocol", "alice", "--protocol", "Echo", "--alias", "x", "--purge"}),
+            R"({"id":"2","type":"binding.remove","identity":"alice","protocol":"Echo","alias":"x","purge":true})");
+  EXPECT_EQ(line({"peer", "add", "alice", "bob", "kith:x", "--addr", "a:1", "--addr", "b:2", "--role", "member"}),
+            R"({"id":"2","type":"peer.add","identity":"alice","name":"bob","peer":"kith:x","addresses":["a:1","b:2"],"role":"member"})");
+  EXPECT_EQ(line({"peer", "role", "bob", "owner"}), R"({"id":"2","type":"peer.role","peer":"bob","role":"owner"})");
+  EXPECT_EQ(line({"pool", "close", "alice", "bob"}), R"({"id":"2","type":"pool.close","identity":"alice","peer":"bob"})");
+  EXPECT_EQ(line({"pool"}), R"({"id":"2","type":"pool.list"})");
+}
+
+TEST(Cli, AKeyLeavesIntoANewPrivateFileOnly) {
+  bool fail = false;
+  FakeDaemon daemon([&](Peer& peer, const Request& request, Seen& seen) {
+    if (fail) return peer.send(Answer::failed(request.id, {Code::internal, "no"}).encode());
+    ASSERT_EQ(seen.fds.size(), 1U);
+    EXPECT_EQ(::write(seen.fds[0].get(), "KEY", 3), 3);
+    peer.send(Answer::ok(request.id, Body::of_json(R"({"name":"alice"})")).encode());
+  });
+  const std::string path = daemon.home() + "/alice.key";
+  EXPECT_EQ(run({"export-identity", "alice", path, "--home", daemon.home()}).code, 0);
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+  EXPECT_EQ(info.st_size, 3);
+  EXPECT_EQ(run({"export-identity", "alice", path, "--home", daemon.home()}).code, 101) << "never replaces a file";
+  fail = true;
+  EXPECT_EQ(run({"export-identity", "alice", path + "2", "--home", daemon.home()}).code, 120);
+  EXPECT_FALSE(std::filesystem::exists(path + "2")) << "an export that failed leaves nothing";
+}
+
+TEST(Cli, AStreamEndsByItselfAndTellsAResetByItsCode) {
+  std::optional<Error> end;
+  FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    protocol::Fd ours(ends[0]);
+    protocol::Fd theirs(ends[1]);
+    peer.send(Answer::stream(request.id, 1).encode(), {}, theirs.get());
+    theirs.reset();
+    std::string all;
+    std::array<char, 4096> chunk{};
+    for (ssize_t got = 0; (got = ::read(ours.get(), chunk.data(), chunk.size())) > 0;) all.append(chunk.data(), static_cast<std::size_t>(got));
+    EXPECT_EQ(::write(ours.get(), all.data(), all.size()), static_cast<ssize_t>(all.size()));
+    ours.reset();
+    peer.send(protocol::ClosedEvent{request.id, "", end, all.size(), all.size()}.encode());
+  });
+  const std::string text(50'000, 'q');
+  const Outcome good = run({"stream", "bob", "alice", "Echo", "--home", daemon.home()}, text);
+  EXPECT_EQ(good.code, 0) << good.err;
+  EXPECT_EQ(good.written, text);
+  end = Error{Code::connection_lost, "lost"};
+  EXPECT_EQ(run({"stream", "bob", "alice", "Echo", "--home", daemon.home()}, "x").code, 118);
+  end = Error{Code{1002}, "disk full"};
+  EXPECT_EQ(run({"stream", "bob", "alice", "Echo", "--home", daemon.home()}, "x").code, 1);
+}
+
+TEST(Cli, LogsReadTheFileWithoutADaemon) {
+  FakeDaemon daemon(two_identities);
+  EXPECT_EQ(run({"logs", "--home", daemon.home()}).code, 101);
+  std::filesystem::create_directory(daemon.home() + "/logs");
+  std::ofstream(daemon.home() + "/logs/kithd.log") << "one\ntwo\nthree\n";
+  EXPECT_EQ(run({"logs", "--home", daemon.home()}).out, "one\ntwo\nthree\n");
+  EXPECT_EQ(run({"logs", "-n", "2", "--home", daemon.home()}).out, "two\nthree\n");
+}
+
+TEST(Cli, AnAnswerOfAnotherVersionIsAnErrorNotACrash) {
+  FakeDaemon daemon(
+      [](Peer& peer, const Request& request, Seen&) { peer.send(Answer::ok(request.id, Body::of_json(R"({"identities":7,"pid":"x"})")).encode()); });
+  EXPECT_EQ(run({"list-identities", "--home", daemon.home()}).code, 102);
+  EXPECT_EQ(run({"status", "--home", daemon.home()}).code, 102);
+}
+
+} // namespace
+} // namespace kith::test

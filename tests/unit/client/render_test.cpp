@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/render.hpp"
+
+#include <gtest/gtest.h>
+#include <sstream>
+
+namespace kith::cli {
+namespace {
+
+TEST(Render, WhatAPeerSaysCannotSteerATerminal) {
+  EXPECT_EQ(printable("a\x1b[2Jb\r\n\x07\x7f"), "a\\x1b[2Jb\\x0d\n\\x07\\x7f");
+  EXPECT_EQ(printable("\xC2\x9B\xE2\x80\xAE\xFF gr\xC3\xBC\xC3\x9F"), "\\x9b\\u{202e}\\xff gr\xC3\xBC\xC3\x9F");
+}
+
+TEST(Render, TablesFitTheTerminal) {
+  Table table({"NAME", "ID"});
+  table.add({"alice", std::string(52, 'a')});
+  table.add({"b\nc", "x"});
+  EXPECT_EQ(table.text({}), "NAME   ID\nalice  " + std::string(52, 'a') + "\nb c    x\n");
+  for (const std::size_t width : {20U, 30U, 58U, 80U}) {
+    std::istringstream lines(table.text({true, false, width}));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(columns_of(line), width) << line;
+  }
+  EXPECT_EQ(table.text({true, false, 8}), "NAME: alice\nID: " + std::string(52, 'a') + "\n\nNAME: b c\nID: x\n");
+}
+
+TEST(Render, ColoursOnlyWhereTheyAreWanted) {
+  EXPECT_EQ((Terminal{true, true, 0}).red("x"), "\x1b[31mx\x1b[0m");
+  EXPECT_EQ((Terminal{true, false, 0}).red("x"), "x");
+}
+
+TEST(Render, DurationsReadWell) {
+  EXPECT_EQ(duration_us(250), "250 µs");
+  EXPECT_EQ(duration_us(1500), "1.5 ms");
+  EXPECT_EQ(duration_us(12'000'000), "12 s");
+  EXPECT_EQ(duration_us(11'100'000'000), "3 h 5 min");
+}
+
+} // namespace
+} // namespace kith::cli
