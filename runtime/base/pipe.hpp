@@ -85,6 +85,8 @@ public:
   }
   /// Goes back to the oldest octet that was not released, to read from there once more (a request that is sent again).
   void rewind() noexcept;
+  /// Takes finish() back, when the answer to a request that is sent again goes into the same pipe. Only while the other side has not seen the finish.
+  void reopen() noexcept { finished_.store(false, std::memory_order_release); }
   /// How much a producer may leave outstanding: follows the congestion window up to max_send_buffer.
   void set_limit(std::uint64_t limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
   std::uint64_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }

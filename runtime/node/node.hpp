@@ -3,7 +3,7 @@
 // One thread, the network thread; nothing here blocks, touches files or asks for the time except through base/world.hpp.
 #pragma once
 
-#include "access/policy.hpp"
+#include "access/gate.hpp"
 #include "base/stream.hpp"
 #include "base/world.hpp"
 #include "node/service.hpp"
@@ -25,8 +25,8 @@ namespace kith::node {
 struct Settings {
   quic::Settings quic;
   pool::Settings pool;
-  std::uint64_t max_call_bytes = 1024 * 1024;      ///< Of a call's request, and of its response.
-  std::uint64_t max_resend_bytes = 256 * 1024;     ///< Of a stream's first octets, kept until its reply.
+  std::uint64_t max_call_bytes = 1024 * 1024;         ///< Of a call's request, and of its response.
+  std::uint64_t max_resend_bytes = 256 * 1024;        ///< Of a stream's first octets, kept until its reply.
   std::uint64_t max_buffer_bytes = 512 * 1024 * 1024; ///< In all pipes together; past it new streams are refused busy.
   Duration header_timeout = std::chrono::seconds(5);
   Duration stream_open_timeout = std::chrono::seconds(10); ///< Until the peer gives a stream.
@@ -78,7 +78,7 @@ struct OpenRequest {
   std::string alias = "default";
   std::string command;
   std::string content_type;
-  TimePoint deadline = never; ///< Calls without one get call_timeout.
+  TimePoint deadline = never;     ///< Calls without one get call_timeout.
   std::vector<Address> addresses; ///< Tried besides those that are known.
 };
 
@@ -125,7 +125,7 @@ struct ConnectionStatus {
   std::string alpn;
   Address remote;
   bool dialer = false;
-  bool current = false;  ///< New streams go here.
+  bool current = false; ///< New streams go here.
   bool draining = false;
   Duration rtt{};
   std::uint64_t congestion_window = 0;

@@ -142,6 +142,12 @@ struct Callbacks {
     return 0;
   }
 
+  static int extend_max_streams(ngtcp2_conn*, uint64_t, void* user) {
+    Connection& connection = self(user);
+    if (std::exchange(connection.streams_wanted_, false)) connection.endpoint_.emit({Event::Kind::streams, connection.id_, nullptr, {}, {}});
+    return 0;
+  }
+
   static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* cid, ngtcp2_stateless_reset_token* token, size_t size, void* user) {
     Connection& connection = self(user);
     connection.endpoint_.new_cid(*cid, size);
@@ -232,6 +238,7 @@ private:
     c.stream_close = stream_close;
     c.stream_reset = stream_reset;
     c.recv_stop_sending = stop_sending;
+    c.extend_max_local_streams_bidi = extend_max_streams;
     c.extend_max_stream_data = extend_max_stream_data;
     c.get_new_connection_id2 = get_new_connection_id;
     c.remove_connection_id = remove_connection_id;
@@ -416,12 +423,17 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     return;
   }
   heard_ = true;
+  const std::uint64_t before = listening_ ? packets_received() : 0;
   const PathStorage path(dialer_ ? local_label_ : datagram.local, datagram.remote, datagram.socket);
   const ngtcp2_pkt_info info{.ecn = datagram.ecn};
   const int result = ngtcp2_conn_read_pkt(conn_.get(), &path.path, &info, packet.data(), packet.size(), to_ngtcp2(now));
   if (result != 0) {
     fail(result, now);
     return;
+  }
+  if (listening_ && packets_received() != before) {
+    listening_ = false;
+    endpoint_.emit({Event::Kind::heard, id_, nullptr, {}, {}});
   }
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();
@@ -550,7 +562,10 @@ StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, Pip
 Result<StreamPtr> Connection::open_stream(PipePtr in, PipePtr out) {
   if (state_ != State::ready) return Error{Code::connection_lost, "the connection is closed"};
   std::int64_t id = -1;
-  if (ngtcp2_conn_open_bidi_stream(conn_.get(), &id, nullptr) != 0) return Error{Code::busy, "the peer takes no more streams now"};
+  if (ngtcp2_conn_open_bidi_stream(conn_.get(), &id, nullptr) != 0) {
+    streams_wanted_ = true;
+    return Error{Code::busy, "the peer takes no more streams now"};
+  }
   StreamPtr stream = adopt(id, true, true, std::move(in), std::move(out));
   ngtcp2_conn_set_stream_user_data(conn_.get(), id, stream.get());
   update_keep_alive();
@@ -617,6 +632,12 @@ void Connection::update_keep_alive() {
 void Connection::set_keep_alive() {
   keeping_alive_ = bidi_streams_ != 0;
   ngtcp2_conn_set_keep_alive_timeout(conn_.get(), keeping_alive_ ? to_duration(endpoint_.settings.keep_alive) : UINT64_MAX);
+}
+
+std::uint64_t Connection::packets_received() const noexcept {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  return info.pkt_recv;
 }
 
 // Credit came: on the connection there is no signal for it, so it is looked for after each packet while some stream waits.
@@ -761,6 +782,7 @@ void Connection::ping() {
   // ngtcp2 sends a PING when its keep-alive time is over: let that be now; write() sets the usual time again.
   ngtcp2_conn_set_keep_alive_timeout(conn_.get(), 1);
   ping_pending_ = true;
+  listening_ = true;
   endpoint_.update_timer(*this);
 }
 

@@ -113,6 +113,7 @@ private:
   void grow_window(Stream& stream);
   void check_parked();
   void unblock();
+  std::uint64_t packets_received() const noexcept;
   void update_keep_alive();
   void set_keep_alive();
   void finish(CloseReason reason, TimePoint linger_until);
@@ -146,6 +147,8 @@ private:
   bool data_blocked_ = false; ///< Some stream waits for credit, perhaps the connection's.
   bool keeping_alive_ = false;
   bool ping_pending_ = false;
+  bool listening_ = false;       ///< Pinged, and nothing heard since.
+  bool streams_wanted_ = false;  ///< A stream was refused for want of credit.
   TimePoint now_{};              ///< Of the call that runs.
   std::optional<Error> refusal_; ///< Why we refuse this handshake, said in the close.
 

@@ -38,6 +38,8 @@ struct Event {
     ready,           ///< Authenticated, both ends (DESIGN: Authenticated). Only now may streams be opened.
     closed,          ///< Over; its streams have their own closed signals after this.
     address_changed, ///< The peer's address changed and was validated (RFC 9000 §9).
+    heard,           ///< The first packet of the peer's after ping().
+    streams,         ///< The peer gives more streams (after open_stream said busy).
     stream,          ///< Look at `signals`.
   };
   Kind kind = Kind::stream;
@@ -116,6 +118,7 @@ public:
   Result<ConnectionId> connect(const Dial& dial, TimePoint now);
   /// Tells the peer and forgets the connection; `closed` follows.
   void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
+  /// Makes the peer say something; `heard` follows if it does.
   void ping(ConnectionId connection);
   std::optional<ConnectionInfo> info(ConnectionId connection) const;
   std::vector<ConnectionInfo> list() const;

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Identities and their bindings: online and offline, start, change, drain, stop.
+#include "node/node_impl.hpp"
+
+#include <algorithm>
+
+namespace kith::node {
+namespace {
+
+Error no_identity(const PeerId& id) { return {Code::unknown_identity, "no such identity here: " + id.text()}; }
+
+/// Keeps a service until its stop is done, then lets it go: outside its own call stack.
+void stop_and_forget(std::unique_ptr<Service> service, const std::function<void(std::function<void()>)>& defer, std::function<void()> done) {
+  auto kept = std::make_shared<std::unique_ptr<Service>>(std::move(service));
+  (*kept)->stop([kept, defer, done = std::move(done)] {
+    defer([kept, done] {
+      kept->reset();
+      if (done) done();
+    });
+  });
+}
+
+} // namespace
+
+Identity* NodeImpl::find_identity(const PeerId& id) noexcept {
+  const auto at = identities_.find(id);
+  return at == identities_.end() ? nullptr : at->second.get();
+}
+
+const Identity* NodeImpl::find_identity(const PeerId& id) const noexcept {
+  const auto at = identities_.find(id);
+  return at == identities_.end() ? nullptr : at->second.get();
+}
+
+Binding* NodeImpl::find_binding(Identity& identity, std::string_view protocol, std::string_view alias) noexcept {
+  const auto at = identity.bindings.find(BindingKey(protocol, alias));
+  return at == identity.bindings.end() || at->second->removing ? nullptr : at->second.get();
+}
+
+Result<void> NodeImpl::add_identity(const IdentitySpec& spec) {
+  if (identities_.contains(spec.id)) return bad_request("the identity is here already: " + spec.id.text());
+  quic::Credentials credentials{spec.id, spec.seed};
+  if (auto added = endpoint_.add_key(credentials); !added) return added.error();
+  auto identity = std::make_unique<Identity>();
+  identity->id = spec.id;
+  identity->name = spec.name;
+  identity->credentials = credentials;
+  identity->listen = spec.listen;
+  for (const PeerSpec& peer : spec.peers) identity->peers[peer.id] = peer;
+  Identity& added = *identities_.emplace(spec.id, std::move(identity)).first->second;
+  for (const BindingSpec& binding : spec.bindings) put_binding(added.id, binding, [](const Result<void>&) {});
+  return {};
+}
+
+// --- online, offline
+
+void NodeImpl::serve(Identity& identity) {
+  std::vector<std::string> alpns{std::string(wire::alpn)};
+  for (const auto& [key, binding] : identity.bindings) {
+    if (binding->spec.enabled && !binding->removing) alpns.insert(alpns.end(), binding->spec.alpn.begin(), binding->spec.alpn.end());
+  }
+  static_cast<void>(endpoint_.serve(identity.credentials, std::move(alpns))); // its key was taken by add_identity
+}
+
+Result<void> NodeImpl::set_online(const PeerId& id) {
+  Identity* identity = find_identity(id);
+  if (identity == nullptr || identity->removing) return no_identity(id);
+  if (identity->online) return {};
+  for (std::size_t i = identity->sockets.size(); i < identity->listen.size(); ++i) {
+    auto socket = world_.udp().open(identity->listen[i], *this);
+    if (!socket) return socket.error();
+    identity->sockets.push_back(*socket);
+  }
+  identity->online = true;
+  identity->draining = false;
+  for (auto& drained : std::exchange(identity->drained, {})) defer(std::move(drained));
+  serve(*identity);
+  for (const auto& [key, binding] : identity->bindings) {
+    if (binding->spec.enabled && !binding->removing && binding->service == nullptr) start_binding(*identity, *binding, [](const Result<void>&) {});
+  }
+  want_service();
+  return {};
+}
+
+Result<void> NodeImpl::set_offline(const PeerId& id, TimePoint drain_until, std::function<void()> drained) {
+  Identity* identity = find_identity(id);
+  if (identity == nullptr) return no_identity(id);
+  now_ = world_.now();
+  if (!identity->online && !identity->draining) {
+    if (drained) defer(std::move(drained));
+    return {};
+  }
+  identity->online = false;
+  identity->draining = true;
+  identity->drain_until = drain_until;
+  if (drained) identity->drained.push_back(std::move(drained));
+  endpoint_.stop_serving(id);
+  pool_.identity_offline(id, drain_until, now_);
+  streams_.for_each([&](NodeStream& stream) {
+    if (stream.identity != identity || stream.phase != Phase::waiting) return;
+    defer([this, key = stream.key] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting)
+        fail(*late, {Code::offline, "the identity went offline"}, false);
+    });
+  });
+  defer([this] { check_drains(); });
+  return {};
+}
+
+void NodeImpl::check_drains() {
+  std::vector<Identity*> ready;
+  for (const auto& [id, identity] : identities_) {
+    if (identity->draining) {
+      if (identity->streams == 0) {
+        ready.push_back(identity.get());
+      } else if (now_ >= identity->drain_until) {
+        identity->drain_until = never;
+        end_streams(*identity, nullptr, {Code::shutting_down, "the identity went offline"});
+      }
+    }
+    for (const auto& [key, binding] : identity->bindings) {
+      if (!binding->when_idle) continue;
+      if (binding->streams != 0 && now_ >= binding->drain_until) {
+        binding->drain_until = never;
+        end_streams(*identity, binding.get(), {Code::shutting_down, "the binding was stopped"});
+      }
+      if (binding->streams == 0) defer(std::exchange(binding->when_idle, nullptr));
+    }
+  }
+  for (Identity* identity : ready) finish_offline(*identity);
+}
+
+// The last stream is gone: what served it stops, and then whoever waited for that is told.
+void NodeImpl::finish_offline(Identity& identity) {
+  identity.draining = false;
+  auto left = std::make_shared<std::size_t>(1);
+  const auto one_less = [this, left, id = identity.id] {
+    if (--*left != 0) return;
+    Identity* still = find_identity(id);
+    if (still == nullptr || still->online) return;
+    for (auto& drained : std::exchange(still->drained, {})) defer(std::move(drained));
+    // Its own sockets close after what is still to be sent (CONNECTION_CLOSE) has gone.
+    world_.network().post([this, id, alive = std::weak_ptr<bool>(alive_)] {
+      if (alive.expired()) return;
+      Identity* offline = find_identity(id);
+      if (offline == nullptr || offline->online) return;
+      for (const SocketId socket : std::exchange(offline->sockets, {})) world_.udp().close(socket);
+    });
+  };
+  for (const auto& [key, binding] : identity.bindings) {
+    if (binding->owned == nullptr) continue;
+    ++*left;
+    stop_binding(*binding, one_less);
+  }
+  defer(one_less);
+}
+
+void NodeImpl::erase_identity(const PeerId& id) {
+  const auto at = identities_.find(id);
+  if (at == identities_.end()) return;
+  for (const SocketId socket : at->second->sockets) world_.udp().close(socket);
+  identities_.erase(at);
+  endpoint_.remove_key(id);
+}
+
+std::optional<PeerId> NodeImpl::nameless_for(SocketId socket) const {
+  std::optional<PeerId> only;
+  std::size_t online = 0;
+  for (const auto& [id, identity] : identities_) {
+    if (!identity->online) continue;
+    if (std::find(identity->sockets.begin(), identity->sockets.end(), socket) != identity->sockets.end()) return id;
+    ++online;
+    only = id;
+  }
+  if (std::find(shared_sockets_.begin(), shared_sockets_.end(), socket) == shared_sockets_.end()) return std::nullopt;
+  return online == 1 ? only : nameless_;
+}
+
+void NodeImpl::end_streams(const Identity& identity, const Binding* binding, const Error& error) {
+  std::vector<StreamKey> keys;
+  streams_.for_each([&](NodeStream& stream) {
+    if (stream.identity == &identity && stream.phase != Phase::over && (binding == nullptr || stream.binding == binding)) keys.push_back(stream.key);
+  });
+  for (const StreamKey key : keys) {
+    NodeStream* stream = streams_.find(key);
+    if (stream == nullptr || stream->phase == Phase::over) continue;
+    if (stream->phase == Phase::header) {
+      --stream->link->headerless;
+      refuse(*stream, error.code, error.text);
+    } else {
+      fail(*stream, error, false);
+    }
+  }
+}
+
+// --- bindings
+
+Result<void> NodeImpl::set_policy(Binding& binding) {
+  access::Policy policy;
+  policy.deny = binding.spec.deny;
+  if (binding.spec.access) {
+    policy.allow = *binding.spec.access;
+  } else if (binding.spec.provider) {
+    policy.allow = {access::Entry{access::Entry::Kind::role, Role::member, {}, {}}};
+  } else {
+    const auto info = services_.describe(binding.spec.protocol);
+    if (!info) return info.error();
+    std::string_view rest = info->default_access;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(' '), rest.size());
+      if (end != 0) {
+        auto entry = access::parse_entry(rest.substr(0, end));
+        if (!entry) return entry.error();
+        policy.allow.push_back(std::move(*entry));
+      }
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  binding.policy = std::move(policy);
+  return {};
+}
+
+void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done) {
+  Identity* identity = find_identity(id);
+  if (identity == nullptr) {
+    done(no_identity(id));
+    return;
+  }
+  now_ = world_.now();
+  auto& slot = identity->bindings[BindingKey(spec.protocol, spec.alias)];
+  const bool fresh = slot == nullptr;
+  if (fresh) {
+    slot = std::make_unique<Binding>();
+    slot->number = next_binding_++;
+  }
+  Binding& binding = *slot;
+  binding.removing = false;
+  const BindingSpec before = std::exchange(binding.spec, spec);
+  const Result<void> policy = set_policy(binding);
+  if (!policy) {
+    binding.policy = {};
+    binding.state = "failed: " + policy.error().text;
+  }
+  if (identity->online) serve(*identity);
+  re_evaluate(*identity);
+  const bool wanted = spec.enabled && identity->online;
+  const bool remade = fresh || before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256;
+  const auto start = [this, id, key = BindingKey(spec.protocol, spec.alias), done] {
+    Identity* now = find_identity(id);
+    Binding* again = now != nullptr ? find_binding(*now, key.first, key.second) : nullptr;
+    if (again == nullptr || !again->spec.enabled || !now->online || again->service != nullptr) {
+      done({});
+      return;
+    }
+    start_binding(*now, *again, done);
+  };
+  if (binding.service != nullptr && binding.owned && (!wanted || remade)) {
+    drain_binding(
+        *identity, binding, wanted ? now_ : now_ + std::chrono::seconds(10), wanted ? std::function<void()>(start) : [] {});
+    if (!wanted) done(policy);
+  } else if (binding.service != nullptr && binding.owned && before.config_json != spec.config_json) {
+    binding.service->reconfigure(spec.config_json, std::move(done));
+  } else if (wanted && binding.service == nullptr && policy) {
+    start();
+  } else {
+    done(policy);
+  }
+  want_service();
+}
+
+void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done) {
+  if (binding.spec.provider) {
+    binding.state = "waiting for a provider";
+    done({});
+    return;
+  }
+  ServiceSpec spec;
+  spec.identity = identity.id;
+  spec.identity_name = identity.name;
+  spec.protocol = binding.spec.protocol;
+  spec.alias = binding.spec.alias;
+  spec.config_json = binding.spec.config_json;
+  spec.inline_ = binding.spec.inline_;
+  spec.sha256 = binding.spec.sha256;
+  const std::uint64_t generation = ++binding.generation;
+  binding.state = "starting";
+  services_.start(spec, *this, [this, id = identity.id, key = BindingKey(spec.protocol, spec.alias), generation, done](auto started) {
+    Identity* now = find_identity(id);
+    const auto at = now != nullptr ? now->bindings.find(key) : std::map<BindingKey, std::unique_ptr<Binding>>::iterator{};
+    Binding* same = now != nullptr && at != now->bindings.end() && at->second->generation == generation ? at->second.get() : nullptr;
+    if (!started) {
+      if (same != nullptr) same->state = "failed: " + started.error().text;
+      done(started.error());
+      return;
+    }
+    if (same == nullptr) { // stopped again meanwhile
+      stop_and_forget(std::move(*started), [this](std::function<void()> work) { defer(std::move(work)); }, {});
+      done({});
+      return;
+    }
+    same->owned = std::move(*started);
+    same->service = same->owned.get();
+    same->state = "running";
+    done({});
+  });
+}
+
+void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
+  ++binding.generation;
+  binding.service = nullptr;
+  binding.state = "stopped";
+  if (!binding.owned) {
+    defer(std::move(done));
+    return;
+  }
+  stop_and_forget(
+      std::move(binding.owned), [this](std::function<void()> work) { defer(std::move(work)); }, std::move(done));
+}
+
+// Takes no new streams; what runs may go on until `until`. Then the service stops.
+void NodeImpl::drain_binding(Identity& identity, Binding& binding, TimePoint until, std::function<void()> done) {
+  static_cast<void>(identity);
+  Service* service = std::exchange(binding.service, nullptr);
+  if (service != nullptr) service->drain(until);
+  binding.state = "draining";
+  binding.drain_until = until;
+  binding.when_idle = [this, &binding, done = std::move(done)] { stop_binding(binding, done); };
+  defer([this] { check_drains(); });
+}
+
+void NodeImpl::remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until,
+                              std::function<void()> done) {
+  Identity* identity = find_identity(id);
+  Binding* binding = identity != nullptr ? find_binding(*identity, protocol, alias) : nullptr;
+  if (binding == nullptr) {
+    defer(std::move(done));
+    return;
+  }
+  now_ = world_.now();
+  binding->removing = true;
+  if (identity->online) serve(*identity);
+  drain_binding(*identity, *binding, drain_until, [this, id, key = BindingKey(protocol, alias), done = std::move(done)] {
+    if (Identity* now = find_identity(id)) {
+      const auto at = now->bindings.find(key);
+      if (at != now->bindings.end() && at->second->removing) now->bindings.erase(at);
+    }
+    if (done) done();
+  });
+}
+
+} // namespace kith::node

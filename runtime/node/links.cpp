@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Connections: what QUIC tells of them goes to the pool, what the pool wants goes to QUIC; and each one's control stream.
+#include "node/node_impl.hpp"
+
+#include <algorithm>
+#include <variant>
+
+namespace kith::node {
+namespace {
+constexpr std::chrono::seconds heard_interval{1}; // the pool is told at most this often that a connection is alive
+constexpr std::size_t initials_of_hinted = 3;     // an address that a stranger hinted must not be made to drown in our Initials
+
+pool::ConnId to_pool(quic::ConnectionId id) noexcept { return static_cast<pool::ConnId>(id); }
+} // namespace
+
+Link* NodeImpl::find_link(quic::ConnectionId id) noexcept {
+  const auto at = links_.find(id);
+  return at == links_.end() ? nullptr : at->second.get();
+}
+
+// --- QUIC → pool
+
+void NodeImpl::on_quic_event(quic::Event& event) {
+  using Kind = quic::Event::Kind;
+  switch (event.kind) {
+    case Kind::stream: on_stream_event(event); return;
+    case Kind::ready: on_ready(event.connection); return;
+    case Kind::closed: on_closed(event); return;
+    case Kind::address_changed:
+      if (const auto info = endpoint_.info(event.connection)) pool_.moved(to_pool(event.connection), info->remote);
+      return;
+    case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), now_); return;
+    case Kind::streams:
+      if (Link* link = find_link(event.connection)) {
+        std::deque<StreamKey> waiting;
+        waiting.swap(link->waiting);
+        for (const StreamKey key : waiting) {
+          if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) send_header(*stream, *link);
+        }
+      }
+      return;
+  }
+}
+
+void NodeImpl::on_ready(quic::ConnectionId id) {
+  const auto info = endpoint_.info(id);
+  if (!info) return;
+  Identity* identity = find_identity(info->identity);
+  if (identity == nullptr || (!info->dialer && !admissible(*identity, info->peer))) {
+    if (identity != nullptr) observer_.refused(identity->id, info->peer, identity->name, "a stranger whom nothing admits");
+    endpoint_.close(id, Code::denied, "", now_);
+    return;
+  }
+  auto owned = std::make_unique<Link>();
+  Link& link = *owned;
+  link.id = id;
+  link.identity = info->identity;
+  link.peer = info->peer;
+  link.alpn = info->alpn;
+  link.dialer = info->dialer;
+  links_.emplace(id, std::move(owned));
+  if (++identity->connected[link.peer] == 1) observer_.peer_changed(identity->id, link.peer, true);
+  if (!link.dialer) {
+    // Until the dialer's HELLO or first stream it may yet abandon this connection for another; on ALPNs of bindings there is no HELLO.
+    if (link.alpn != wire::alpn) announce(link);
+    return;
+  }
+  link.announced = true;
+  const auto attempt = attempts_.find(id);
+  if (attempt == attempts_.end()) {
+    endpoint_.close(id, Code::cancelled, "", now_);
+    return;
+  }
+  const pool::AttemptId attempt_id = attempt->second;
+  attempts_.erase(attempt);
+  dials_.erase(attempt_id);
+  observer_.address_worked(identity->id, link.peer, info->remote);
+  pool_.attempt_ready(attempt_id, to_pool(id), now_);
+  pool_.heard(to_pool(id), info->pto, now_);
+  send_hello(link);
+}
+
+void NodeImpl::announce(Link& link) {
+  link.announced = true;
+  const Identity* identity = find_identity(link.identity);
+  const auto info = endpoint_.info(link.id);
+  if (identity == nullptr || !info) return;
+  pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
+  pool_.heard(to_pool(link.id), info->pto, now_);
+  if (link.alpn == wire::alpn) send_hello(link);
+}
+
+void NodeImpl::on_closed(quic::Event& event) {
+  if (const auto attempt = attempts_.find(event.connection); attempt != attempts_.end()) {
+    const pool::AttemptId id = attempt->second;
+    attempts_.erase(attempt);
+    dials_.erase(id);
+    pool_.attempt_failed(id, event.reason.error, now_);
+  }
+  Link* link = find_link(event.connection);
+  if (link == nullptr) return;
+  link->closing = true;
+  link->reason = event.reason;
+  pool_.closed(to_pool(link->id), now_);
+  for (const StreamKey key : link->waiting) {
+    defer([this, key] {
+      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) find_connection(*stream);
+    });
+  }
+  link->waiting.clear();
+  if (Identity* identity = find_identity(link->identity)) {
+    const auto connected = identity->connected.find(link->peer);
+    if (connected != identity->connected.end() && --connected->second == 0) {
+      identity->connected.erase(connected);
+      observer_.peer_changed(identity->id, link->peer, false);
+    }
+  }
+  // Its streams' own ends stand behind this event in the queue; deferred work comes after all of them.
+  defer([this, id = link->id] { links_.erase(id); });
+}
+
+void NodeImpl::note_heard(Link& link) {
+  if (now_ - link.heard_told < heard_interval) return;
+  link.heard_told = now_;
+  pool_.heard(to_pool(link.id), endpoint_.pto(link.id), now_);
+}
+
+// --- pool → QUIC
+
+void NodeImpl::do_action(const pool::Action& action) {
+  if (const auto* start = std::get_if<pool::StartAttempt>(&action)) {
+    start_attempt(*start);
+  } else if (const auto* abandon = std::get_if<pool::AbandonAttempt>(&action)) {
+    const auto dial = dials_.find(abandon->attempt);
+    if (dial == dials_.end()) return;
+    const quic::ConnectionId id = dial->second;
+    dials_.erase(dial);
+    attempts_.erase(id);
+    endpoint_.close(id, Code::cancelled, "", now_);
+  } else if (const auto* grant = std::get_if<pool::Grant>(&action)) {
+    granted(grant->waiter, grant->connection);
+  } else if (const auto* failed = std::get_if<pool::Fail>(&action)) {
+    const auto waiter = waiters_.find(failed->waiter);
+    if (waiter == waiters_.end()) return;
+    NodeStream* stream = streams_.find(waiter->second);
+    waiters_.erase(waiter);
+    if (stream == nullptr || stream->phase != Phase::waiting) return;
+    stream->outgoing->has_waiter = false;
+    fail(*stream, failed->error, false);
+  } else if (const auto* goaway = std::get_if<pool::Goaway>(&action)) {
+    if (Link* link = find_link(static_cast<quic::ConnectionId>(goaway->connection))) send_goaway(*link);
+  } else if (const auto* close = std::get_if<pool::Close>(&action)) {
+    endpoint_.close(static_cast<quic::ConnectionId>(close->connection), close->code, close->text, now_);
+  } else if (const auto* ping = std::get_if<pool::Ping>(&action)) {
+    endpoint_.ping(static_cast<quic::ConnectionId>(ping->connection));
+  }
+}
+
+std::optional<SocketId> NodeImpl::socket_for(const Identity& identity, const Address& remote) const {
+  for (const std::vector<SocketId>* sockets : {&identity.sockets, &shared_sockets_}) {
+    for (const SocketId socket : *sockets) {
+      const Address bound = world_.udp().bound(socket);
+      if (bound.family != remote.family) continue;
+      // A socket bound to loopback reaches loopback only, and one bound to another address does not reach loopback.
+      if (!bound.is_unspecified() && bound.is_loopback() != remote.is_loopback()) continue;
+      return socket;
+    }
+  }
+  return std::nullopt;
+}
+
+void NodeImpl::start_attempt(const pool::StartAttempt& action) {
+  const Identity* identity = find_identity(action.key.identity);
+  const auto socket = identity != nullptr ? socket_for(*identity, action.address) : std::nullopt;
+  if (!socket) {
+    pool_.attempt_failed(action.attempt, {Code::unreachable, "no socket of ours reaches it"}, now_);
+    return;
+  }
+  quic::Dial dial;
+  dial.identity = action.key.identity;
+  dial.peer = action.key.peer;
+  dial.alpn = action.key.alpn;
+  dial.socket = *socket;
+  dial.remote = action.address;
+  dial.initials = action.hinted ? initials_of_hinted : 0;
+  const auto id = endpoint_.connect(dial, now_);
+  if (!id) {
+    pool_.attempt_failed(action.attempt, id.error(), now_);
+    return;
+  }
+  dials_[action.attempt] = *id;
+  attempts_[*id] = action.attempt;
+}
+
+// --- the control stream (docs/wire.md)
+
+void NodeImpl::write_control(Link& link, const Bytes& bytes) {
+  if (link.closing || link.alpn != wire::alpn) return;
+  if (!link.control_stream) {
+    link.control_out = std::make_shared<Pipe>(slabs_);
+    auto stream = endpoint_.open_uni_stream(link.id, link.control_out);
+    if (!stream) return; // a peer that lets us open none does without
+    link.control_stream = *stream;
+    link.control_stream->set_urgency(0);
+    link.control_out->write(wire::encode_control_stream_type());
+    link.control_out->write(bytes);
+    link.control_stream->start_sending({});
+    return;
+  }
+  if (link.control_out->room() < bytes.size()) return; // a peer that acknowledges none of it
+  link.control_out->write(bytes);
+  link.control_stream->produced();
+}
+
+void NodeImpl::send_hello(Link& link) { write_control(link, wire::encode(wire::Hello{boot_id_, wire::version})); }
+
+void NodeImpl::send_goaway(Link& link) {
+  link.goaway_sent = true;
+  write_control(link, wire::encode(wire::Goaway{link.last_accepted}));
+}
+
+void NodeImpl::send_error_text(Link& link, std::uint64_t stream, const Error& error) {
+  write_control(link, wire::encode(wire::StreamError{stream, error}));
+}
+
+void NodeImpl::on_control_data(Link& link) {
+  Pipe& in = *link.control_in->in();
+  for (ByteView piece = in.peek(); !piece.empty(); piece = in.peek()) {
+    link.decoder.push(piece);
+    in.consume(piece.size());
+    for (;;) {
+      const auto frame = link.decoder.next();
+      if (!frame) {
+        if (frame.error().code == Code::unsupported_version) {
+          link.control_in->stop_sending(static_cast<std::uint64_t>(Code::unsupported_version));
+        } else {
+          endpoint_.close(link.id, Code::bad_request, frame.error().text, now_);
+        }
+        return;
+      }
+      if (!frame->has_value()) break;
+      on_control_frame(link, **frame);
+    }
+  }
+  link.control_in->consumed();
+}
+
+void NodeImpl::on_control_frame(Link& link, const wire::ControlFrame& frame) {
+  if (std::holds_alternative<wire::Hello>(frame)) {
+    if (!link.announced) announce(link);
+  } else if (const auto* goaway = std::get_if<wire::Goaway>(&frame)) {
+    link.goaway_seen = true;
+    link.goaway_limit = goaway->last_accepted;
+    pool_.goaway(to_pool(link.id), now_);
+    // What it will not take was never handed to anybody: it goes elsewhere at once.
+    std::vector<StreamKey> unseen;
+    streams_.for_each([&](NodeStream& stream) {
+      if (stream.link != &link || stream.incoming || stream.phase != Phase::sent) return;
+      if (!link.goaway_limit || static_cast<std::uint64_t>(stream.quic->id()) > *link.goaway_limit) unseen.push_back(stream.key);
+    });
+    for (const StreamKey key : unseen) {
+      NodeStream* stream = streams_.find(key);
+      if (stream != nullptr && !retry(*stream)) fail(*stream, {Code::going_away, "the peer takes no more streams on this connection"}, true);
+    }
+  } else if (const auto* error = std::get_if<wire::StreamError>(&frame)) {
+    if (link.error_texts.size() < max_error_texts) link.error_texts[error->stream_id] = error->error;
+  }
+}
+
+} // namespace kith::node

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The public face, and the loop: whatever comes in (datagrams, time, requests) is taken note of; service() then works it all off and sends.
+#include "node/node.hpp"
+
+#include "node/node_impl.hpp"
+
+#include <algorithm>
+
+namespace kith::node {
+
+NodeImpl::NodeImpl(World& world, const Settings& settings, const quic::Secrets& secrets, ServiceFactory& services, Observer& observer)
+    : world_(world),
+      settings_(settings),
+      services_(services),
+      observer_(observer),
+      endpoint_(settings.quic, secrets, world.random(), slabs_),
+      pool_(settings.pool, world.random()),
+      timer_(world.make_timer([this] { on_timer(); })),
+      now_(world.now()),
+      buffer_(64 * 1024) {
+  world_.random().fill(boot_id_);
+  endpoint_.set_nameless([this](SocketId socket) { return nameless_for(socket); });
+}
+
+NodeImpl::~NodeImpl() {
+  *alive_ = false;
+  deadlines_.clear();
+  for (const SocketId socket : shared_sockets_) world_.udp().close(socket);
+  for (auto& [id, identity] : identities_) {
+    for (const SocketId socket : identity->sockets) world_.udp().close(socket);
+  }
+}
+
+void NodeImpl::received(std::span<const Datagram> datagrams) {
+  now_ = world_.now();
+  for (const Datagram& datagram : datagrams) endpoint_.receive(datagram, now_);
+  service();
+}
+
+void NodeImpl::sendable(SocketId /*socket*/) {
+  now_ = world_.now();
+  service();
+}
+
+void NodeImpl::on_timer() {
+  now_ = world_.now();
+  endpoint_.on_deadline(now_);
+  pool_.on_deadline(now_);
+  on_stream_deadlines();
+  check_drains();
+  service();
+}
+
+void NodeImpl::want_service() {
+  if (servicing_ || service_posted_) return;
+  service_posted_ = true;
+  world_.network().post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (alive.expired()) return;
+    service_posted_ = false;
+    now_ = world_.now();
+    service();
+  });
+}
+
+void NodeImpl::defer(std::function<void()> work) {
+  deferred_.push_back(std::move(work));
+  want_service();
+}
+
+void NodeImpl::service() {
+  if (servicing_) return;
+  servicing_ = true;
+  quic::Event event;
+  pool::Action action;
+  for (;;) {
+    if (endpoint_.next_event(event)) {
+      on_quic_event(event);
+    } else if (pool_.next_action(action)) {
+      do_action(action);
+    } else if (!deferred_.empty()) {
+      const std::function<void()> work = std::move(deferred_.front());
+      deferred_.pop_front();
+      work();
+    } else {
+      break;
+    }
+  }
+  transmit();
+  servicing_ = false;
+  arm_timer();
+}
+
+void NodeImpl::transmit() {
+  if (blocked_) {
+    if (world_.udp().send(*blocked_) == SendResult::blocked) return;
+    blocked_.reset();
+  }
+  const std::size_t max_train = shared_sockets_.empty() ? 1 : world_.udp().max_train(shared_sockets_.front());
+  for (std::size_t i = 0; i < trains_per_turn; ++i) {
+    const auto datagram = endpoint_.transmit(buffer_, max_train, now_);
+    if (!datagram) return;
+    if (world_.udp().send(*datagram) == SendResult::blocked) {
+      blocked_ = datagram; // its bytes stay in buffer_; sendable() comes
+      return;
+    }
+  }
+  servicing_ = false; // more to send: after the loop has looked at what arrived meanwhile
+  want_service();
+}
+
+void NodeImpl::arm_timer() {
+  TimePoint at = std::min(endpoint_.next_deadline(), pool_.next_deadline());
+  if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->deadline);
+  for (const auto& [id, identity] : identities_) {
+    if (identity->draining) at = std::min(at, identity->drain_until);
+    for (const auto& [key, binding] : identity->bindings) {
+      if (binding->when_idle) at = std::min(at, binding->drain_until);
+    }
+  }
+  timer_->arm(at);
+}
+
+// --- the public face
+
+Node::Node(World& world, const Settings& settings, const quic::Secrets& secrets, ServiceFactory& services, Observer& observer)
+    : impl_(std::make_unique<NodeImpl>(world, settings, secrets, services, observer)) {}
+
+Node::~Node() = default;
+
+Result<Address> Node::listen(const Address& address) {
+  auto socket = impl_->world_.udp().open(address, *impl_);
+  if (!socket) return socket.error();
+  impl_->shared_sockets_.push_back(*socket);
+  return impl_->world_.udp().bound(*socket);
+}
+
+std::vector<Address> Node::listening() const {
+  std::vector<Address> out;
+  for (const SocketId socket : impl_->shared_sockets_) out.push_back(impl_->world_.udp().bound(socket));
+  return out;
+}
+
+void Node::addresses_changed() {
+  impl_->now_ = impl_->world_.now();
+  impl_->pool_.addresses_changed(impl_->now_);
+  impl_->want_service();
+}
+
+void Node::set_nameless(std::optional<PeerId> identity) { impl_->nameless_ = identity; }
+Result<void> Node::add_identity(const IdentitySpec& spec) { return impl_->add_identity(spec); }
+
+void Node::rename_identity(const PeerId& identity, std::string name) {
+  if (Identity* own = impl_->find_identity(identity)) own->name = std::move(name);
+}
+
+Result<void> Node::set_online(const PeerId& identity) { return impl_->set_online(identity); }
+
+Result<void> Node::set_offline(const PeerId& identity, TimePoint drain_until, std::function<void()> drained) {
+  return impl_->set_offline(identity, drain_until, std::move(drained));
+}
+
+void Node::remove_identity(const PeerId& identity, std::function<void()> removed) {
+  Identity* own = impl_->find_identity(identity);
+  if (own == nullptr) {
+    impl_->defer(std::move(removed));
+    return;
+  }
+  own->removing = true;
+  static_cast<void>(impl_->set_offline(identity, impl_->world_.now(), [impl = impl_.get(), identity, removed = std::move(removed)] {
+    impl->erase_identity(identity);
+    if (removed) removed();
+  }));
+}
+
+bool Node::is_online(const PeerId& identity) const {
+  const Identity* own = std::as_const(*impl_).find_identity(identity);
+  return own != nullptr && own->online;
+}
+
+void Node::put_binding(const PeerId& identity, const BindingSpec& spec, std::function<void(Result<void>)> done) {
+  impl_->put_binding(identity, spec, std::move(done));
+}
+
+void Node::remove_binding(const PeerId& identity, std::string_view protocol, std::string_view alias, TimePoint drain_until,
+                          std::function<void()> done) {
+  impl_->remove_binding(identity, protocol, alias, drain_until, std::move(done));
+}
+
+Result<void> Node::attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, Service& service) {
+  Identity* own = impl_->find_identity(identity);
+  if (own == nullptr) return Error{Code::unknown_identity, "no such identity: " + identity.text()};
+  Binding* binding = impl_->find_binding(*own, protocol, alias);
+  if (binding == nullptr) {
+    return Error{Code::unknown_protocol, own->name + " has no binding " + std::string(protocol) + "/" + std::string(alias) +
+                                             "; add it with: kith add-protocol " + own->name + " --protocol " + std::string(protocol) +
+                                             " --provider"};
+  }
+  if (!binding->spec.provider) {
+    return Error{Code::bad_request,
+                 own->name + "'s " + std::string(protocol) + "/" + std::string(alias) + " is served by a plugin (no `provider: true`)"};
+  }
+  if (binding->service != nullptr)
+    return Error{Code::busy, "another program serves " + std::string(protocol) + "/" + std::string(alias) + " already"};
+  binding->service = &service;
+  binding->state = "running";
+  return {};
+}
+
+void Node::detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) {
+  Identity* own = impl_->find_identity(identity);
+  Binding* binding = own != nullptr ? impl_->find_binding(*own, protocol, alias) : nullptr;
+  if (binding == nullptr || !binding->spec.provider || binding->service == nullptr) return;
+  impl_->end_streams(*own, binding, {Code::plugin_failed, "the program that served it is gone"});
+  binding->service = nullptr;
+  binding->state = "waiting for a provider";
+}
+
+void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
+  Identity* own = impl_->find_identity(identity);
+  if (own == nullptr) return;
+  impl_->now_ = impl_->world_.now();
+  own->peers[peer.id] = peer;
+  if (peer.blocked) {
+    impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
+  } else {
+    impl_->pool_.befriended(identity, peer.id);
+  }
+  impl_->re_evaluate(*own);
+  impl_->want_service();
+}
+
+void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
+  Identity* own = impl_->find_identity(identity);
+  if (own == nullptr || own->peers.erase(peer) == 0) return;
+  impl_->now_ = impl_->world_.now();
+  impl_->re_evaluate(*own);
+  if (!impl_->admissible(*own, peer)) impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
+  impl_->want_service();
+}
+
+std::optional<PeerSpec> Node::find_peer(const PeerId& identity, const PeerId& peer) const {
+  const Identity* own = std::as_const(*impl_).find_identity(identity);
+  if (own == nullptr) return std::nullopt;
+  const auto at = own->peers.find(peer);
+  return at == own->peers.end() ? std::nullopt : std::optional(at->second);
+}
+
+bool Node::close_peer(const PeerId& identity, const PeerId& peer) {
+  const Identity* own = impl_->find_identity(identity);
+  if (own == nullptr || !own->connected.contains(peer)) return false;
+  impl_->now_ = impl_->world_.now();
+  impl_->pool_.close_peer(identity, peer, {Code::cancelled, "closed by hand"}, impl_->now_);
+  impl_->want_service();
+  return true;
+}
+
+OpenedStream Node::open(const OpenRequest& request, StreamUser& user) { return impl_->open(request, user); }
+StreamControl& Node::control() { return *impl_; }
+Status Node::status() const { return impl_->status(); }
+
+void Node::shutdown(TimePoint deadline, std::function<void()> done) {
+  auto left = std::make_shared<std::size_t>(1);
+  const auto one_less = [left, done = std::move(done)] {
+    if (--*left == 0 && done) done();
+  };
+  std::vector<PeerId> ids;
+  for (const auto& [id, identity] : impl_->identities_) ids.push_back(id);
+  for (const PeerId& id : ids) {
+    ++*left;
+    if (!impl_->set_offline(id, deadline, one_less)) one_less();
+  }
+  impl_->defer(one_less);
+}
+
+} // namespace kith::node

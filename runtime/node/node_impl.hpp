@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node's inside: what its parts share. One story a file: node.cpp drives, links.cpp keeps connections, router.cpp lets streams in, opener.cpp sends them
+// out, streams.cpp is what both have in common, identities.cpp keeps identities and bindings, status.cpp tells.
+#pragma once
+
+#include "node/node.hpp"
+#include "pool/pool.hpp"
+#include "quic/endpoint.hpp"
+#include "wire/control.hpp"
+#include "wire/open.hpp"
+
+#include <boost/intrusive/set.hpp>
+
+#include <array>
+#include <deque>
+#include <map>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace kith::node {
+
+inline constexpr std::size_t trains_per_turn = 64;      ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t max_error_texts = 64;      ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
+
+struct Identity;
+
+/// One binding of an identity, with whatever serves it.
+struct Binding {
+  BindingSpec spec;
+  std::uint32_t number = 0;       ///< Bulk shares a connection by this.
+  access::Policy policy;          ///< `access:` or the protocol's default, and `deny:`.
+  std::unique_ptr<Service> owned; ///< A plugin's.
+  Service* service = nullptr;     ///< That, or a provider's.
+  std::string state = "stopped";
+  std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
+  bool removing = false;
+  std::size_t streams = 0;
+  std::function<void()> when_idle; ///< Called when the last stream has gone, while it drains.
+  TimePoint drain_until = never;
+};
+
+using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
+
+struct Identity {
+  PeerId id;
+  std::string name;
+  quic::Credentials credentials;
+  bool online = false;
+  bool draining = false;
+  bool removing = false;
+  TimePoint drain_until = never;
+  std::vector<std::function<void()>> drained;
+  std::vector<Address> listen;
+  std::vector<SocketId> sockets;
+  std::map<BindingKey, std::unique_ptr<Binding>> bindings;
+  std::unordered_map<PeerId, PeerSpec> peers;
+  std::unordered_map<PeerId, std::size_t> connected; ///< Ready connections.
+  std::size_t streams = 0;
+};
+
+/// One authenticated connection.
+struct Link {
+  quic::ConnectionId id = quic::ConnectionId::none;
+  PeerId identity;
+  PeerId peer;
+  std::string alpn;
+  bool dialer = false;
+  bool announced = false; ///< The pool knows it.
+  bool goaway_sent = false;
+  bool closing = false;
+  quic::CloseReason reason; ///< When closing.
+  bool goaway_seen = false;
+  std::optional<std::uint64_t> goaway_limit;  ///< With goaway_seen: streams of ours above this never ran; nothing: none did.
+  std::optional<std::uint64_t> last_accepted; ///< Of the peer's streams.
+  std::size_t headerless = 0;
+  TimePoint heard_told{};
+  PipePtr control_out;
+  quic::StreamPtr control_stream;
+  quic::StreamPtr control_in;
+  wire::ControlDecoder decoder;
+  std::map<std::uint64_t, Error> error_texts; ///< By stream id; an ERROR frame may come before or after its RESET_STREAM.
+  std::deque<StreamKey> waiting;              ///< For stream credit.
+};
+
+enum class Phase : std::uint8_t {
+  header,  ///< Incoming: its header is not complete.
+  offered, ///< Incoming: handed to its user, not answered.
+  waiting, ///< Outgoing: for a connection, or for stream credit.
+  sent,    ///< Outgoing: the header went out, no reply yet.
+  open,    ///< Both sides talk.
+  over,    ///< The user has had its closed; QUIC may still be at it.
+};
+
+struct Outgoing {
+  OpenRequest request;
+  pool::WaiterId waiter{};
+  bool has_waiter = false;
+  bool retried = false;
+  bool retryable = true;
+};
+
+struct NodeStream : boost::intrusive::set_base_hook<> {
+  StreamKey key = StreamKey::none;
+  bool incoming = false;
+  bool raw = false; ///< On an ALPN of the binding's own: no headers.
+  Phase phase = Phase::header;
+  StreamKind kind = StreamKind::call;
+  Identity* identity = nullptr;
+  Binding* binding = nullptr; ///< Incoming only.
+  Link* link = nullptr;
+  quic::StreamPtr quic;
+  StreamUser* user = nullptr;
+  PipePtr in;
+  PipePtr out;
+  PeerId peer;
+  Role least = Role::public_; ///< Of the command, for re-evaluation.
+  TimePoint deadline = never;
+  bool in_deadlines = false;
+  bool counted_in_pool = false;
+  bool wants_writable = false; ///< Asked for before there was a QUIC stream.
+  std::uint64_t header_in = 0;
+  std::uint64_t prefix_out = 0;
+  std::unique_ptr<Outgoing> outgoing;
+  friend bool operator<(const NodeStream& a, const NodeStream& b) noexcept { return std::pair(a.deadline, a.key) < std::pair(b.deadline, b.key); }
+};
+
+/// Streams by key: a slot and its generation, so that a key is never reused and a look-up is an index.
+class StreamTable {
+public:
+  NodeStream& add();
+  NodeStream* find(StreamKey key) noexcept;
+  void erase(StreamKey key);
+  std::size_t size() const noexcept { return size_; }
+  template <class F> void for_each(F&& use) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (slots_[i].stream) use(*slots_[i].stream);
+    }
+  }
+
+private:
+  struct Slot {
+    std::unique_ptr<NodeStream> stream;
+    std::uint64_t generation = 0;
+  };
+  static constexpr unsigned index_bits = 24;
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> free_;
+  std::size_t size_ = 0;
+};
+
+class NodeImpl : public StreamControl, public UdpReceiver {
+public:
+  NodeImpl(World& world, const Settings& settings, const quic::Secrets& secrets, ServiceFactory& services, Observer& observer);
+  ~NodeImpl() override;
+
+  // --- node.cpp: the loop
+  void received(std::span<const Datagram> datagrams) override;
+  void sendable(SocketId socket) override;
+  void on_timer();
+  /// Asks for a turn of service(), once, after what runs now.
+  void want_service();
+  void service();
+  void transmit();
+  void arm_timer();
+  /// Runs later in this turn, never inside the caller.
+  void defer(std::function<void()> work);
+
+  // --- StreamControl (streams.cpp)
+  void accept(StreamKey key, std::string_view content_type) override;
+  void reject(StreamKey key, Code code, std::string_view text) override;
+  void produced(StreamKey key) override;
+  void consumed(StreamKey key) override;
+  void reset(StreamKey key, Code code, std::string_view text) override;
+  void want_writable(StreamKey key) override;
+  void set_urgency(StreamKey key, std::uint8_t urgency) override;
+
+  // --- streams.cpp
+  void set_deadline(NodeStream& stream, TimePoint at);
+  void on_stream_deadlines();
+  void on_stream_deadline(NodeStream& stream);
+  void on_stream_event(const quic::Event& event);
+  void on_readable(NodeStream& stream);
+  void on_quic_closed(NodeStream& stream);
+  bool within_call_limit(const NodeStream& stream) const;
+  /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
+  void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
+  void finish(NodeStream& stream, StreamEnd end);
+  void free_stream(NodeStream& stream);
+  void detach_quic(NodeStream& stream);
+  void count_down(NodeStream& stream);
+
+  // --- router.cpp
+  void on_incoming(Link& link, const quic::StreamPtr& quic);
+  void on_header(NodeStream& stream);
+  void route(NodeStream& stream, const wire::Open& open);
+  void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open);
+  void refuse(NodeStream& stream, Code code, std::string_view text);
+  access::Subject subject(const Identity& identity, const PeerId& peer) const;
+  bool admissible(const Identity& identity, const PeerId& peer) const;
+  void re_evaluate(Identity& identity);
+
+  // --- opener.cpp
+  OpenedStream open(const OpenRequest& request, StreamUser& user);
+  void find_connection(NodeStream& stream);
+  void granted(pool::WaiterId waiter, pool::ConnId connection);
+  void send_header(NodeStream& stream, Link& link);
+  void on_reply(NodeStream& stream);
+  /// Sends it once more, unseen by its user, when that is possible.
+  bool retry(NodeStream& stream);
+
+  // --- links.cpp
+  void on_quic_event(quic::Event& event);
+  void on_ready(quic::ConnectionId id);
+  void on_closed(quic::Event& event);
+  void announce(Link& link);
+  void do_action(const pool::Action& action);
+  void start_attempt(const pool::StartAttempt& action);
+  void on_control_data(Link& link);
+  void on_control_frame(Link& link, const wire::ControlFrame& frame);
+  void send_hello(Link& link);
+  void send_goaway(Link& link);
+  void send_error_text(Link& link, std::uint64_t stream, const Error& error);
+  void write_control(Link& link, const Bytes& bytes);
+  void note_heard(Link& link);
+  Link* find_link(quic::ConnectionId id) noexcept;
+  std::optional<SocketId> socket_for(const Identity& identity, const Address& remote) const;
+
+  // --- identities.cpp
+  Identity* find_identity(const PeerId& id) noexcept;
+  const Identity* find_identity(const PeerId& id) const noexcept;
+  Binding* find_binding(Identity& identity, std::string_view protocol, std::string_view alias) noexcept;
+  Result<void> add_identity(const IdentitySpec& spec);
+  Result<void> set_online(const PeerId& id);
+  Result<void> set_offline(const PeerId& id, TimePoint drain_until, std::function<void()> drained);
+  void finish_offline(Identity& identity);
+  void erase_identity(const PeerId& id);
+  void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);
+  void remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
+  void start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done);
+  void stop_binding(Binding& binding, std::function<void()> done);
+  void drain_binding(Identity& identity, Binding& binding, TimePoint until, std::function<void()> done);
+  Result<void> set_policy(Binding& binding);
+  void serve(Identity& identity);
+  std::optional<PeerId> nameless_for(SocketId socket) const;
+  void end_streams(const Identity& identity, const Binding* binding, const Error& error);
+  void check_drains();
+
+  // --- status.cpp
+  Status status() const;
+
+  World& world_;
+  Settings settings_;
+  ServiceFactory& services_;
+  Observer& observer_;
+  SlabPool slabs_;
+  quic::Endpoint endpoint_;
+  pool::Pool pool_;
+  wire::BootId boot_id_{};
+  std::unique_ptr<Timer> timer_;
+  TimePoint now_{};
+
+  std::map<PeerId, std::unique_ptr<Identity>> identities_;
+  std::optional<PeerId> nameless_;
+  std::vector<SocketId> shared_sockets_;
+  std::unordered_map<quic::ConnectionId, std::unique_ptr<Link>> links_;
+  std::unordered_map<pool::AttemptId, quic::ConnectionId> dials_;
+  std::unordered_map<quic::ConnectionId, pool::AttemptId> attempts_;
+  std::unordered_map<pool::WaiterId, StreamKey> waiters_;
+  StreamTable streams_;
+  boost::intrusive::multiset<NodeStream> deadlines_;
+  std::deque<std::function<void()>> deferred_;
+  StreamCounts counts_;
+  std::uint32_t next_binding_ = 1;
+  bool servicing_ = false;
+  bool service_posted_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< Posted work looks here first.
+
+  std::vector<std::uint8_t> buffer_;
+  std::optional<Datagram> blocked_; ///< Waits for the socket; its bytes are in buffer_.
+};
+
+} // namespace kith::node

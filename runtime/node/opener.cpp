@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Outgoing streams: a connection from the pool, the header, the reply; sent once more, unseen, when it certainly never ran.
+#include "node/node_impl.hpp"
+
+#include <algorithm>
+
+namespace kith::node {
+
+ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
+
+OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
+  NodeStream& stream = streams_.add();
+  ++counts_.opened;
+  stream.phase = Phase::waiting;
+  stream.kind = request.kind;
+  stream.peer = request.peer;
+  stream.user = &user;
+  stream.in = std::make_shared<Pipe>(slabs_);
+  stream.out = std::make_shared<Pipe>(slabs_);
+  // A call is kept whole until its reply, to be sent once more if it never ran.
+  if (request.kind == StreamKind::call) stream.out->set_limit(settings_.max_call_bytes + small_slab_size);
+  stream.outgoing = std::make_unique<Outgoing>();
+  stream.outgoing->request = request;
+  stream.identity = find_identity(request.identity);
+  if (stream.identity != nullptr) ++stream.identity->streams;
+  const OpenedStream opened{stream.key, stream.in, stream.out};
+  defer([this, key = stream.key] {
+    if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
+  });
+  return opened;
+}
+
+void NodeImpl::find_connection(NodeStream& stream) {
+  const OpenRequest& request = stream.outgoing->request;
+  Identity* identity = stream.identity;
+  if (identity == nullptr) {
+    fail(stream, {Code::unknown_identity, "no such identity here: " + request.identity.text()}, false);
+    return;
+  }
+  if (!identity->online) {
+    fail(stream, {Code::offline, identity->name + " is offline here; bring it back with: kith identity-online " + identity->name}, false);
+    return;
+  }
+  if (streams_.size() > settings_.max_streams || slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
+    fail(stream, {Code::busy, streams_.size() > settings_.max_streams ? "max_streams reached" : "max_buffer_bytes reached"}, false);
+    return;
+  }
+  std::vector<pool::Candidate> candidates;
+  const auto add = [&](const Address& address) {
+    if (std::none_of(candidates.begin(), candidates.end(), [&](const auto& c) { return c.address == address; }))
+      candidates.push_back({address, false});
+  };
+  for (const Address& address : request.addresses) add(address);
+  if (const auto peer = identity->peers.find(request.peer); peer != identity->peers.end()) {
+    if (peer->second.blocked) {
+      fail(stream, {Code::denied, peer->second.name + " is blocked"}, false);
+      return;
+    }
+    for (const Address& address : peer->second.addresses) add(address);
+  }
+  if (const Identity* own = find_identity(request.peer)) {
+    // One of our own: it is where we listen.
+    for (const SocketId socket : own->sockets.empty() ? shared_sockets_ : own->sockets) {
+      Address at = world_.udp().bound(socket);
+      if (at.is_unspecified())
+        at = at.is_v4() ? make_v4({127, 0, 0, 1}, at.port) : make_v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, at.port);
+      add(at);
+    }
+  }
+  const TimePoint deadline = request.deadline;
+  stream.outgoing->waiter = pool_.want({request.identity, request.peer, std::string(wire::alpn)}, candidates, now_, deadline);
+  stream.outgoing->has_waiter = true;
+  waiters_[stream.outgoing->waiter] = stream.key;
+}
+
+void NodeImpl::granted(pool::WaiterId waiter, pool::ConnId connection) {
+  const auto at = waiters_.find(waiter);
+  if (at == waiters_.end()) return;
+  NodeStream* stream = streams_.find(at->second);
+  waiters_.erase(at);
+  if (stream == nullptr || stream->phase != Phase::waiting) return;
+  stream->outgoing->has_waiter = false;
+  Link* link = find_link(static_cast<quic::ConnectionId>(connection));
+  if (link == nullptr || link->closing) {
+    fail(*stream, {Code::connection_lost, "the connection was lost"}, false);
+    return;
+  }
+  send_header(*stream, *link);
+}
+
+void NodeImpl::send_header(NodeStream& stream, Link& link) {
+  const OpenRequest& request = stream.outgoing->request;
+  auto opened = endpoint_.open_stream(link.id, stream.in, stream.out);
+  if (!opened) {
+    if (opened.error().code != Code::busy || link.waiting.size() >= max_stream_waiters) {
+      fail(stream, opened.error(), false);
+      return;
+    }
+    link.waiting.push_back(stream.key);
+    set_deadline(stream, std::min(request.deadline, now_ + settings_.stream_open_timeout));
+    return;
+  }
+  stream.quic = *opened;
+  stream.quic->user = static_cast<std::uint64_t>(stream.key);
+  stream.link = &link;
+  stream.counted_in_pool = true;
+  pool_.stream_opened(static_cast<pool::ConnId>(link.id), now_);
+  stream.phase = Phase::sent;
+  TimePoint deadline = request.deadline;
+  if (deadline == never && request.kind == StreamKind::call) deadline = now_ + settings_.call_timeout;
+  set_deadline(stream, deadline);
+  wire::Open open;
+  open.kind = request.kind;
+  open.protocol = request.protocol;
+  open.alias = request.alias;
+  open.command = request.command;
+  open.content_type = request.content_type;
+  if (deadline != never) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now_).count();
+    open.deadline_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
+  }
+  Bytes prefix = wire::encode(open);
+  stream.prefix_out = prefix.size();
+  if (stream.outgoing->retryable) stream.quic->retain(true);
+  stream.quic->start_sending(std::move(prefix));
+  if (std::exchange(stream.wants_writable, false)) stream.quic->want_writable();
+}
+
+void NodeImpl::on_reply(NodeStream& stream) {
+  Bytes scratch;
+  const auto decoded = wire::decode_reply(peek_header(*stream.in, scratch));
+  if (!decoded) {
+    fail(stream, {Code::internal, "the peer's reply is broken: " + decoded.error().text}, false);
+    return;
+  }
+  if (!decoded->has_value()) {
+    if (stream.in->at_end()) fail(stream, {Code::internal, "the peer ended the stream without a reply"}, true);
+    return;
+  }
+  const wire::Reply& reply = (*decoded)->value;
+  if (reply.error) {
+    if (reply.error->code == Code::going_away && retry(stream)) return;
+    fail(stream, *reply.error, true);
+    return;
+  }
+  stream.header_in = (*decoded)->used;
+  stream.in->consume(stream.header_in);
+  stream.quic->consumed();
+  stream.phase = Phase::open;
+  stream.quic->retain(false);
+  stream.user->replied(stream.key, reply.content_type);
+}
+
+bool NodeImpl::retry(NodeStream& stream) {
+  if (stream.incoming || stream.phase != Phase::sent || stream.outgoing->retried || !stream.outgoing->retryable) return false;
+  stream.outgoing->retried = true;
+  // The old stream says nothing more, neither way, before its pipes are used again.
+  stream.quic->user = 0;
+  stream.quic->reset(static_cast<std::uint64_t>(Code::cancelled));
+  stream.quic->stop_sending(static_cast<std::uint64_t>(Code::cancelled));
+  detach_quic(stream);
+  stream.in->consume(stream.in->readable());
+  stream.in->reopen();
+  stream.header_in = 0;
+  stream.out->rewind();
+  stream.phase = Phase::waiting;
+  set_deadline(stream, never);
+  defer([this, key = stream.key] {
+    if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
+  });
+  return true;
+}
+
+} // namespace kith::node

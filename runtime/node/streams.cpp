@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What incoming and outgoing streams have in common: signals, limits, deadlines, and their one end.
+#include "node/node_impl.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace kith::node {
+
+// --- StreamTable
+
+NodeStream& StreamTable::add() {
+  std::size_t index = slots_.size();
+  if (free_.empty()) {
+    slots_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  Slot& slot = slots_[index];
+  slot.stream = std::make_unique<NodeStream>();
+  slot.stream->key = static_cast<StreamKey>((++slot.generation << index_bits) | index);
+  ++size_;
+  return *slot.stream;
+}
+
+NodeStream* StreamTable::find(StreamKey key) noexcept {
+  const auto n = static_cast<std::uint64_t>(key);
+  const std::size_t index = n & ((std::uint64_t{1} << index_bits) - 1);
+  if (index >= slots_.size() || slots_[index].generation != n >> index_bits) return nullptr;
+  return slots_[index].stream.get();
+}
+
+void StreamTable::erase(StreamKey key) {
+  const std::size_t index = static_cast<std::uint64_t>(key) & ((std::uint64_t{1} << index_bits) - 1);
+  slots_[index].stream.reset();
+  free_.push_back(index);
+  --size_;
+}
+
+// --- deadlines
+
+void NodeImpl::set_deadline(NodeStream& stream, TimePoint at) {
+  if (stream.in_deadlines) deadlines_.erase(deadlines_.iterator_to(stream));
+  stream.deadline = at;
+  stream.in_deadlines = at != never;
+  if (stream.in_deadlines) deadlines_.insert(stream);
+}
+
+void NodeImpl::on_stream_deadlines() {
+  while (!deadlines_.empty() && deadlines_.begin()->deadline <= now_) {
+    NodeStream& stream = *deadlines_.begin();
+    set_deadline(stream, never);
+    on_stream_deadline(stream);
+  }
+}
+
+void NodeImpl::on_stream_deadline(NodeStream& stream) {
+  switch (stream.phase) {
+    case Phase::header:
+      --stream.link->headerless;
+      stream.phase = Phase::over;
+      stream.quic->reset(static_cast<std::uint64_t>(Code::bad_request));
+      stream.quic->stop_sending(static_cast<std::uint64_t>(Code::bad_request));
+      return;
+    case Phase::waiting: fail(stream, {Code::unreachable, "no answer before the deadline"}, false); return;
+    case Phase::offered:
+    case Phase::sent:
+    case Phase::open: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
+    case Phase::over: return;
+  }
+}
+
+// --- StreamControl: takes notes and tells QUIC; users are called from service() only
+
+void NodeImpl::accept(StreamKey key, std::string_view content_type) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || stream->phase != Phase::offered) return;
+  stream->phase = Phase::open;
+  ++counts_.accepted;
+  Bytes prefix;
+  if (!stream->raw) prefix = wire::encode(wire::Reply{std::nullopt, std::string(content_type)});
+  stream->prefix_out = prefix.size();
+  stream->quic->start_sending(std::move(prefix));
+  want_service();
+}
+
+void NodeImpl::reject(StreamKey key, Code code, std::string_view text) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || stream->phase != Phase::offered) return;
+  StreamUser* user = stream->user;
+  count_down(*stream);
+  refuse(*stream, code, text);
+  StreamEnd end{false, {code, std::string(text)}, false, 0, stream->quic->in()->committed() - stream->header_in};
+  defer([user, key, end = std::move(end)] { user->closed(key, end); });
+}
+
+void NodeImpl::produced(StreamKey key) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || stream->phase == Phase::over) return;
+  if (stream->kind == StreamKind::call && stream->out->committed() > settings_.max_call_bytes) {
+    defer([this, key] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase != Phase::over) {
+        fail(*late, {Code::too_large, "more than max_call_bytes (" + std::to_string(settings_.max_call_bytes) + ")"}, false);
+      }
+    });
+    return;
+  }
+  if (!stream->quic || stream->phase == Phase::offered) return; // it goes out with the header, or with the reply
+  // A stream keeps its first octets until its reply; one that sent more than that can't be sent again.
+  if (stream->phase == Phase::sent && stream->kind == StreamKind::stream && stream->outgoing->retryable &&
+      stream->out->outstanding() >= settings_.max_resend_bytes) {
+    stream->outgoing->retryable = false;
+    stream->quic->retain(false);
+  }
+  stream->quic->produced();
+  want_service();
+}
+
+void NodeImpl::consumed(StreamKey key) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || !stream->quic) return;
+  stream->quic->consumed();
+  want_service();
+}
+
+void NodeImpl::want_writable(StreamKey key) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || stream->phase == Phase::over) return;
+  produced(key); // the room that is missing may be held for a resend
+  if (stream->quic) {
+    stream->quic->want_writable();
+  } else if (stream->out->room() != 0) {
+    defer([this, key] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->user != nullptr && late->phase != Phase::over) late->user->writable(key);
+    });
+  } else {
+    stream->wants_writable = true;
+  }
+  want_service();
+}
+
+void NodeImpl::set_urgency(StreamKey key, std::uint8_t urgency) {
+  NodeStream* stream = streams_.find(key);
+  if (stream != nullptr && stream->quic) stream->quic->set_urgency(urgency);
+}
+
+void NodeImpl::reset(StreamKey key, Code code, std::string_view text) {
+  NodeStream* stream = streams_.find(key);
+  if (stream == nullptr || stream->phase == Phase::over) return;
+  defer([this, key, error = Error{code, std::string(text)}] {
+    if (NodeStream* late = streams_.find(key); late != nullptr && late->phase != Phase::over) fail(*late, error, false);
+  });
+}
+
+// --- signals of QUIC
+
+void NodeImpl::on_stream_event(const quic::Event& event) {
+  const quic::StreamPtr& quic = event.stream;
+  Link* link = find_link(event.connection);
+  if (!quic->bidirectional()) {
+    if (link == nullptr) return;
+    if (event.signals.opened && !quic->local() && !link->control_in && link->alpn == wire::alpn) link->control_in = quic;
+    if (quic == link->control_in) {
+      on_control_data(*link);
+    } else if (event.signals.opened) {
+      quic->stop_sending(static_cast<std::uint64_t>(Code::unsupported_version));
+    }
+    return;
+  }
+  if (event.signals.opened && link != nullptr) on_incoming(*link, quic);
+  NodeStream* stream = streams_.find(static_cast<StreamKey>(quic->user));
+  if (stream == nullptr || stream->quic != quic) return;
+  const StreamKey key = stream->key;
+  if (link != nullptr) note_heard(*link);
+  if (event.signals.readable) on_readable(*stream);
+  stream = streams_.find(key);
+  if (stream == nullptr || stream->quic != quic) return;
+  if (event.signals.reset && stream->phase != Phase::over) {
+    Error error{static_cast<Code>(quic->reset_code()), ""};
+    if (quic->reset_code() == 0) error.code = Code::cancelled;
+    if (link != nullptr) {
+      if (link->control_in) on_control_data(*link); // its text may stand there, behind the reset
+      if (const auto text = link->error_texts.find(static_cast<std::uint64_t>(quic->id())); text != link->error_texts.end())
+        error.text = text->second.text;
+    }
+    if (stream->phase == Phase::header) --stream->link->headerless;
+    if (error.code != Code::going_away || !retry(*stream)) fail(*stream, std::move(error), true);
+    stream = streams_.find(key);
+    if (stream == nullptr || stream->quic != quic) return;
+  }
+  if (event.signals.writable && stream->user != nullptr && stream->phase != Phase::over) stream->user->writable(key);
+  stream = streams_.find(key);
+  if (event.signals.closed && stream != nullptr && stream->quic == quic) on_quic_closed(*stream);
+}
+
+bool NodeImpl::within_call_limit(const NodeStream& stream) const {
+  return stream.kind != StreamKind::call || stream.raw || stream.in->committed() <= settings_.max_call_bytes + stream.header_in;
+}
+
+void NodeImpl::on_readable(NodeStream& stream) {
+  const StreamKey key = stream.key;
+  if (stream.phase == Phase::header) {
+    on_header(stream);
+  } else if (stream.phase == Phase::sent) {
+    on_reply(stream);
+  } else if (stream.phase == Phase::over) {
+    stream.quic->in()->consume(stream.quic->in()->readable());
+    stream.quic->consumed();
+    return;
+  }
+  NodeStream* still = streams_.find(key);
+  if (still != &stream || (stream.phase != Phase::offered && stream.phase != Phase::open)) return;
+  if (!within_call_limit(stream)) {
+    fail(stream, {Code::too_large, "more than max_call_bytes (" + std::to_string(settings_.max_call_bytes) + ")"}, false);
+    return;
+  }
+  if (stream.user != nullptr) stream.user->readable(key);
+}
+
+void NodeImpl::on_quic_closed(NodeStream& stream) {
+  if (stream.phase == Phase::over) {
+    free_stream(stream);
+    return;
+  }
+  const bool lost = stream.link == nullptr || stream.link->closing;
+  if (lost && (stream.phase == Phase::sent || stream.phase == Phase::waiting)) {
+    // Nothing of it can have run: the peer was restarted and saw only this, or said that it would not take it.
+    const bool unseen = stream.link != nullptr && stream.link->reason.stateless_reset && stream.quic->only_in_last_packet();
+    const bool refused = stream.link != nullptr && stream.link->goaway_seen &&
+                         (!stream.link->goaway_limit || static_cast<std::uint64_t>(stream.quic->id()) > *stream.link->goaway_limit);
+    if ((unseen || refused) && retry(stream)) return;
+  }
+  if (stream.phase == Phase::header) {
+    --stream.link->headerless;
+    stream.phase = Phase::over;
+    free_stream(stream);
+    return;
+  }
+  const std::uint64_t received = stream.in->committed() - std::min(stream.in->committed(), stream.header_in);
+  const std::uint64_t sent = stream.quic->sent_octets() - std::min(stream.quic->sent_octets(), stream.prefix_out);
+  if (!lost && stream.in->finished()) {
+    finish(stream, {true, {}, false, sent, received});
+  } else if (lost) {
+    Error error{Code::connection_lost, "the connection was lost"};
+    if (stream.link != nullptr && !stream.link->reason.error.text.empty()) error.text = stream.link->reason.error.text;
+    if (stream.link != nullptr && stream.link->reason.error.code == Code::denied) error.code = Code::denied;
+    fail(stream, std::move(error), true, true);
+  } else {
+    fail(stream, {static_cast<Code>(stream.quic->stop_code() != 0 ? stream.quic->stop_code() : static_cast<std::uint64_t>(Code::cancelled)), ""},
+         true, true);
+  }
+}
+
+// --- the end
+
+void NodeImpl::fail(NodeStream& stream, Error error, bool remote, bool quiet) {
+  if (stream.phase == Phase::over) return;
+  ++counts_.failed;
+  if (stream.outgoing && stream.outgoing->has_waiter) {
+    pool_.cancel(stream.outgoing->waiter);
+    waiters_.erase(stream.outgoing->waiter);
+    stream.outgoing->has_waiter = false;
+  }
+  StreamUser* user = stream.user;
+  const StreamKey key = stream.key;
+  const bool owes_reply = !stream.incoming && (stream.phase == Phase::waiting || stream.phase == Phase::sent);
+  StreamEnd end{false, error, remote, 0, 0};
+  if (stream.quic && !owes_reply) {
+    end.sent = stream.quic->sent_octets() - std::min(stream.quic->sent_octets(), stream.prefix_out);
+    end.received = stream.in->committed() - std::min(stream.in->committed(), stream.header_in);
+  }
+  if (stream.quic && !quiet && !stream.quic->gone()) {
+    if (stream.phase == Phase::offered) {
+      // Not answered yet: it can still be told with an error reply.
+      count_down(stream);
+      refuse(stream, error.code, error.text);
+      if (user != nullptr) user->closed(key, end);
+      return;
+    }
+    if (!error.text.empty() && stream.link != nullptr && !remote) send_error_text(*stream.link, static_cast<std::uint64_t>(stream.quic->id()), error);
+    const auto code = static_cast<std::uint64_t>(remote ? Code::cancelled : error.code);
+    stream.quic->reset(code);
+    stream.quic->stop_sending(code);
+  }
+  if (owes_reply && user != nullptr) user->replied(key, error);
+  finish(stream, std::move(end));
+}
+
+void NodeImpl::finish(NodeStream& stream, StreamEnd end) {
+  const StreamKey key = stream.key;
+  StreamUser* user = std::exchange(stream.user, nullptr);
+  set_deadline(stream, never);
+  if (stream.incoming && stream.phase != Phase::over) count_down(stream);
+  stream.phase = Phase::over;
+  if (stream.quic) stream.quic->retain(false);
+  const bool quic_done = !stream.quic || stream.quic->gone();
+  if (user != nullptr) user->closed(key, end);
+  if (quic_done) {
+    if (NodeStream* still = streams_.find(key)) free_stream(*still);
+  }
+}
+
+// An incoming stream leaves its binding.
+void NodeImpl::count_down(NodeStream& stream) {
+  Binding* binding = std::exchange(stream.binding, nullptr);
+  if (binding == nullptr) return;
+  if (--binding->streams == 0 && binding->when_idle) defer([this] { check_drains(); });
+}
+
+void NodeImpl::detach_quic(NodeStream& stream) {
+  if (stream.link != nullptr) {
+    if (stream.quic) stream.link->error_texts.erase(static_cast<std::uint64_t>(stream.quic->id()));
+    if (stream.counted_in_pool) pool_.stream_ended(static_cast<pool::ConnId>(stream.link->id), now_);
+  }
+  stream.counted_in_pool = false;
+  stream.link = nullptr;
+  stream.quic.reset();
+}
+
+void NodeImpl::free_stream(NodeStream& stream) {
+  set_deadline(stream, never);
+  detach_quic(stream);
+  if (Identity* identity = std::exchange(stream.identity, nullptr)) {
+    if (--identity->streams == 0 && identity->draining) defer([this] { check_drains(); });
+  }
+  streams_.erase(stream.key);
+}
+
+} // namespace kith::node
