@@ -51,7 +51,7 @@ int logs(Context& context);
 
 /// "alice is offline"; with the error of one that failed.
 void show_state(Context& context, const boost::json::value& identity);
-/// File errors as "file:3:1: text", one a line, on `err`. Whether there were any.
-bool show_file_errors(Context& context, const boost::json::value& answer);
+/// File errors as "file:3:1: text", one a line, on `err`.
+void show_file_errors(Context& context, const boost::json::value& answer);
 
 } // namespace kith::cli

@@ -60,7 +60,7 @@ int stop(Context& context) {
   return 0;
 }
 
-bool show_file_errors(Context& context, const boost::json::value& answer) {
+void show_file_errors(Context& context, const boost::json::value& answer) {
   for (const auto& error : items_of(answer, "errors")) {
     std::string place = text_of(error, "file");
     for (const char* member : {"line", "column"}) {
@@ -68,7 +68,6 @@ bool show_file_errors(Context& context, const boost::json::value& answer) {
     }
     context.io.err << context.io.err_terminal.red("kith:") << ' ' << printable(place + ": " + text_of(error, "text")) << '\n';
   }
-  return !items_of(answer, "errors").empty();
 }
 
 /// Files with errors: the exit code of bad_request, with --json too.
@@ -78,15 +77,12 @@ static int ask_about_files(Context& context, std::string_view type, const client
   if (!connected) return context.fail(connected.error());
   const auto answer = (*connected)->request(type, fields);
   if (!answer) return context.fail(answer.error());
-  bool errors = false;
-  const auto note_errors = [&](const boost::json::value& data) { errors = !items_of(data, "errors").empty(); };
   const int code = context.print(*answer, [&](const boost::json::value& data) {
     show(data);
     show_file_errors(context, data);
   });
   if (code != 0) return code;
-  note_errors(boost::json::parse(answer->payload.bytes));
-  return errors ? exit_code(Code::bad_request) : 0;
+  return items_of(boost::json::parse(answer->payload.bytes), "errors").empty() ? 0 : exit_code(Code::bad_request);
 }
 
 int reload(Context& context) {

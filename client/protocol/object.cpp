@@ -13,9 +13,7 @@ namespace {
 constexpr std::string_view replacement = "\xEF\xBF\xBD"; // U+FFFD
 
 void append_utf8(std::string& out, std::uint32_t c) {
-  const auto put = [&](std::uint32_t octet) {
-    out.push_back(static_cast<char>(octet));
-  };
+  const auto put = [&](std::uint32_t octet) { out.push_back(static_cast<char>(octet)); };
   if (c < 0x80) {
     put(c);
   } else if (c < 0x800) {

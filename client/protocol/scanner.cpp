@@ -34,13 +34,13 @@ private:
   const char* value() noexcept {
     if (at_ >= text_.size()) return cut_short;
     switch (text_[at_]) {
-    case '{': return open(true);
-    case '[': return open(false);
-    case '"': return string();
-    case 't': return word("true");
-    case 'f': return word("false");
-    case 'n': return word("null");
-    default: return number();
+      case '{': return open(true);
+      case '[': return open(false);
+      case '"': return string();
+      case 't': return word("true");
+      case 'f': return word("false");
+      case 'n': return word("null");
+      default: return number();
     }
   }
 
@@ -165,12 +165,8 @@ private:
 } // namespace
 
 std::size_t utf8_length(std::string_view text) noexcept {
-  const auto octet = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto between = [](unsigned value, unsigned low, unsigned high) {
-    return value >= low && value <= high;
-  };
+  const auto octet = [&](std::size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto between = [](unsigned value, unsigned low, unsigned high) { return value >= low && value <= high; };
   const unsigned lead = octet(0);
   if (text.empty()) return 0;
   if (lead < 0x80) return 1;

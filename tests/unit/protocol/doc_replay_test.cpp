@@ -21,10 +21,8 @@ std::vector<Example> examples() {
   std::vector<Example> found;
   bool inside = false;
   for (std::string line; std::getline(doc, line);) {
-    if (line.starts_with("```"))
-      inside = line == "```jsonl";
-    else if (inside)
-      found.push_back({line.starts_with("> "), line.substr(2)});
+    if (line.starts_with("```")) inside = line == "```jsonl";
+    else if (inside) found.push_back({line.starts_with("> "), line.substr(2)});
   }
   return found;
 }

@@ -69,7 +69,7 @@ struct Event {
 
 /// How a stream ended.
 struct Closed {
-  std::uint64_t sent = 0;     ///< Octets of the stream, not of the descriptor.
+  std::uint64_t sent = 0; ///< Octets of the stream, not of the descriptor.
   std::uint64_t received = 0;
   std::optional<Error> error; ///< Nothing: both directions ended with FIN.
 };
