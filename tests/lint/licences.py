@@ -16,8 +16,6 @@ SPDX = re.compile(r"SPDX-License-Identifier:\s*(.+?)\s*(\*/|-->)?$")
 def needs_line(root, path):
     if path.endswith(SUFFIXES) or os.path.basename(path) == "CMakeLists.txt":
         return True
-    if path.endswith((".yaml", ".yml")):
-        return not path.startswith("tests/")  # there they are samples, some broken on purpose
     with open(os.path.join(root, path), "rb") as file:
         return file.read(2) == b"#!"
 
