@@ -12,7 +12,8 @@ namespace {
 using Findings = std::vector<std::string>;
 
 // Configs that no schema stands before: check must say no or yes, and stay whole.
-constexpr std::string_view garbage_configs[] = {"", "null", "[]", "{", "{\"\":\"\\u0000\"}", "{\"a\":1e400}", "\"\xff\"", "{}{}", "[[[[[[[[[[[[[[[[[[[["};
+constexpr std::string_view garbage_configs[] = {
+    "", "null", "[]", "{", "{\"\":\"\\u0000\"}", "{\"a\":1e400}", "\"\xff\"", "{}{}", "[[[[[[[[[[[[[[[[[[[["};
 
 void check_schema(const hosting::Protocol& protocol, Findings& findings) {
   if (protocol.config_schema.empty()) return;
@@ -54,7 +55,8 @@ void check_life(const hosting::Protocol& protocol, const std::string& folder, Fi
     host.run();
     host.stop();
     if (host.instance().state() == hosting::State::failed) findings.push_back(protocol.name + ": " + host.instance().failure());
-    if (host.instance().misuse_count() != 0) findings.push_back(protocol.name + ": " + (host.lines().empty() ? "it broke rules" : host.lines().back()));
+    if (host.instance().misuse_count() != 0)
+      findings.push_back(protocol.name + ": " + (host.lines().empty() ? "it broke rules" : host.lines().back()));
   }
 }
 

@@ -7,7 +7,8 @@
 
 int main(int argc, char** argv) {
   if (argc != 2 || argv[1][0] == '-') {
-    std::cerr << "usage: kith-plugin-check FILE.so\nLoads a plugin, runs it in a fake host and says what breaks the plugin ABI's rules (docs/plugin-guide.md).\n";
+    std::cerr << "usage: kith-plugin-check FILE.so\nLoads a plugin, runs it in a fake host and says what breaks the plugin ABI's rules "
+                 "(docs/plugin-guide.md).\n";
     return 2;
   }
   std::string folder = (std::filesystem::temp_directory_path() / "kith-plugin-check.XXXXXX").string();

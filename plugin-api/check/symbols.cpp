@@ -29,7 +29,8 @@ public:
   std::string_view text_at(std::uint64_t offset) const {
     if (offset >= bytes_.size()) return {};
     const std::size_t end = bytes_.find('\0', static_cast<std::size_t>(offset));
-    return end == std::string::npos ? std::string_view{} : std::string_view(bytes_).substr(static_cast<std::size_t>(offset), end - static_cast<std::size_t>(offset));
+    return end == std::string::npos ? std::string_view{}
+                                    : std::string_view(bytes_).substr(static_cast<std::size_t>(offset), end - static_cast<std::size_t>(offset));
   }
 
 private:

@@ -29,7 +29,8 @@ Result<Command> read_command(const kith_command* command, const std::string& whe
   auto summary = copy_text(command->summary, max_summary_size, where + ": the summary of command " + out.name);
   if (!summary) return summary.error();
   out.summary = *summary;
-  if (command->scope < KITH_SCOPE_LOCAL || command->scope > KITH_SCOPE_BOTH) return bad_request(where + ": command " + out.name + " has no valid scope");
+  if (command->scope < KITH_SCOPE_LOCAL || command->scope > KITH_SCOPE_BOTH)
+    return bad_request(where + ": command " + out.name + " has no valid scope");
   out.scope = static_cast<Scope>(command->scope - KITH_SCOPE_LOCAL);
   if (command->least_role < KITH_ROLE_PUBLIC || command->least_role > KITH_ROLE_OWNER)
     return bad_request(where + ": command " + out.name + " has no valid least role");
@@ -58,8 +59,8 @@ Result<Capabilities> read_capabilities(const kith_protocol& protocol, const std:
   if (!peer) return peer.error();
   if (!dial) return dial.error();
   out = {*stream, *config, *timer, *storage, *peer, *dial};
-  if (out.stream != nullptr &&
-      (out.stream->on_opened == nullptr || out.stream->on_readable == nullptr || out.stream->on_writable == nullptr || out.stream->on_closed == nullptr))
+  if (out.stream != nullptr && (out.stream->on_opened == nullptr || out.stream->on_readable == nullptr || out.stream->on_writable == nullptr ||
+                                out.stream->on_closed == nullptr))
     return bad_request(where + ": " KITH_STREAM_ID " lacks a callback");
   if (out.config != nullptr && out.config->check == nullptr) return bad_request(where + ": " KITH_CONFIG_ID " lacks check");
   if (out.timer != nullptr && out.timer->on_timer == nullptr) return bad_request(where + ": " KITH_TIMER_ID " lacks on_timer");
@@ -111,7 +112,8 @@ Result<Protocol> read_protocol(const kith_protocol* in, const std::string& file)
   if (!name) return name.error();
   out.name = *name;
   if (auto ok = check_name(out.name, "protocol name"); !ok) return bad_request(file + ": " + ok.error().text);
-  if (out.name.starts_with(reserved_protocol_prefix)) return bad_request(file + ": protocol " + out.name + ": names that begin with kith. are reserved");
+  if (out.name.starts_with(reserved_protocol_prefix))
+    return bad_request(file + ": protocol " + out.name + ": names that begin with kith. are reserved");
   const std::string where = file + ": protocol " + out.name;
   if (auto ok = read_texts(*in, out, where); !ok) return ok.error();
   if (auto ok = read_commands(*in, out, where); !ok) return ok.error();
@@ -143,7 +145,9 @@ const Command* Protocol::find_command(std::string_view command) const noexcept {
 Result<void> Protocol::check_config(const std::string& config) const try {
   if (capabilities.config == nullptr) return {};
   std::string why;
-  const auto note = [](void* context, kith_text text) { *static_cast<std::string*>(context) = is_sound(text) ? std::string(view(text)) : std::string{}; };
+  const auto note = [](void* context, kith_text text) {
+    *static_cast<std::string*>(context) = is_sound(text) ? std::string(view(text)) : std::string{};
+  };
   const kith_status status = capabilities.config->check(to_abi(config), &why, note);
   if (status == KITH_OK) return {};
   if (why.empty() || !is_utf8(why)) why = "the plugin refuses this config and does not say why";
@@ -166,8 +170,9 @@ Result<Descriptor> read_descriptor(const kith_plugin* plugin, std::string_view f
     return Error{Code::unsupported_version, file + ": built for plugin ABI " + std::to_string(plugin->abi_major) + ", this kith has " +
                                                 std::to_string(KITH_ABI_MAJOR) + ": rebuild the plugin with this version's headers"};
   if (plugin->abi_minor_needed > KITH_ABI_MINOR)
-    return Error{Code::unsupported_version, file + ": needs plugin ABI " + std::to_string(KITH_ABI_MAJOR) + "." + std::to_string(plugin->abi_minor_needed) +
-                                                ", this kith has 1." + std::to_string(KITH_ABI_MINOR) + ": update kith"};
+    return Error{Code::unsupported_version, file + ": needs plugin ABI " + std::to_string(KITH_ABI_MAJOR) + "." +
+                                                std::to_string(plugin->abi_minor_needed) + ", this kith has 1." + std::to_string(KITH_ABI_MINOR) +
+                                                ": update kith"};
   if (plugin->struct_size < sizeof(kith_plugin)) return bad_request(file + ": the descriptor's struct_size is wrong");
   Descriptor out;
   auto name = copy_text(plugin->name, max_name_size, file + ": the plugin's name");

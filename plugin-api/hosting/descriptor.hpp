@@ -56,7 +56,7 @@ struct Protocol {
   std::vector<Command> commands;
   bool suggests_inline = false;
   bool shared_handover = false;
-  std::uint32_t needs = 0; ///< KITH_NEED_*
+  std::uint32_t needs = 0;            ///< KITH_NEED_*
   const kith_protocol* abi = nullptr; ///< Static in the mapped library.
   Capabilities capabilities;
 

@@ -14,10 +14,10 @@ namespace {
 
 LogLevel to_level(std::uint32_t level) noexcept {
   switch (level) {
-  case KITH_LOG_DEBUG: return LogLevel::debug;
-  case KITH_LOG_INFO: return LogLevel::info;
-  case KITH_LOG_WARN: return LogLevel::warn;
-  default: return LogLevel::error;
+    case KITH_LOG_DEBUG: return LogLevel::debug;
+    case KITH_LOG_INFO: return LogLevel::info;
+    case KITH_LOG_WARN: return LogLevel::warn;
+    default: return LogLevel::error;
   }
 }
 
@@ -204,8 +204,13 @@ struct OtherCalls {
 };
 
 HostFace::HostFace(Instance& owner) noexcept
-    : host{sizeof(kith_host),   KITH_ABI_MAJOR,        KITH_ABI_MINOR,                OtherCalls::get_capability,
-           OtherCalls::post,    OtherCalls::set_error, OtherCalls::on_instance_thread},
+    : host{sizeof(kith_host),
+           KITH_ABI_MAJOR,
+           KITH_ABI_MINOR,
+           OtherCalls::get_capability,
+           OtherCalls::post,
+           OtherCalls::set_error,
+           OtherCalls::on_instance_thread},
       instance(&owner) {}
 
 const void* find_host_capability(std::string_view id, std::uint32_t needs) noexcept {
@@ -213,9 +218,9 @@ const void* find_host_capability(std::string_view id, std::uint32_t needs) noexc
   static constexpr kith_host_timer timer{sizeof(kith_host_timer), 0, OtherCalls::start_timer, OtherCalls::cancel_timer};
   static constexpr kith_host_clock clock{sizeof(kith_host_clock), 0, OtherCalls::now, OtherCalls::unix_now};
   static constexpr kith_host_log log{sizeof(kith_host_log), 0, OtherCalls::write_log, OtherCalls::log_enabled};
-  static constexpr kith_host_storage storage{sizeof(kith_host_storage), 0,
-                                             OtherCalls::read_file, OtherCalls::replace_file, OtherCalls::remove_file, OtherCalls::list_folder,
-                                             OtherCalls::folder};
+  static constexpr kith_host_storage storage{
+      sizeof(kith_host_storage), 0, OtherCalls::read_file, OtherCalls::replace_file, OtherCalls::remove_file, OtherCalls::list_folder,
+      OtherCalls::folder};
   static constexpr kith_host_peer peer{sizeof(kith_host_peer), 0, OtherCalls::find_peer, OtherCalls::next_peer};
   if (id == KITH_STREAM_ID) return &stream_table();
   if (id == KITH_CONFIG_ID) return &config;

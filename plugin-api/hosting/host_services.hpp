@@ -93,10 +93,10 @@ public:
   virtual ~HostServices() = default;
   /// Any thread. Run Instance::run_posted soon, on the instance thread. Asked for once until that has begun.
   virtual void wake() = 0;
-  virtual void log(LogLevel level, std::string_view text) = 0;      ///< Any thread.
-  virtual bool log_enabled(LogLevel level) const noexcept = 0;      ///< Any thread.
-  virtual TimePoint now() const = 0;                                ///< Any thread.
-  virtual UnixSeconds unix_now() const = 0;                         ///< Any thread.
+  virtual void log(LogLevel level, std::string_view text) = 0; ///< Any thread.
+  virtual bool log_enabled(LogLevel level) const noexcept = 0; ///< Any thread.
+  virtual TimePoint now() const = 0;                           ///< Any thread.
+  virtual UnixSeconds unix_now() const = 0;                    ///< Any thread.
   /// Call Instance::run_timers at or soon after this; replaces the earlier wish, `never` cancels it.
   virtual void wake_at(TimePoint at) = 0;
   /// Do it away from the instance thread, in order, and call Instance::storage_completed.

@@ -57,7 +57,8 @@ Result<void> Instance::life_call(const char* what, State next, kith_status (*cal
   kith_status status = KITH_E_FAILED;
   if (!enter(what, [&] { status = call(*this); })) return Error{Code::plugin_failed, failure_};
   if (status != KITH_OK) {
-    fail(std::string(what) + " failed: " + (error_text_.empty() ? "the plugin gives no reason (status " + std::to_string(status) + ")" : error_text_));
+    fail(std::string(what) +
+         " failed: " + (error_text_.empty() ? "the plugin gives no reason (status " + std::to_string(status) + ")" : error_text_));
     return Error{Code::plugin_failed, failure_};
   }
   state_ = next;

@@ -19,8 +19,8 @@ namespace kith::hosting {
 
 inline constexpr std::size_t max_instance_streams = 65536;
 inline constexpr std::size_t max_instance_timers = 1024;
-inline constexpr std::size_t max_posted = 65536;       ///< Posts that wait.
-inline constexpr std::size_t max_reject_text = 1024;   ///< docs/wire.md: str text (<= 1024).
+inline constexpr std::size_t max_posted = 65536;     ///< Posts that wait.
+inline constexpr std::size_t max_reject_text = 1024; ///< docs/wire.md: str text (<= 1024).
 inline constexpr std::size_t max_content_type = 64;
 inline constexpr std::size_t max_log_line = 4096;
 

@@ -68,7 +68,8 @@ Result<Bytes> read_checked(const fs::path& file) {
     done += static_cast<std::size_t>(count);
   }
   static constexpr std::uint8_t elf[] = {0x7F, 'E', 'L', 'F'};
-  if (content.size() < sizeof elf || std::memcmp(content.data(), elf, sizeof elf) != 0) return bad_request(file.string() + ": not a plugin: it is not a shared library");
+  if (content.size() < sizeof elf || std::memcmp(content.data(), elf, sizeof elf) != 0)
+    return bad_request(file.string() + ": not a plugin: it is not a shared library");
   return content;
 }
 
@@ -109,7 +110,9 @@ Result<Descriptor> ask_entry(kith_entry_function entry, const std::string& file)
   args.abi_major = KITH_ABI_MAJOR;
   args.abi_minor = KITH_ABI_MINOR;
   args.context = &why;
-  args.set_error = [](void* context, kith_text text) { *static_cast<std::string*>(context) = is_sound(text) ? std::string(view(text)) : std::string{}; };
+  args.set_error = [](void* context, kith_text text) {
+    *static_cast<std::string*>(context) = is_sound(text) ? std::string(view(text)) : std::string{};
+  };
   const kith_plugin* plugin = entry(&args);
   if (plugin == nullptr) return bad_request(file + ": the plugin declined to load: " + (why.empty() ? "it gave no reason" : why));
   return read_descriptor(plugin, file);

@@ -126,7 +126,8 @@ StorageResult remove_file(const std::string& root, const StorageRequest& request
   std::string last;
   const Handle parent = open_parent(root, request.name, false, last);
   if (!parent) return failed(request);
-  if (::unlinkat(parent.get(), last.c_str(), 0) != 0 && (errno != EISDIR || ::unlinkat(parent.get(), last.c_str(), AT_REMOVEDIR) != 0)) return failed(request);
+  if (::unlinkat(parent.get(), last.c_str(), 0) != 0 && (errno != EISDIR || ::unlinkat(parent.get(), last.c_str(), AT_REMOVEDIR) != 0))
+    return failed(request);
   StorageResult out;
   out.operation = request.operation;
   return out;
@@ -175,10 +176,10 @@ bool is_storage_name(std::string_view name) noexcept {
 
 StorageResult run_storage(const std::string& folder, const StorageRequest& request) {
   switch (request.kind) {
-  case StorageRequest::Kind::read: return read_file(folder, request);
-  case StorageRequest::Kind::replace: return replace_file(folder, request);
-  case StorageRequest::Kind::remove: return remove_file(folder, request);
-  case StorageRequest::Kind::list: break;
+    case StorageRequest::Kind::read: return read_file(folder, request);
+    case StorageRequest::Kind::replace: return replace_file(folder, request);
+    case StorageRequest::Kind::remove: return remove_file(folder, request);
+    case StorageRequest::Kind::list: break;
   }
   return list_folder(folder, request);
 }

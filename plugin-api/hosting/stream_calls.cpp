@@ -240,9 +240,12 @@ struct StreamCalls {
 
 const kith_host_stream& stream_table() noexcept {
   static constexpr kith_host_stream table{sizeof(kith_host_stream), 0,
-                                          StreamCalls::accept, StreamCalls::reject, StreamCalls::finish, StreamCalls::reset,
-                                          StreamCalls::peek, StreamCalls::consume, StreamCalls::reserve, StreamCalls::commit,
-                                          StreamCalls::read, StreamCalls::write, StreamCalls::set_urgency};
+                                          StreamCalls::accept,      StreamCalls::reject,
+                                          StreamCalls::finish,      StreamCalls::reset,
+                                          StreamCalls::peek,        StreamCalls::consume,
+                                          StreamCalls::reserve,     StreamCalls::commit,
+                                          StreamCalls::read,        StreamCalls::write,
+                                          StreamCalls::set_urgency};
   return table;
 }
 

@@ -154,8 +154,7 @@ bool FakeHost::step() {
 
 void FakeHost::run() {
   if (wake_at_ <= now_) instance_.run_timers();
-  while (step()) {
-  }
+  while (step()) {}
 }
 
 void FakeHost::advance(Duration span) {

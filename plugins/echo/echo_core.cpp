@@ -43,7 +43,8 @@ std::variant<std::string, Failure> answer(std::string_view request, const Config
   if (text.empty()) return Failure{ErrorCode::empty, R"("message" is empty)"};
   const std::size_t length = count_characters(std::string_view(text.data(), text.size()));
   if (length > config.max_length)
-    return Failure{ErrorCode::too_long, R"("message" has )" + std::to_string(length) + " characters, at most " + std::to_string(config.max_length) + " are allowed"};
+    return Failure{ErrorCode::too_long,
+                   R"("message" has )" + std::to_string(length) + " characters, at most " + std::to_string(config.max_length) + " are allowed"};
   return json::serialize(json::object{{"echoed", text}});
 }
 

@@ -21,7 +21,11 @@ std::shared_ptr<InstanceHost> InstanceHost::make(World& world, StreamControl& co
 }
 
 InstanceHost::InstanceHost(World& world, StreamControl& control, SlabPool& slabs, Dialer* dialer, InstanceOptions options)
-    : world_(world), control_(control), slabs_(slabs), dialer_(dialer), options_(std::move(options)),
+    : world_(world),
+      control_(control),
+      slabs_(slabs),
+      dialer_(dialer),
+      options_(std::move(options)),
       strand_(options_.run_inline ? nullptr : world.make_strand()),
       instance_(*options_.protocol, *this, {options_.identity, options_.alias, options_.data_folder.string()}) {
   if (!options_.cpu_time) options_.cpu_time = thread_cpu_time;
@@ -177,7 +181,12 @@ void InstanceHost::fence() {
 }
 
 InstanceStatus InstanceHost::status() const {
-  return {state_, failure_, options_.run_inline, ports_.size(), instance_.misuse_count(), overruns_.load(std::memory_order_relaxed),
+  return {state_,
+          failure_,
+          options_.run_inline,
+          ports_.size(),
+          instance_.misuse_count(),
+          overruns_.load(std::memory_order_relaxed),
           Duration(cpu_.load(std::memory_order_relaxed))};
 }
 

@@ -140,7 +140,7 @@ private:
   std::shared_ptr<Executor> strand_; ///< Null for inline.
   Lane instance_lane_;
   Lane network_lane_;
-  std::atomic<bool> posted_{false};    ///< run_posted is wanted.
+  std::atomic<bool> posted_{false}; ///< run_posted is wanted.
   std::atomic<bool> timers_due_{false};
   std::atomic<bool> rearm_{false};
   std::atomic<bool> watch_wanted_{false};
@@ -161,7 +161,7 @@ private:
   hosting::State state_ = hosting::State::loaded;
   std::string failure_;
   std::unordered_map<StreamKey, PortPtr> ports_;
-  std::unique_ptr<Timer> timer_;      ///< The plugin's earliest.
+  std::unique_ptr<Timer> timer_; ///< The plugin's earliest.
   std::unique_ptr<Timer> watch_timer_;
   std::unique_ptr<Timer> stop_timer_;
   bool watching_ = false;

@@ -9,7 +9,16 @@ namespace kith::plugin_host {
 /// What the instance is to hear, in this order.
 enum ToInstance : std::uint32_t { opened_bit = 1, replied_bit = 2, readable_bit = 4, writable_bit = 8, closed_bit = 16 };
 /// What the node is to hear, in this order.
-enum ToNetwork : std::uint32_t { dial_bit = 1, accept_bit = 2, urgency_bit = 4, produced_bit = 8, consumed_bit = 16, reject_bit = 32, reset_bit = 64, blocked_bit = 128 };
+enum ToNetwork : std::uint32_t {
+  dial_bit = 1,
+  accept_bit = 2,
+  urgency_bit = 4,
+  produced_bit = 8,
+  consumed_bit = 16,
+  reject_bit = 32,
+  reset_bit = 64,
+  blocked_bit = 128
+};
 
 /// Fields beside the flags are written before their bit is set and read after it was taken: the flags' acquire and release carry them over.
 class Port final : public hosting::StreamPort, public std::enable_shared_from_this<Port> {

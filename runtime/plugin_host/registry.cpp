@@ -39,7 +39,9 @@ void Registry::add(const fs::path& file, const hosting::LoadOptions& options) {
   for (const hosting::Protocol& protocol : (*library)->descriptor.protocols) {
     const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
     if (same == entries_.end()) entries_.push_back({*library, &protocol});
-    else problems_.push_back(bad_request(file.string() + ": protocol " + protocol.name + " is already in " + same->library->file.string() + ", which is used"));
+    else
+      problems_.push_back(
+          bad_request(file.string() + ": protocol " + protocol.name + " is already in " + same->library->file.string() + ", which is used"));
   }
 }
 

@@ -76,8 +76,8 @@ protected:
 TEST_F(Misbehaving, EachBrokenRuleIsCountedAndSurvived) {
   ASSERT_TRUE(host_->start());
   std::uint64_t count = 0;
-  for (const char* rule : {"write_before_accept", "double_accept", "reject_after_accept", "bad_id", "no_pointer", "consume_unseen", "commit_unreserved",
-                           "commit_too_much", "wrong_thread", "write_after_finish", "code_zero", "write_after_closed"}) {
+  for (const char* rule : {"write_before_accept", "double_accept", "reject_after_accept", "bad_id", "no_pointer", "consume_unseen",
+                           "commit_unreserved", "commit_too_much", "wrong_thread", "write_after_finish", "code_zero", "write_after_closed"}) {
     testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, rule, Role::member, never});
     stream.finish();
     host_->run();

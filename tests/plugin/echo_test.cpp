@@ -42,8 +42,8 @@ TEST_F(Echo, CallWithJson) {
 TEST_F(Echo, ApplicationErrorsHaveTexts) {
   testkit::FakeHost host(*protocol_);
   ASSERT_TRUE(host.start(R"({"max_length":3})"));
-  for (const auto& [request, code] :
-       {std::pair{"nonsense", 1000}, std::pair{R"({"message":7})", 1001}, std::pair{R"({"message":""})", 1002}, std::pair{R"({"message":"long"})", 1003}}) {
+  for (const auto& [request, code] : {std::pair{"nonsense", 1000}, std::pair{R"({"message":7})", 1001}, std::pair{R"({"message":""})", 1002},
+                                      std::pair{R"({"message":"long"})", 1003}}) {
     testkit::FakeStream& call = host.call(request);
     EXPECT_TRUE(call.rejected) << request;
     EXPECT_EQ(static_cast<int>(call.code), code) << request;

@@ -34,8 +34,12 @@ private:
 class Host {
 public:
   explicit Host(const kith_host* host)
-      : host_(host), clock_(find<kith_host_clock>(KITH_CLOCK_ID)), log_(find<kith_host_log>(KITH_LOG_ID)), timer_(find<kith_host_timer>(KITH_TIMER_ID)),
-        storage_(find<kith_host_storage>(KITH_STORAGE_ID)), config_(find<kith_host_config>(KITH_CONFIG_ID)) {}
+      : host_(host),
+        clock_(find<kith_host_clock>(KITH_CLOCK_ID)),
+        log_(find<kith_host_log>(KITH_LOG_ID)),
+        timer_(find<kith_host_timer>(KITH_TIMER_ID)),
+        storage_(find<kith_host_storage>(KITH_STORAGE_ID)),
+        config_(find<kith_host_config>(KITH_CONFIG_ID)) {}
 
   const kith_host* abi() const noexcept { return host_; }
   /// A capability of the host by its id; null: it has none.

@@ -69,7 +69,11 @@ public:
     flow.host = host_.abi();
     flow.calls = calls_;
     flow.id = in.stream;
-    flow.opened = {in.peer, static_cast<Role>(in.role), static_cast<Kind>(in.kind), std::string(to_view(in.command)), std::string(to_view(in.content_type)),
+    flow.opened = {in.peer,
+                   static_cast<Role>(in.role),
+                   static_cast<Kind>(in.kind),
+                   std::string(to_view(in.command)),
+                   std::string(to_view(in.content_type)),
                    to_time(in.deadline_ns)};
     flows_.emplace(in.stream, std::move(made));
     try {

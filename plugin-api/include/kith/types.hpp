@@ -29,7 +29,9 @@ inline std::string_view to_view(kith_text text) noexcept { return text.size == 0
 inline kith_text to_abi(std::string_view text) noexcept { return {text.data(), text.size()}; }
 inline std::string_view as_text(ByteView bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 inline ByteView as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-inline Time to_time(std::uint64_t at) noexcept { return at > static_cast<std::uint64_t>(no_deadline.count()) ? no_deadline : Time(static_cast<Time::rep>(at)); }
+inline Time to_time(std::uint64_t at) noexcept {
+  return at > static_cast<std::uint64_t>(no_deadline.count()) ? no_deadline : Time(static_cast<Time::rep>(at));
+}
 inline std::uint64_t to_abi(Time at) noexcept { return at == no_deadline ? KITH_NEVER : static_cast<std::uint64_t>(at.count()); }
 
 /// Thrown by a handler to refuse its call or stream: the peer sees code and text. Codes from 1000 on are the protocol's own (application errors).

@@ -4,10 +4,13 @@
 #include <kith/abi/stream.h>
 #include <kith/abi/timer.h>
 
+#include <cstdlib>
+#include <fcntl.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -42,6 +45,12 @@ void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
   self.last = std::string(opened->command.data, opened->command.size);
   if (self.last == "throws") throw std::runtime_error("thrown by on_opened");
   if (self.last == "never_answers") return;
+  if (self.last == "stuck") { // until the writer of this FIFO goes
+    const int fd = ::open(std::getenv("KITH_TEST_FIFO"), O_RDONLY);
+    char octet_read = 0;
+    while (::read(fd, &octet_read, 1) > 0) {}
+    ::close(fd);
+  }
   std::uint8_t octet = 0;
   std::size_t done = 0;
   kith_buffer room{};

@@ -18,9 +18,9 @@ typedef struct kith_host_clock {
   uint32_t struct_size;
   uint32_t reserved;
   /* [any] [local] Nanoseconds of a clock that never goes back; its zero means nothing. */
-  uint64_t (*now)(const kith_host *host);
+  uint64_t (*now)(const kith_host* host);
   /* [any] [local] Seconds since 1970, UTC. */
-  int64_t (*unix_now)(const kith_host *host);
+  int64_t (*unix_now)(const kith_host* host);
 } kith_host_clock;
 
 #ifdef __cplusplus

@@ -40,17 +40,17 @@ extern "C" {
 #endif
 
 typedef struct kith_text {
-  const char *data; /* may be NULL when size is 0 */
+  const char* data; /* may be NULL when size is 0 */
   size_t size;
 } kith_text;
 
 typedef struct kith_bytes {
-  const uint8_t *data;
+  const uint8_t* data;
   size_t size;
 } kith_bytes;
 
 typedef struct kith_buffer {
-  uint8_t *data;
+  uint8_t* data;
   size_t size;
 } kith_buffer;
 
@@ -63,18 +63,18 @@ typedef struct kith_peer_key {
 typedef int32_t kith_status;
 enum {
   KITH_OK = 0,
-  KITH_WOULD_BLOCK = 1,   /* nothing now; one callback will say when */
-  KITH_END = 2,           /* the peer's FIN, or the end of a list */
-  KITH_E_ARGUMENT = -1,   /* NULL, out of range, not UTF-8, a name against the rules */
-  KITH_E_ID = -2,         /* never was the id of a stream or timer of this instance, or is that of one long gone */
-  KITH_E_STATE = -3,      /* not now: write before accept, accept twice, commit without reserve, ... */
-  KITH_E_CLOSED = -4,     /* the stream has ended; its closed callback has come or is on its way */
-  KITH_E_STOPPED = -5,    /* the instance has stopped: nothing will run any more */
-  KITH_E_LIMIT = -6,      /* a limit of the host: too many streams, timers, operations, too large */
+  KITH_WOULD_BLOCK = 1, /* nothing now; one callback will say when */
+  KITH_END = 2,         /* the peer's FIN, or the end of a list */
+  KITH_E_ARGUMENT = -1, /* NULL, out of range, not UTF-8, a name against the rules */
+  KITH_E_ID = -2,       /* never was the id of a stream or timer of this instance, or is that of one long gone */
+  KITH_E_STATE = -3,    /* not now: write before accept, accept twice, commit without reserve, ... */
+  KITH_E_CLOSED = -4,   /* the stream has ended; its closed callback has come or is on its way */
+  KITH_E_STOPPED = -5,  /* the instance has stopped: nothing will run any more */
+  KITH_E_LIMIT = -6,    /* a limit of the host: too many streams, timers, operations, too large */
   KITH_E_NOT_FOUND = -7,
-  KITH_E_IO = -8,         /* the file system said no; the log has the reason */
-  KITH_E_THREAD = -9,     /* an [instance] function called from elsewhere */
-  KITH_E_FAILED = -10,    /* anything else; set_error may hold a text */
+  KITH_E_IO = -8,      /* the file system said no; the log has the reason */
+  KITH_E_THREAD = -9,  /* an [instance] function called from elsewhere */
+  KITH_E_FAILED = -10, /* anything else; set_error may hold a text */
 };
 
 /* Roles, rising. 0 is no role. */
@@ -116,18 +116,18 @@ struct kith_host {
   uint16_t abi_minor;
 
   /* [any] [local] A kith_host_* struct of the capability's header, valid until destroy returns; NULL: this host has none. Allowed from create on. */
-  const void *(*get_capability)(const kith_host *host, kith_text id);
+  const void* (*get_capability)(const kith_host* host, kith_text id);
 
   /* [any] [async] Runs run(arg) on the instance thread, in the order of the posts. The one way back from a plugin's own threads. KITH_E_STOPPED once stop
    * was called: then it never runs, and arg stays the caller's. What was posted before stop and has not run by then never runs either. KITH_E_LIMIT:
    * too many wait already. */
-  kith_status (*post)(const kith_host *host, void (*run)(void *arg), void *arg);
+  kith_status (*post)(const kith_host* host, void (*run)(void* arg), void* arg);
 
   /* [instance] [local] A text for people, about the failure that the plugin function now running is going to return. The host copies it. */
-  void (*set_error)(const kith_host *host, kith_text text);
+  void (*set_error)(const kith_host* host, kith_text text);
 
   /* [any] [local] 1 when the calling thread is the instance thread now. */
-  int32_t (*on_instance_thread)(const kith_host *host);
+  int32_t (*on_instance_thread)(const kith_host* host);
 };
 
 /* ---- what the plugin offers ---------------------------------------------------------------------------------------------------------------------- */
@@ -175,38 +175,38 @@ typedef struct kith_instance kith_instance; /* the plugin's own, opaque to the h
  */
 typedef struct kith_protocol {
   uint32_t struct_size;
-  uint32_t flags;             /* KITH_PROTOCOL_* */
-  uint32_t needs;             /* KITH_NEED_* */
-  uint32_t default_access;    /* least role when the binding names no access: MEMBER, ADMIN, OWNER; NONE is nobody. Nothing wider */
-  kith_text name;             /* a kith name; "kith.*" is reserved */
-  kith_text version;          /* of the protocol's implementation, for people: "1.0.0" */
-  kith_text summary;          /* one line for people */
-  kith_text config_schema;    /* JSON Schema (draft 7) of the binding's config, an object; empty: any object */
-  kith_text cli_noun;         /* the NOUN of `kith NOUN VERB ...`; empty: none */
-  const kith_command *const *commands; /* NULL when command_count is 0 */
+  uint32_t flags;                      /* KITH_PROTOCOL_* */
+  uint32_t needs;                      /* KITH_NEED_* */
+  uint32_t default_access;             /* least role when the binding names no access: MEMBER, ADMIN, OWNER; NONE is nobody. Nothing wider */
+  kith_text name;                      /* a kith name; "kith.*" is reserved */
+  kith_text version;                   /* of the protocol's implementation, for people: "1.0.0" */
+  kith_text summary;                   /* one line for people */
+  kith_text config_schema;             /* JSON Schema (draft 7) of the binding's config, an object; empty: any object */
+  kith_text cli_noun;                  /* the NOUN of `kith NOUN VERB ...`; empty: none */
+  const kith_command* const* commands; /* NULL when command_count is 0 */
   uint32_t command_count;
-  uint32_t reserved;          /* 0 */
+  uint32_t reserved; /* 0 */
 
   /* [any] [local] A kith_plugin_* struct of the capability's header, static; NULL: not offered. Same answer each time. */
-  const void *(*get_capability)(kith_text id);
+  const void* (*get_capability)(kith_text id);
 
   /* [instance] Makes an instance. Of host only get_capability, set_error, log and clock may be used before start. */
-  kith_status (*create)(const kith_host *host, kith_instance **instance);
+  kith_status (*create)(const kith_host* host, kith_instance** instance);
 
   /* [instance] The first config, a JSON text that check and the schema have accepted. Later ones come through kith.config/1. */
-  kith_status (*configure)(kith_instance *instance, kith_text config);
+  kith_status (*configure)(kith_instance* instance, kith_text config);
 
   /* [instance] From here on streams come. */
-  kith_status (*start)(kith_instance *instance);
+  kith_status (*start)(kith_instance* instance);
 
   /* [instance] No new streams come. Finish those that are open before deadline (kith.clock/1 now); the host resets what is left, then stops. */
-  void (*drain)(kith_instance *instance, uint64_t deadline_ns);
+  void (*drain)(kith_instance* instance, uint64_t deadline_ns);
 
   /* [instance] Every stream has had its closed. Join all threads of the instance before returning. */
-  void (*stop)(kith_instance *instance);
+  void (*stop)(kith_instance* instance);
 
   /* [instance] Frees the instance. Host functions must not be called any more, nor from inside. */
-  void (*destroy)(kith_instance *instance);
+  void (*destroy)(kith_instance* instance);
 } kith_protocol;
 
 typedef struct kith_plugin {
@@ -215,7 +215,7 @@ typedef struct kith_plugin {
   uint16_t abi_minor_needed; /* the least host minor it can live with */
   kith_text name;            /* of the file, for people */
   kith_text version;
-  const kith_protocol *const *protocols;
+  const kith_protocol* const* protocols;
   uint32_t protocol_count; /* 1 to 64 */
   uint32_t reserved;       /* 0 */
 } kith_plugin;
@@ -224,16 +224,16 @@ typedef struct kith_entry_args {
   uint32_t struct_size;
   uint16_t abi_major; /* the host's */
   uint16_t abi_minor;
-  void *context;
+  void* context;
   /* Why the entry function returns NULL. The host copies the text. */
-  void (*set_error)(void *context, kith_text text);
+  void (*set_error)(void* context, kith_text text);
 } kith_entry_args;
 
 /* The one exported function. Called once after loading, on any thread, without side effects: it starts nothing and opens nothing. Returns a static
  * descriptor that stays valid for as long as the library is mapped (to the end of the process), or NULL after set_error. */
-typedef const kith_plugin *(*kith_entry_function)(const kith_entry_args *args);
+typedef const kith_plugin* (*kith_entry_function)(const kith_entry_args* args);
 #define KITH_ENTRY_SYMBOL "kith_plugin_entry"
-KITH_EXPORT const kith_plugin *kith_plugin_entry(const kith_entry_args *args);
+KITH_EXPORT const kith_plugin* kith_plugin_entry(const kith_entry_args* args);
 
 #ifdef __cplusplus
 }

@@ -25,9 +25,9 @@ typedef struct kith_host_log {
   uint32_t struct_size;
   uint32_t reserved;
   /* [any] [local] One line; what is beyond 4096 octets is cut. Never put contents of messages or secrets into it. */
-  void (*write)(const kith_host *host, uint32_t level, kith_text text);
+  void (*write)(const kith_host* host, uint32_t level, kith_text text);
   /* [any] [local] 0: a line of this level would be dropped, so don't make one. */
-  int32_t (*enabled)(const kith_host *host, uint32_t level);
+  int32_t (*enabled)(const kith_host* host, uint32_t level);
 } kith_host_log;
 
 #ifdef __cplusplus

@@ -30,7 +30,7 @@ typedef struct kith_storage_completed {
   kith_status status;     /* KITH_OK, KITH_E_NOT_FOUND, KITH_E_LIMIT (too large), KITH_E_IO */
   uint64_t operation;     /* as the plugin numbered it */
   kith_bytes bytes;       /* read: the whole file */
-  const kith_text *names; /* list: file names, and folder names with '/' at their end, sorted */
+  const kith_text* names; /* list: file names, and folder names with '/' at their end, sorted */
   size_t name_count;
 } kith_storage_completed;
 
@@ -39,22 +39,22 @@ typedef struct kith_host_storage {
   uint32_t reserved;
   /* [instance] [async] Each: KITH_OK means that on_completed follows with this operation number (the plugin's own, any value). KITH_E_ARGUMENT: a bad
    * name; KITH_E_LIMIT: too many pending, or too large. */
-  kith_status (*read)(const kith_host *host, uint64_t operation, kith_text name);
+  kith_status (*read)(const kith_host* host, uint64_t operation, kith_text name);
   /* Writes a new file, syncs it and renames it over the old one: after a crash there is the old content or the new. Makes missing folders. */
-  kith_status (*replace)(const kith_host *host, uint64_t operation, kith_text name, kith_bytes content);
+  kith_status (*replace)(const kith_host* host, uint64_t operation, kith_text name, kith_bytes content);
   /* A file, or an empty folder. */
-  kith_status (*remove)(const kith_host *host, uint64_t operation, kith_text name);
+  kith_status (*remove)(const kith_host* host, uint64_t operation, kith_text name);
   /* What is in a folder; the empty name is the private folder itself. */
-  kith_status (*list)(const kith_host *host, uint64_t operation, kith_text folder);
+  kith_status (*list)(const kith_host* host, uint64_t operation, kith_text folder);
   /* [instance] [local] The absolute path of the private folder (0700). Valid until destroy returns. */
-  kith_status (*folder)(const kith_host *host, kith_text *path);
+  kith_status (*folder)(const kith_host* host, kith_text* path);
 } kith_host_storage;
 
 typedef struct kith_plugin_storage {
   uint32_t struct_size;
   uint32_t reserved;
   /* [instance] Once for every operation that returned KITH_OK, but none after stop. */
-  void (*on_completed)(kith_instance *instance, const kith_storage_completed *completed);
+  void (*on_completed)(kith_instance* instance, const kith_storage_completed* completed);
 } kith_plugin_storage;
 
 #ifdef __cplusplus
