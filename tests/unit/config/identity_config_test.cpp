@@ -144,9 +144,9 @@ TEST(IdentityConfig, CheckFindsEverything) {
 }
 
 TEST(IdentityConfig, ProblemsAreTakenApart) {
-  const auto errors = check_identity(head + "foo: 1\n", "/home/a:1/a.yaml");
+  const auto errors = check_identity(head + "foo: 1\n", "/etc/a:1/a.yaml");
   ASSERT_EQ(errors.size(), 1U);
-  const auto problem = problem_in("/home/a:1/a.yaml", errors[0]);
+  const auto problem = problem_in("/etc/a:1/a.yaml", errors[0]);
   EXPECT_EQ(problem.line, 3);
   EXPECT_EQ(problem.column, 1);
   EXPECT_EQ(problem.text.find("the key 'foo'"), 0U) << problem.text;

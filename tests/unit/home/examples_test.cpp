@@ -7,7 +7,9 @@
 namespace kith::home {
 namespace {
 
-TEST(Examples, SettingsAreTheGeneratedDefault) { EXPECT_EQ(slurp(KITH_EXAMPLES "/kith.yaml"), config::default_daemon_text()); }
+TEST(Examples, SettingsAreTheGeneratedDefault) {
+  EXPECT_EQ(slurp(KITH_EXAMPLES "/kith.yaml"), "# SPDX-License-Identifier: Apache-2.0\n" + config::default_daemon_text());
+}
 
 TEST(Examples, AliceLoads) {
   const std::string file = KITH_EXAMPLES "/identities/alice.yaml";
