@@ -3,7 +3,6 @@
 #
 # The library exports kith_plugin_entry alone (two versions in one process otherwise share inline statics through unique symbols), leaves no symbol
 # undefined, and carries the schema: <kith_schema.hpp> in the sources gives `kith_config_schema`, a NUL-terminated array of its text.
-set(KITH_PLUGIN_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 function(kith_add_plugin name)
   cmake_parse_arguments(arg "" "SCHEMA;OUTPUT_DIRECTORY" "SOURCES" ${ARGN})
@@ -14,8 +13,8 @@ function(kith_add_plugin name)
   target_link_libraries(${name} PRIVATE kith::plugin_api)
   target_compile_features(${name} PRIVATE cxx_std_20)
   set_target_properties(${name} PROPERTIES PREFIX "" SUFFIX ".so" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-    POSITION_INDEPENDENT_CODE ON LINK_DEPENDS ${KITH_PLUGIN_CMAKE_DIR}/plugin.version)
-  target_link_options(${name} PRIVATE -Wl,--version-script=${KITH_PLUGIN_CMAKE_DIR}/plugin.version -Wl,--gc-sections)
+    POSITION_INDEPENDENT_CODE ON LINK_DEPENDS ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.version)
+  target_link_options(${name} PRIVATE -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.version -Wl,--gc-sections)
   if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize" AND NOT KITH_SANITIZE) # the sanitizers' runtime comes with the program
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()
