@@ -32,9 +32,9 @@ Result<PeerId> find_peer(std::string_view word, std::string_view entry, const Pe
 
 std::string Entry::text() const {
   switch (kind) {
-  case Kind::role: return std::string(role_name(role));
-  case Kind::group: return std::string(group_prefix) + group;
-  case Kind::peer: return std::string(peer_prefix) + peer.text();
+    case Kind::role: return std::string(role_name(role));
+    case Kind::group: return std::string(group_prefix) + group;
+    case Kind::peer: return std::string(peer_prefix) + peer.text();
   }
   return {};
 }

@@ -10,9 +10,9 @@ Role own_role(const Subject& subject) { return subject.known ? subject.role : Ro
 
 bool matches(const Entry& entry, const Subject& subject) {
   switch (entry.kind) {
-  case Entry::Kind::role: return own_role(subject) >= entry.role;
-  case Entry::Kind::group: return subject.known && std::ranges::find(subject.groups, entry.group) != subject.groups.end();
-  case Entry::Kind::peer: return entry.peer == subject.peer;
+    case Entry::Kind::role: return own_role(subject) >= entry.role;
+    case Entry::Kind::group: return subject.known && std::ranges::find(subject.groups, entry.group) != subject.groups.end();
+    case Entry::Kind::peer: return entry.peer == subject.peer;
   }
   return false;
 }
@@ -44,9 +44,7 @@ Decision decide(const Policy& policy, const Subject& subject, Role least_role_of
 }
 
 bool admits_strangers(const Policy& policy) {
-  const auto is_public = [](const Entry& entry) {
-    return entry.kind == Entry::Kind::role && entry.role == Role::public_;
-  };
+  const auto is_public = [](const Entry& entry) { return entry.kind == Entry::Kind::role && entry.role == Role::public_; };
   return std::ranges::any_of(policy.allow, is_public) && std::ranges::none_of(policy.deny, is_public);
 }
 

@@ -39,9 +39,7 @@ TEST(Entry, ReadsGroupsAndPeers) {
 }
 
 TEST(Entry, ResolvesNamesThroughTheLookup) {
-  const PeerLookup lookup = [](std::string_view name) {
-    return name == "bob" ? std::optional(id_of(3)) : std::nullopt;
-  };
+  const PeerLookup lookup = [](std::string_view name) { return name == "bob" ? std::optional(id_of(3)) : std::nullopt; };
   const auto bob = parse_entry("peer:bob", std::nullopt, lookup);
   ASSERT_TRUE(bob);
   EXPECT_EQ(bob->peer, id_of(3));
