@@ -30,9 +30,9 @@ struct Entry {
 /// What an identity calls whom; nothing for a name that it does not know.
 using PeerLookup = std::function<std::optional<PeerId>(std::string_view name)>;
 
-/// Reads "public" to "owner", "group:NAME" and "peer:ID"; `as` is the role word beside a peer or group. "peer:NAME" is looked up where a lookup is given
-/// (a name written by hand is resolved at load; the caller pins what came out). Errors: bad_request, naming the word and what would be right; a word is
-/// never guessed.
+/// Reads "public" to "owner", "group:NAME" and "peer:ID"; `as` is the role word beside a peer or group. "peer:NAME" is looked up where a lookup is
+/// given (a name written by hand is resolved at load; the caller pins what came out). Errors: bad_request, naming the word and what would be right; a
+/// word is never guessed.
 Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view> as = std::nullopt, const PeerLookup& lookup = {});
 
 } // namespace kith::access

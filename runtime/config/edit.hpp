@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Edits of a YAML text that leave every other byte as it was: comments, blank lines, quotes and line ends are the user's.
 //
-// Every edit is spliced into the text, parsed again, and compared with the tree that was meant; when they differ, the text stays as it was and the error
-// carries the lines to paste.
+// Every edit is spliced into the text, parsed again, and compared with the tree that was meant; when they differ, the text stays as it was and the
+// error carries the lines to paste.
 #pragma once
 
 #include "config/tree.hpp"
@@ -17,8 +17,8 @@ public:
   /// Errors: those of parse_yaml.
   static Result<Editor> open(std::string text, std::string file);
 
-  /// Sets a scalar or replaces a value. A map that replaces a map is set key by key where the old keys all stay, so that comments between them survive.
-  /// Where the last step is a key that its map does not have, the key is appended to the map (the root may be empty). Errors: bad_request.
+  /// Sets a scalar or replaces a value. A map that replaces a map is set key by key where the old keys all stay, so that comments between them
+  /// survive. Where the last step is a key that its map does not have, the key is appended to the map (the root may be empty). Errors: bad_request.
   Result<void> set(const Path& path, const Node& value);
   /// Appends to a list; an empty or missing one is begun.
   Result<void> append_item(const Path& list, const Node& item);

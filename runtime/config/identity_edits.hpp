@@ -29,7 +29,8 @@ struct NewBinding {
 /// The file of a new identity, with a comment on what may be added.
 std::string new_identity_text(const PeerId& id, bool online);
 
-// Each takes the text of the file and gives the new one. Errors: bad_request, also when what was asked for is not there (unknown_protocol, unknown_alias).
+// Each takes the text of the file and gives the new one. Errors: bad_request, also when what was asked for is not there (unknown_protocol,
+// unknown_alias).
 Result<std::string> set_online(std::string text, const std::string& file, bool online);
 Result<std::string> add_binding(std::string text, const std::string& file, const NewBinding& binding);
 Result<std::string> remove_binding(std::string text, const std::string& file, std::string_view protocol, std::string_view alias);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The types that the YAML 1.2 core schema gives plain scalars (YAML 1.2.2 §10.3.2). Used for the `config:` of bindings and for settings, never for names.
+// The types that the YAML 1.2 core schema gives plain scalars (YAML 1.2.2 §10.3.2). Used for the `config:` of bindings and for settings, never for
+// names.
 #pragma once
 
 #include "config/tree.hpp"
@@ -13,8 +14,8 @@ enum class ScalarType : std::uint8_t { null, boolean, integer, real, not_finite,
 ScalarType scalar_type(const Node& scalar) noexcept;
 ScalarType plain_type(std::string_view text) noexcept;
 
-/// A plain integer or real as a JSON number, digits kept: "+1" is 1, ".5" is 0.5, "1." is 1.0, "0x10" is 16, "007" is 7; what is JSON already stays as
-/// written. Nothing when a hexadecimal or octal one is above 2^64-1.
+/// A plain integer or real as a JSON number, digits kept: "+1" is 1, ".5" is 0.5, "1." is 1.0, "0x10" is 16, "007" is 7; what is JSON already stays
+/// as written. Nothing when a hexadecimal or octal one is above 2^64-1.
 std::optional<std::string> number_as_json(std::string_view text);
 
 } // namespace kith::config

@@ -125,8 +125,8 @@ private:
     if ((c == '"' || c == '\'') && !end_of_quoted(text_, at)) throw Refused{at, "not YAML: the closing quote is missing"};
   }
 
-  /// yaml-cpp reports an empty value and a written null alike, an empty one at the mark of whatever token comes next. The next event tells: at the same
-  /// place, there was nothing.
+  /// yaml-cpp reports an empty value and a written null alike, an empty one at the mark of whatever token comes next. The next event tells: at the
+  /// same place, there was nothing.
   void settle_before(std::size_t next) {
     if (!null_at_) return;
     const std::size_t at = *null_at_;

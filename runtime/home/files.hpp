@@ -36,8 +36,8 @@ Error system_error(std::string_view what, const std::string& path);
 
 bool exists(const std::string& path);
 
-/// A folder that only its owner may enter; made with mode 0700 when missing (its parent must be there). Errors: bad_request when it is something else,
-/// somebody else's, or open to others.
+/// A folder that only its owner may enter; made with mode 0700 when missing (its parent must be there). Errors: bad_request when it is something
+/// else, somebody else's, or open to others.
 Result<void> make_private_folder(const std::string& path);
 
 /// The whole file. Errors: bad_request when it is larger than `most` octets.
@@ -49,8 +49,8 @@ Result<std::size_t> check_private_fd(int fd, const std::string& name);
 /// The same as read_private_file from a descriptor, from its start; `name` is for errors.
 Result<std::string> read_private_fd(int fd, const std::string& name, std::size_t most);
 
-/// Writes a new file beside the old one, syncs it, puts it in its place and syncs the folder: after a crash or on a full disk the path has the old text or
-/// the new one, whole. A symbolic link is followed, and stays. The file has mode 0600.
+/// Writes a new file beside the old one, syncs it, puts it in its place and syncs the folder: after a crash or on a full disk the path has the old
+/// text or the new one, whole. A symbolic link is followed, and stays. The file has mode 0600.
 Result<void> replace_file(const std::string& path, std::string_view text);
 /// The same for a file that must not be there yet. Errors: bad_request when it is.
 Result<void> create_file(const std::string& path, std::string_view text);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // KITH_HOME on disk (DESIGN section 3): settings, identities, keys, data folders. The files are the one source of truth; nothing is cached here.
 //
-// Every function blocks on the disk: `control` runs them on the disk executor, one at a time. Errors have the code of what a caller did wrong (bad_request,
-// unknown_identity, busy) or internal for what the system refused; the text names the file and the way out. A failed change leaves what was there.
+// Every function blocks on the disk: `control` runs them on the disk executor, one at a time. Errors have the code of what a caller did wrong
+// (bad_request, unknown_identity, busy) or internal for what the system refused; the text names the file and the way out. A failed change leaves what
+// was there.
 #pragma once
 
 #include "config/daemon_config.hpp"
@@ -43,8 +44,8 @@ class Home {
 public:
   using TextEdit = std::function<Result<std::string>(std::string text)>;
 
-  /// Opens a home; makes the folder (0700), its sub-folders and a commented kith.yaml where they are missing. Errors: bad_request when others may open it,
-  /// when it is another user's, or when its path is too long for the socket.
+  /// Opens a home; makes the folder (0700), its sub-folders and a commented kith.yaml where they are missing. Errors: bad_request when others may
+  /// open it, when it is another user's, or when its path is too long for the socket.
   static Result<Home> open(std::string path);
 
   const std::string& path() const noexcept { return path_; }
@@ -75,8 +76,8 @@ public:
   Result<void> export_key(std::string_view name, int fd) const;
   /// Makes an identity from a key file that only its owner may read.
   Result<LoadedIdentity> import_key(std::string_view name, bool online, int fd) const;
-  /// Replaces an identity's YAML by what `change` makes of it. Errors: busy when the file is not what was loaded ("run kith reload"); those of `change`;
-  /// bad_request when the outcome is no identity's file or has another id.
+  /// Replaces an identity's YAML by what `change` makes of it. Errors: busy when the file is not what was loaded ("run kith reload"); those of
+  /// `change`; bad_request when the outcome is no identity's file or has another id.
   Result<LoadedIdentity> edit(const LoadedIdentity& loaded, const TextEdit& change) const;
 
   // --- the rest
