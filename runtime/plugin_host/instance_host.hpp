@@ -113,6 +113,7 @@ private:
   void run_instance();
   void notify(const PortPtr& port, std::uint32_t bits);
   void report_failure();
+  void clear_fenced();
   // any thread
   void to_instance(Task task);
   void to_network(Task task);

@@ -46,18 +46,26 @@ void InstanceHost::run_instance() {
   }
   const auto is_fenced = [this] { return fenced_.load(std::memory_order_acquire); };
   // Streams first: a stop that was asked for after a signal runs after it.
-  for (const PortPtr& port : ports) {
-    if (is_fenced()) return;
-    deliver(*port, port->to_instance.exchange(0, std::memory_order_acq_rel));
+  for (auto port = ports.begin(); port != ports.end() && !is_fenced(); ++port) {
+    deliver(**port, (*port)->to_instance.exchange(0, std::memory_order_acq_rel));
   }
-  for (const Task& task : tasks) {
-    if (is_fenced()) return;
-    task();
+  for (auto task = tasks.begin(); task != tasks.end() && !is_fenced(); ++task) (*task)();
+  if (is_fenced()) {
+    clear_fenced();
+    return;
   }
-  if (is_fenced()) return;
   if (posted_.exchange(false)) instance_.run_posted();
   if (timers_due_.exchange(false)) instance_.run_timers();
   report_failure();
+}
+
+// The stuck call has returned after all: the plugin may join its threads and free its memory, and that is the last it does.
+void InstanceHost::clear_fenced() {
+  if (std::exchange(failure_reported_, true)) return;
+  const Error why{Code::plugin_failed, "given up"};
+  instance_.fail("given up: a callback came back too late");
+  instance_.stop(why);
+  instance_.destroy();
 }
 
 void InstanceHost::report_failure() {
