@@ -15,7 +15,8 @@
 #include <optional>
 #include <unordered_map>
 
-namespace kith::inline plugin_v1 {
+namespace kith {
+inline namespace plugin_v1 {
 
 namespace detail {
 class Runtime;
@@ -192,4 +193,5 @@ inline Task<std::vector<std::string>> Host::list_files(std::string folder) {
   co_return std::move(completion.names);
 }
 
-} // namespace kith::inline plugin_v1
+} // namespace plugin_v1
+} // namespace kith

@@ -14,7 +14,8 @@
 
 #include <kith/stream.hpp>
 
-namespace kith::inline plugin_v1 {
+namespace kith {
+inline namespace plugin_v1 {
 
 /// Derive from it; one object is one binding. All functions may throw.
 class Protocol {
@@ -337,7 +338,8 @@ template <class P> const kith_plugin* make_entry(const kith_entry_args* args, Ab
 
 inline void Protocol::spawn(Task<> task) { runtime_->spawn(std::move(task)); }
 
-} // namespace kith::inline plugin_v1
+} // namespace plugin_v1
+} // namespace kith
 
 /// KITH_PLUGIN(Class, "Name", "1.0.0", schema) or with any fields of kith::About: KITH_PLUGIN(Class, .name = "Name", .version = "1.0.0", .suggest_inline = true).
 /// A static `void check_config(std::string_view json)` of the class, if it has one, throws ConfigError for what the schema can't say.

@@ -4,7 +4,8 @@
 
 #include <kith/host.hpp>
 
-namespace kith::inline plugin_v1 {
+namespace kith {
+inline namespace plugin_v1 {
 
 namespace detail {
 
@@ -188,4 +189,5 @@ public:
   }
 };
 
-} // namespace kith::inline plugin_v1
+} // namespace plugin_v1
+} // namespace kith

@@ -8,7 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-namespace kith::inline plugin_v1 {
+namespace kith {
+inline namespace plugin_v1 {
 
 template <class T = void> class Task;
 
@@ -97,4 +98,5 @@ inline Task<void> detail::TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise<void>>::from_promise(*this));
 }
 
-} // namespace kith::inline plugin_v1
+} // namespace plugin_v1
+} // namespace kith

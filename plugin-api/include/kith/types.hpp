@@ -13,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-namespace kith::inline plugin_v1 {
+namespace kith {
+inline namespace plugin_v1 {
 
 using Bytes = std::vector<std::uint8_t>;
 using ByteView = std::span<const std::uint8_t>;
@@ -90,4 +91,5 @@ struct Opened {
   Time deadline = no_deadline;
 };
 
-} // namespace kith::inline plugin_v1
+} // namespace plugin_v1
+} // namespace kith
