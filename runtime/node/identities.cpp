@@ -187,6 +187,8 @@ void NodeImpl::end_streams(const Identity& identity, const Binding* binding, con
     if (stream->phase == Phase::header) {
       --stream->link->headerless;
       refuse(*stream, error.code, error.text);
+    } else if (stream->phase == Phase::waiting) {
+      fail(*stream, {Code::offline, error.text}, false); // it never left
     } else {
       fail(*stream, error, false);
     }

@@ -182,6 +182,7 @@ public:
   void on_stream_deadline(NodeStream& stream);
   void on_stream_event(const quic::Event& event);
   void on_readable(NodeStream& stream);
+  void on_peer_gave_up(NodeStream& stream, std::uint64_t code);
   void on_quic_closed(NodeStream& stream);
   bool within_call_limit(const NodeStream& stream) const;
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.

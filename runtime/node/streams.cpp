@@ -176,22 +176,27 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   if (event.signals.readable) on_readable(*stream);
   stream = streams_.find(key);
   if (stream == nullptr || stream->quic != quic) return;
-  if (event.signals.reset && stream->phase != Phase::over) {
-    Error error{static_cast<Code>(quic->reset_code()), ""};
-    if (quic->reset_code() == 0) error.code = Code::cancelled;
-    if (link != nullptr) {
-      if (link->control_in) on_control_data(*link); // its text may stand there, behind the reset
-      if (const auto text = link->error_texts.find(static_cast<std::uint64_t>(quic->id())); text != link->error_texts.end())
-        error.text = text->second.text;
-    }
-    if (stream->phase == Phase::header) --stream->link->headerless;
-    if (error.code != Code::going_away || !retry(*stream)) fail(*stream, std::move(error), true);
+  // A peer that reads no further has given up on its call or stream; to an opener it says only that its request need not be sent to the end.
+  const bool abandoned = event.signals.stopped && stream->incoming && !quic->fin_sent();
+  if ((event.signals.reset || abandoned) && stream->phase != Phase::over) {
+    on_peer_gave_up(*stream, event.signals.reset ? quic->reset_code() : quic->stop_code());
     stream = streams_.find(key);
     if (stream == nullptr || stream->quic != quic) return;
   }
   if (event.signals.writable && stream->user != nullptr && stream->phase != Phase::over) stream->user->writable(key);
   stream = streams_.find(key);
   if (event.signals.closed && stream != nullptr && stream->quic == quic) on_quic_closed(*stream);
+}
+
+void NodeImpl::on_peer_gave_up(NodeStream& stream, std::uint64_t code) {
+  Error error{code == 0 ? Code::cancelled : static_cast<Code>(code), ""};
+  if (Link* link = stream.link) {
+    if (link->control_in) on_control_data(*link); // its text may stand there, behind the reset
+    const auto text = link->error_texts.find(static_cast<std::uint64_t>(stream.quic->id()));
+    if (text != link->error_texts.end()) error.text = text->second.text;
+    if (stream.phase == Phase::header) --link->headerless;
+  }
+  if (error.code != Code::going_away || !retry(stream)) fail(stream, std::move(error), true);
 }
 
 bool NodeImpl::within_call_limit(const NodeStream& stream) const {

@@ -626,7 +626,7 @@ void Connection::stream_set_urgency(Stream& stream, std::uint8_t urgency) {
 }
 
 void Connection::update_keep_alive() {
-  if ((bidi_streams_ != 0) != keeping_alive_) set_keep_alive();
+  if (!ping_pending_ && (bidi_streams_ != 0) != keeping_alive_) set_keep_alive();
 }
 
 void Connection::set_keep_alive() {
@@ -638,6 +638,12 @@ std::uint64_t Connection::packets_received() const noexcept {
   ngtcp2_conn_info info{};
   ngtcp2_conn_get_conn_info2(conn_.get(), &info);
   return info.pkt_recv;
+}
+
+std::uint64_t Connection::in_flight() const noexcept {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  return info.bytes_in_flight;
 }
 
 // Credit came: on the connection there is no signal for it, so it is looked for after each packet while some stream waits.
@@ -674,6 +680,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
   std::size_t segment = 0;
+  const std::uint64_t before = ping_pending_ ? in_flight() : 0;
   const ngtcp2_ssize written =
       ngtcp2_conn_write_aggregate_pkt2(conn_.get(), &path.path, &info, buffer.data(), std::min(buffer.size(), max_train_bytes), &segment,
                                        Callbacks::write_packet, max_train, to_ngtcp2(now));
@@ -681,8 +688,12 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
     fail(static_cast<int>(written), now);
     return 0;
   }
-  if (std::exchange(ping_pending_, false)) set_keep_alive();
   if (written == 0) return 0;
+  if (ping_pending_ && in_flight() > before) { // whatever asks for an acknowledgement will do; an ACK alone does not
+    ping_pending_ = false;
+    listening_ = true;
+    set_keep_alive();
+  }
   ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
   out.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
   out.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
@@ -782,7 +793,6 @@ void Connection::ping() {
   // ngtcp2 sends a PING when its keep-alive time is over: let that be now; write() sets the usual time again.
   ngtcp2_conn_set_keep_alive_timeout(conn_.get(), 1);
   ping_pending_ = true;
-  listening_ = true;
   endpoint_.update_timer(*this);
 }
 

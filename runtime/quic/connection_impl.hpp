@@ -114,6 +114,7 @@ private:
   void check_parked();
   void unblock();
   std::uint64_t packets_received() const noexcept;
+  std::uint64_t in_flight() const noexcept;
   void update_keep_alive();
   void set_keep_alive();
   void finish(CloseReason reason, TimePoint linger_until);

@@ -61,6 +61,7 @@ public:
 
   /// Everything that was sent left in one packet, the last one that the connection sent: a stateless reset that comes now means that the peer never saw it.
   bool only_in_last_packet() const noexcept;
+  bool fin_sent() const noexcept { return fin_sent_; }         ///< Everything, the end included, has left (not necessarily arrived).
   std::uint64_t sent_octets() const noexcept { return sent_; } ///< Prefix and all; retransmissions don't count.
 
   std::uint64_t user = 0; ///< The user's own mark.

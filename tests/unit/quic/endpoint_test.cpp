@@ -157,6 +157,18 @@ TEST(EndpointTest, ACloseReachesThePeerWithCodeAndText) {
   EXPECT_TRUE(pair.bob.endpoint->list().empty());
 }
 
+TEST(EndpointTest, APingIsHeard) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  const ConnectionId accepted = pair.bob.find(Event::Kind::ready)->connection;
+  pair.alice.endpoint->ping(id);
+  pair.run(milliseconds(50)); // the answer may wait for max_ack_delay
+  EXPECT_NE(pair.alice.find(Event::Kind::heard), nullptr);
+  pair.bob.endpoint->ping(accepted);
+  pair.run(milliseconds(50));
+  EXPECT_NE(pair.bob.find(Event::Kind::heard), nullptr);
+}
+
 TEST(EndpointTest, ADeadAddressGetsAtMostItsInitials) {
   Pair pair;
   std::size_t sent = 0;

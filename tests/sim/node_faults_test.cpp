@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "net.hpp"
+
+namespace kith::testing {
+namespace {
+
+TEST(NodeFaultsTest, NobodyThereIsUnreachable) {
+  Two two;
+  two.alice.crash();
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_EQ(call->end->error.code, Code::unreachable);
+  EXPECT_NE(call->end->error.text.find("10.0.0.1:4433"), std::string::npos) << call->end->error.text;
+}
+
+TEST(NodeFaultsTest, AnIdentityThatIsNotThereAndOneThatIsOfflineAnswerAlike) {
+  Two two;
+  const auto unknown = [&] {
+    Host ghost(two.sim, two.network, 9);
+    auto request = two.bob.request(ghost);
+    request.addresses = {two.alice.ip};
+    auto program = std::make_unique<Program>(*two.bob.node);
+    program->call(request, "x");
+    two.run([&] { return program->end.has_value(); });
+    return program->end->error;
+  }();
+  ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now(), {}));
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_EQ(call->end->error.code, Code::offline);
+  EXPECT_EQ(unknown.code, Code::offline);
+  const auto said = [](const Error& error) { return error.text.substr(error.text.rfind(": ")); }; // behind the peer's id
+  EXPECT_EQ(said(call->end->error), said(unknown));
+}
+
+TEST(NodeFaultsTest, OwnIdentityOfflineIsRefusedAtOnce) {
+  Two two;
+  ASSERT_TRUE(two.bob.node->set_offline(two.bob.id, two.sim.now(), {}));
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }, milliseconds(1)));
+  EXPECT_EQ(call->end->error.code, Code::offline);
+}
+
+TEST(NodeFaultsTest, ADeadAddressBesideAGoodOneCostsLittle) {
+  Two two;
+  auto peer = two.bob.peers.at(two.alice.id);
+  peer.addresses = {make_v4({10, 0, 0, 77}, 4433), two.alice.ip};
+  two.bob.node->put_peer(two.bob.id, peer);
+  const TimePoint before = two.sim.now();
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->ok(); }));
+  EXPECT_LT(two.sim.now() - before, milliseconds(200));
+}
+
+TEST(NodeFaultsTest, ADeadlineBeforeTheHeaderLeftIsUnreachableAndAfterItTimeout) {
+  Two two;
+  two.network.partition("host1", "host2", true);
+  auto request = two.bob.request(two.alice);
+  request.deadline = two.sim.now() + milliseconds(500);
+  Program waiting(*two.bob.node);
+  waiting.call(request, "x");
+  ASSERT_TRUE(two.run([&] { return waiting.end.has_value(); }, milliseconds(600)));
+  EXPECT_EQ(waiting.end->error.code, Code::unreachable);
+  two.network.partition("host1", "host2", false);
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  request = two.bob.request(two.alice, StreamKind::call, "silent");
+  request.deadline = two.sim.now() + milliseconds(500);
+  Program late(*two.bob.node);
+  late.call(request, "x");
+  ASSERT_TRUE(two.run([&] { return late.end.has_value(); }, milliseconds(600)));
+  EXPECT_EQ(late.end->error.code, Code::timeout);
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.factory.echo->live(), 0U) << "the plugin's stream ended too";
+}
+
+TEST(NodeFaultsTest, ACancelledCallEndsAtThePeerOnce) {
+  Two two;
+  const auto call = two.bob.call(two.alice, "x", "silent");
+  two.sim.run_for(milliseconds(100));
+  ASSERT_EQ(two.alice.factory.echo->live(), 1U);
+  two.bob.node->control().reset(call->stream.key, Code::cancelled, "");
+  two.sim.run_for(milliseconds(100));
+  EXPECT_EQ(two.alice.factory.echo->ends, 1U);
+  EXPECT_EQ(two.alice.factory.echo->last_end.error.code, Code::cancelled);
+  ASSERT_TRUE(call->end);
+  EXPECT_EQ(call->end->error.code, Code::cancelled);
+}
+
+TEST(NodeFaultsTest, TextsOfFailuresAfterTheReplyArrive) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  two.bob.node->control().reset(stream->stream.key, static_cast<Code>(1234), "the disk is full");
+  two.sim.run_for(milliseconds(100));
+  EXPECT_EQ(static_cast<std::uint64_t>(two.alice.factory.echo->last_end.error.code), 1234U);
+  EXPECT_EQ(two.alice.factory.echo->last_end.error.text, "the disk is full");
+}
+
+TEST(NodeFaultsTest, ACallThatIsTooLargeIsRefused) {
+  node::Settings settings;
+  settings.max_call_bytes = 10'000;
+  Two two(1, settings);
+  const auto call = two.bob.call(two.alice, std::string(20'000, 'x'));
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_EQ(call->end->error.code, Code::too_large);
+}
+
+TEST(NodeFaultsTest, ThePeerBoundsCallsToo) {
+  node::Settings small;
+  small.max_call_bytes = 10'000;
+  Sim sim(1);
+  SimNetwork network(sim);
+  Host alice(sim, network, 1, small);
+  Host bob(sim, network, 2);
+  alice.know(bob);
+  bob.know(alice);
+  const auto call = bob.call(alice, std::string(20'000, 'x'), "silent");
+  ASSERT_TRUE(sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
+  EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
+}
+
+TEST(NodeFaultsTest, ManyStreamsWaitForCreditAndAllAreAnswered) {
+  node::Settings settings;
+  settings.quic.max_streams = 8;
+  Two two(1, settings);
+  std::vector<std::unique_ptr<Program>> calls;
+  for (int i = 0; i < 200; ++i) calls.push_back(two.bob.call(two.alice));
+  EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->ok(); }); }));
+}
+
+TEST(NodeFaultsTest, APartitionFailsCallsByTheirDeadlineAndHeals) {
+  Two two;
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  two.network.partition("host1", "host2", true);
+  std::vector<std::unique_ptr<Program>> calls;
+  for (int i = 0; i < 10; ++i) calls.push_back(two.bob.call(two.alice));
+  EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->end.has_value(); }); }, seconds(61)));
+  two.network.partition("host1", "host2", false);
+  const auto again = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return again->end.has_value(); }, seconds(20)));
+  EXPECT_TRUE(again->ok()) << again->end->error.text;
+}
+
+TEST(NodeFaultsTest, ABlockedPeerIsCutOffAtOnce) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  auto peer = two.alice.peers.at(two.bob.id);
+  peer.blocked = true;
+  two.alice.node->put_peer(two.alice.id, peer);
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }, seconds(1)));
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_EQ(call->end->error.code, Code::denied) << call->end->error.text;
+}
+
+TEST(NodeFaultsTest, LossAndReorderLoseNoCallAndNoByte) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Two two(seed);
+    LinkRules rough;
+    rough.delay = milliseconds(20);
+    rough.jitter = milliseconds(10);
+    rough.loss = 0.03;
+    rough.reorder = 0.05;
+    rough.duplicate = 0.02;
+    two.network.set_both("host1", "host2", rough);
+    std::vector<std::unique_ptr<Program>> calls;
+    const std::string body(30'000, 'y');
+    for (int i = 0; i < 50; ++i) calls.push_back(two.bob.call(two.alice, body));
+    ASSERT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->end.has_value(); }); }, seconds(60)))
+        << seed;
+    for (const auto& call : calls) {
+      EXPECT_TRUE(call->ok()) << "seed " << seed << ": " << call->end->error.text;
+      EXPECT_EQ(call->body, body);
+    }
+  }
+}
+
+} // namespace
+} // namespace kith::testing

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "net.hpp"
+
+namespace kith::testing {
+namespace {
+
+TEST(NodeTest, ACallIsEchoed) {
+  Two two;
+  const auto call = two.bob.call(two.alice, "hello");
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+  EXPECT_EQ(call->body, "hello");
+  EXPECT_EQ(two.alice.factory.echo->last.peer, two.bob.id);
+  EXPECT_EQ(two.alice.factory.echo->last.peer_name, "host2");
+  EXPECT_EQ(two.alice.factory.echo->last.role, Role::member);
+}
+
+TEST(NodeTest, AThousandCallsShareOneHandshake) {
+  Two two;
+  for (int i = 0; i < 1000; ++i) {
+    const auto call = two.bob.call(two.alice, std::to_string(i));
+    ASSERT_TRUE(two.run([&] { return call->ok(); })) << i;
+    ASSERT_EQ(call->body, std::to_string(i));
+  }
+  EXPECT_EQ(two.bob.handshakes(), 1U);
+  EXPECT_EQ(two.alice.handshakes(), 1U);
+}
+
+TEST(NodeTest, BothDirectionsShareOneConnection) {
+  Two two;
+  const auto there = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return there->ok(); }));
+  const auto back = two.alice.call(two.bob);
+  ASSERT_TRUE(two.run([&] { return back->ok(); }));
+  EXPECT_EQ(two.bob.connections(), 1U);
+  EXPECT_EQ(two.alice.connections(), 1U);
+  EXPECT_EQ(two.alice.handshakes(), 1U);
+}
+
+TEST(NodeTest, BothDialAtOnceAndNoneOfAHundredCallsEachWayFails) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Two two(seed);
+    two.network.link("host1", "host2").jitter = milliseconds(3);
+    two.network.link("host2", "host1").jitter = milliseconds(3);
+    std::vector<std::unique_ptr<Program>> calls;
+    for (int i = 0; i < 100; ++i) {
+      calls.push_back(two.bob.call(two.alice));
+      calls.push_back(two.alice.call(two.bob));
+    }
+    const auto all = [&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->end.has_value(); }); };
+    ASSERT_TRUE(two.run(all)) << "seed " << seed;
+    for (const auto& call : calls) EXPECT_TRUE(call->ok()) << "seed " << seed << ": " << call->end->error.text;
+    two.sim.run_for(seconds(10));
+    EXPECT_EQ(two.bob.connections(), 1U) << "seed " << seed;
+    EXPECT_EQ(two.alice.connections(), 1U) << "seed " << seed;
+  }
+}
+
+TEST(NodeTest, CallsToOneselfAndToAnotherIdentityHere) {
+  Two two;
+  two.alice.know(two.alice);
+  const auto self = two.alice.call(two.alice, "me");
+  ASSERT_TRUE(two.run([&] { return self->end.has_value(); }));
+  EXPECT_TRUE(self->ok()) << self->end->error.text;
+  EXPECT_EQ(self->body, "me");
+}
+
+TEST(NodeTest, APeerThatWasKilledAndCameBackCostsNoError) {
+  Two two;
+  const auto before = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return before->ok(); }));
+  two.alice.crash();
+  two.alice.start();
+  const auto after = two.bob.call(two.alice, "again");
+  ASSERT_TRUE(two.run([&] { return after->end.has_value(); }, seconds(1)));
+  EXPECT_TRUE(after->ok()) << after->end->error.text;
+  EXPECT_EQ(after->body, "again");
+}
+
+TEST(NodeTest, AStreamEchoesBothWaysUntilFin) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "one ");
+  ASSERT_TRUE(two.run([&] { return stream->body == "one "; }));
+  stream->stream.out->write(as_bytes("two"));
+  stream->stream.out->finish();
+  two.bob.node->control().produced(stream->stream.key);
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }));
+  EXPECT_TRUE(stream->ok());
+  EXPECT_EQ(stream->body, "one two");
+  EXPECT_EQ(stream->end->sent, 7U);
+  EXPECT_EQ(stream->end->received, 7U);
+}
+
+TEST(NodeTest, OfflineThenOnlineDuringAStreamAndAnImmediateCall) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  bool drained = false;
+  ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now() + seconds(10), [&] { drained = true; }));
+  const auto refused = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return refused->end.has_value(); }));
+  EXPECT_EQ(refused->end->error.code, Code::offline) << refused->end->error.text;
+  EXPECT_FALSE(drained);
+  stream->stream.out->write(as_bytes("b"));
+  two.bob.node->control().produced(stream->stream.key);
+  ASSERT_TRUE(two.run([&] { return stream->body == "ab"; })) << "the drain lets it go on";
+  ASSERT_TRUE(two.alice.node->set_online(two.alice.id));
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+  stream->stream.out->finish();
+  two.bob.node->control().produced(stream->stream.key);
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }));
+  EXPECT_TRUE(stream->ok()) << stream->end->error.text;
+}
+
+TEST(NodeTest, TheDrainEndsAtItsDeadline) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  bool drained = false;
+  ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now() + seconds(10), [&] { drained = true; }));
+  two.sim.run_for(seconds(9));
+  EXPECT_FALSE(drained);
+  EXPECT_FALSE(stream->end.has_value());
+  two.sim.run_for(seconds(2));
+  EXPECT_TRUE(drained);
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_FALSE(stream->ok());
+}
+
+TEST(NodeTest, AnUnreadStreamDelaysNoCall) {
+  Two two;
+  const auto stuck = two.bob.open(two.alice, std::string(200'000, 'x'), "unread");
+  two.sim.run_for(seconds(1));
+  std::vector<std::unique_ptr<Program>> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(two.bob.call(two.alice));
+  EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->ok(); }); }));
+}
+
+TEST(NodeTest, TheGateDecidesByRoleBindingAndCommand) {
+  Two two;
+  Host carol(two.sim, two.network, 3);
+  carol.know(two.alice);
+  const auto stranger = carol.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return stranger->end.has_value(); }));
+  EXPECT_EQ(stranger->end->error.code, Code::denied);
+  const auto command = two.bob.call(two.alice, "", "secret");
+  ASSERT_TRUE(two.run([&] { return command->end.has_value(); }));
+  EXPECT_EQ(command->end->error.code, Code::denied);
+  const auto local = two.bob.call(two.alice, "", "inner");
+  ASSERT_TRUE(two.run([&] { return local->end.has_value(); }));
+  EXPECT_EQ(local->end->error.code, Code::unknown_command);
+  two.alice.know(two.bob, Role::admin);
+  const auto again = two.bob.call(two.alice, "", "secret");
+  ASSERT_TRUE(two.run([&] { return again->end.has_value(); }));
+  EXPECT_TRUE(again->ok());
+  EXPECT_EQ(two.alice.factory.echo->calls, 1U) << "nothing that was refused reached the protocol";
+}
+
+TEST(NodeTest, ARoleThatIsTakenAwayEndsLiveStreams) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  two.alice.know(two.bob, Role::viewer);
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }, seconds(1)));
+  EXPECT_EQ(stream->end->error.code, Code::denied);
+}
+
+TEST(NodeTest, APublicBindingAdmitsStrangers) {
+  Two two;
+  Host carol(two.sim, two.network, 3);
+  carol.know(two.alice);
+  auto spec = two.alice.bindings[0];
+  spec.access = {access::parse_entry("public").value()};
+  bool done = false;
+  two.alice.node->put_binding(two.alice.id, spec, [&](const Result<void>& result) { done = result.has_value(); });
+  const auto call = carol.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+}
+
+TEST(NodeTest, ADisabledBindingIsGoneAndComesBack) {
+  Two two;
+  auto spec = two.alice.bindings[0];
+  spec.enabled = false;
+  two.alice.node->put_binding(two.alice.id, spec, [](const Result<void>&) {});
+  const auto gone = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return gone->end.has_value(); }));
+  EXPECT_EQ(gone->end->error.code, Code::unknown_protocol);
+  spec.enabled = true;
+  two.alice.node->put_binding(two.alice.id, spec, [](const Result<void>&) {});
+  const auto back = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return back->end.has_value(); }));
+  EXPECT_TRUE(back->ok()) << back->end->error.text;
+}
+
+TEST(NodeTest, AnApplicationErrorKeepsItsCodeAndText) {
+  Two two;
+  const auto call = two.bob.call(two.alice, "", "refuse");
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_EQ(static_cast<std::uint64_t>(call->end->error.code), 1001U);
+  EXPECT_EQ(call->end->error.text, "no such thing");
+  EXPECT_TRUE(call->end->remote);
+}
+
+TEST(NodeTest, AnIdleConnectionIsClosedByItsDialer) {
+  Two two;
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->ok(); }));
+  two.sim.run_for(seconds(70));
+  EXPECT_EQ(two.bob.connections(), 0U);
+  EXPECT_EQ(two.alice.connections(), 0U);
+}
+
+TEST(NodeTest, TheSameSeedGivesTheSameEvents) {
+  const auto trace = [] {
+    Two two(77);
+    two.network.link("host1", "host2").loss = 0.05;
+    two.network.link("host2", "host1").loss = 0.05;
+    std::vector<std::unique_ptr<Program>> calls;
+    for (int i = 0; i < 20; ++i) calls.push_back(two.bob.call(two.alice, std::string(5000, 'x')));
+    two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->end.has_value(); }); });
+    return two.sim.trace();
+  };
+  EXPECT_EQ(trace(), trace());
+}
+
+} // namespace
+} // namespace kith::testing
