@@ -19,6 +19,10 @@
 #include <string_view>
 #include <vector>
 
+namespace kith::plugin_host {
+class Dialer;
+}
+
 namespace kith::node {
 
 /// Limits and times, with their defaults; kith.yaml sets them.
@@ -208,6 +212,8 @@ public:
   /// Never fails at once: replied (with an error) and closed follow. `user` must stay valid until closed.
   OpenedStream open(const OpenRequest& request, StreamUser& user);
   StreamControl& control();
+  /// What plugins open streams with (kith.dial/1).
+  plugin_host::Dialer& dialer();
 
   // --- status and the end
   Status status() const;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "node/node.hpp"
+#include "plugin_host/dialer.hpp"
 #include "pool/pool.hpp"
 #include "quic/endpoint.hpp"
 #include "wire/control.hpp"
@@ -150,7 +151,7 @@ private:
   std::size_t size_ = 0;
 };
 
-class NodeImpl : public StreamControl, public UdpReceiver {
+class NodeImpl : public StreamControl, public UdpReceiver, public plugin_host::Dialer {
 public:
   NodeImpl(World& world, const Settings& settings, const quic::Secrets& secrets, ServiceFactory& services, Observer& observer);
   ~NodeImpl() override;
@@ -204,6 +205,8 @@ public:
 
   // --- opener.cpp
   OpenedStream open(const OpenRequest& request, StreamUser& user);
+  Result<StreamKey> open(const PeerId& identity, const hosting::DialRequest& dial, PipePtr in, PipePtr out, StreamUser& user) override;
+  StreamKey open(const OpenRequest& request, StreamUser& user, PipePtr in, PipePtr out);
   void find_connection(NodeStream& stream);
   void granted(pool::WaiterId waiter, pool::ConnId connection);
   void send_header(NodeStream& stream, Link& link);

@@ -9,25 +9,43 @@ namespace kith::node {
 ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
 
 OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
+  OpenedStream opened{StreamKey::none, std::make_shared<Pipe>(slabs_), std::make_shared<Pipe>(slabs_)};
+  opened.key = open(request, user, opened.in, opened.out);
+  return opened;
+}
+
+Result<StreamKey> NodeImpl::open(const PeerId& identity, const hosting::DialRequest& dial, PipePtr in, PipePtr out, StreamUser& user) {
+  OpenRequest request;
+  request.identity = identity;
+  request.peer = dial.peer;
+  request.kind = dial.kind;
+  request.protocol = dial.protocol;
+  request.alias = dial.alias;
+  request.command = dial.command;
+  request.content_type = dial.content_type;
+  request.deadline = dial.deadline;
+  return open(request, user, std::move(in), std::move(out));
+}
+
+StreamKey NodeImpl::open(const OpenRequest& request, StreamUser& user, PipePtr in, PipePtr out) {
   NodeStream& stream = streams_.add();
   ++counts_.opened;
   stream.phase = Phase::waiting;
   stream.kind = request.kind;
   stream.peer = request.peer;
   stream.user = &user;
-  stream.in = std::make_shared<Pipe>(slabs_);
-  stream.out = std::make_shared<Pipe>(slabs_);
+  stream.in = std::move(in);
+  stream.out = std::move(out);
   // A call is kept whole until its reply, to be sent once more if it never ran.
   if (request.kind == StreamKind::call) stream.out->set_limit(settings_.max_call_bytes + small_slab_size);
   stream.outgoing = std::make_unique<Outgoing>();
   stream.outgoing->request = request;
   stream.identity = find_identity(request.identity);
   if (stream.identity != nullptr) ++stream.identity->streams;
-  const OpenedStream opened{stream.key, stream.in, stream.out};
   defer([this, key = stream.key] {
     if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
   });
-  return opened;
+  return stream.key;
 }
 
 void NodeImpl::find_connection(NodeStream& stream) {
