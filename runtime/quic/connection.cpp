@@ -82,6 +82,12 @@ struct Callbacks {
   static Connection& self(void* user) { return *static_cast<Connection*>(user); }
   static int done(int result) { return result == 0 ? 0 : NGTCP2_ERR_CALLBACK_FAILURE; }
 
+  // A session is freed with its handshake (receive()). What a peer's TLS says after that is a ticket, which we never use.
+  static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, uint64_t offset, const uint8_t* data, size_t size, void* user) {
+    if (!self(user).tls_) return 0;
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+  }
+
   static int handshake_completed(ngtcp2_conn*, void* user) { return done(self(user).on_handshake_completed()); }
   static int handshake_confirmed(ngtcp2_conn*, void* user) { return done(self(user).on_handshake_confirmed()); }
 
@@ -222,7 +228,7 @@ private:
       c.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
     }
     c.handshake_completed = handshake_completed;
-    c.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    c.recv_crypto_data = recv_crypto_data;
     c.encrypt = ngtcp2_crypto_encrypt_cb;
     c.decrypt = ngtcp2_crypto_decrypt_cb;
     c.hp_mask = ngtcp2_crypto_hp_mask_cb;
@@ -430,6 +436,10 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   if (result != 0) {
     fail(result, now);
     return;
+  }
+  if (tls_ && state_ == State::ready) { // 11 KB that an idle connection need not hold
+    ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
+    tls_.reset();
   }
   if (listening_ && packets_received() != before) {
     listening_ = false;
