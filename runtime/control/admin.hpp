@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Administration over the socket: identities, bindings, peers, tickets, the daemon itself. It composes home and store (disk executor), the node and the
+// roster (network thread); one change at a time for each identity.
+#pragma once
+
+#include "base/log.hpp"
+#include "config/identity_edits.hpp"
+#include "control/context.hpp"
+#include "control/roster.hpp"
+#include "control/subscription.hpp"
+#include "home/home.hpp"
+#include "node/plugin_services.hpp"
+#include "protocol/fields.hpp"
+#include "store/store.hpp"
+
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+namespace kith::control {
+
+/// A request while it is read and served.
+using Fields = protocol::FieldReader;
+
+struct AdminParts {
+  World& world;
+  home::Home& home;
+  store::Store& store;
+  node::Node& node;
+  node::PluginServices& plugins;
+  Roster& roster;
+  Topics& topics;
+  Duration drain_timeout;
+  std::string version;
+  std::string settings_text;                           ///< kith.yaml as it was read at the start.
+  std::vector<config::Problem> settings_problems;      ///< Of kith.yaml at the start.
+  std::function<void(const PeerId& identity)> online;  ///< An identity came back, or one of its bindings: providers are attached again.
+  std::function<void(TimePoint deadline)> stop;        ///< Begins the daemon's end.
+};
+
+class Admin final : public Administration {
+public:
+  explicit Admin(AdminParts parts);
+
+  bool knows(std::string_view type) const override;
+  void handle(std::unique_ptr<Ask> ask, Tell tell) override;
+  /// What `reload` does, for SIGHUP.
+  void reload(Tell tell);
+  /// Gives node an identity whose files are good, and sets it online where they say so. For the start.
+  Result<void> adopt(KnownIdentity& identity);
+
+private:
+  using Handler = void (Admin::*)(Ask& ask, Tell tell);
+  static const std::vector<std::pair<std::string_view, Handler>>& handlers();
+
+  // --- identities (admin_identities.cpp)
+  void identity_create(Ask& ask, Tell tell);
+  void identity_list(Ask& ask, Tell tell);
+  void identity_show(Ask& ask, Tell tell);
+  void identity_rename(Ask& ask, Tell tell);
+  void identity_delete(Ask& ask, Tell tell);
+  void identity_online(Ask& ask, Tell tell);
+  void identity_offline(Ask& ask, Tell tell);
+  void identity_export(Ask& ask, Tell tell);
+  void identity_import(Ask& ask, Tell tell);
+  void appeared(Result<home::LoadedIdentity> loaded, const Tell& tell);
+  void go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell tell);
+  // --- bindings (admin_bindings.cpp)
+  struct BindingAsk;
+  void binding_add(Ask& ask, Tell tell);
+  void binding_configure(Ask& ask, Tell tell);
+  void binding_enable(Ask& ask, Tell tell);
+  void binding_disable(Ask& ask, Tell tell);
+  void binding_remove(Ask& ask, Tell tell);
+  void switch_binding(Ask& ask, bool enabled, Tell tell);
+  Result<BindingAsk> read_binding(Ask& ask, std::initializer_list<std::string_view> more);
+  Result<void> read_config(const protocol::Object& fields, BindingAsk& wanted);
+  Result<void> read_access(const protocol::Object& fields, const KnownIdentity& identity, BindingAsk& wanted);
+  void add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell);
+  void edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::TextEdit edit, bool undo_on_failure, const Tell& tell);
+  void undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell);
+  // --- peers (admin_peers.cpp)
+  void ticket(Ask& ask, Tell tell);
+  void peer_add(Ask& ask, Tell tell);
+  void peer_list(Ask& ask, Tell tell);
+  void peer_show(Ask& ask, Tell tell);
+  void peer_role(Ask& ask, Tell tell);
+  void peer_rename(Ask& ask, Tell tell);
+  void peer_remove(Ask& ask, Tell tell);
+  void save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell);
+  // --- the daemon (admin_daemon.cpp)
+  void status(Ask& ask, Tell tell);
+  void reload_request(Ask& ask, Tell tell);
+  void config_check(Ask& ask, Tell tell);
+  void stop(Ask& ask, Tell tell);
+  void pool_list(Ask& ask, Tell tell);
+  void pool_close(Ask& ask, Tell tell);
+  void apply_reload(std::vector<home::IdentityFile> files, Result<std::string> settings, const Tell& tell);
+  void apply_files(KnownIdentity& identity, home::LoadedIdentity loaded);
+
+  // --- JSON
+  std::string identity_json(const KnownIdentity& identity, const node::Status& status) const;
+  protocol::ObjectWriter identity_fields(const KnownIdentity& identity, const node::Status& status) const;
+  std::string bindings_json(const KnownIdentity& identity, const node::Status& status, bool with_config) const;
+  std::string binding_json(const KnownIdentity& identity, const config::BindingConfig& binding, const node::Status& status, bool with_config) const;
+  protocol::ObjectWriter peer_fields(const KnownIdentity& identity, const store::PeerRow& row, const node::Status& status) const;
+  std::string errors_json(const std::vector<config::Problem>& problems) const;
+  std::vector<config::Problem> problems() const;
+
+  // --- plumbing
+  /// The identity that a request names. Errors: those of the roster.
+  Result<KnownIdentity*> identity_of(const protocol::Object& fields);
+  /// The same, with files that are good.
+  Result<KnownIdentity*> good_identity_of(const protocol::Object& fields);
+  /// Runs `work` when no other change of the same lane runs; it calls the Tell that it gets exactly once. Too many waiting: busy.
+  void in_lane(const std::string& lane, const Tell& tell, std::function<void(Tell)> work);
+  void next_in(const std::string& lane);
+  template <class T> void on_disk(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
+    parts_.world.disk().post([this, work = std::move(work), then = std::move(then)] {
+      auto outcome = std::make_shared<Result<T>>(work());
+      parts_.world.network().post([outcome, then] { then(std::move(*outcome)); });
+    });
+  }
+  void announce(const KnownIdentity& identity, std::string_view state);
+
+  struct Lane {
+    std::deque<std::function<void()>> waiting;
+    bool busy = false;
+  };
+
+  AdminParts parts_;
+  std::unordered_map<std::string, Lane> lanes_;
+  UnixSeconds started_unix_;
+  TimePoint started_;
+};
+
+std::string json_list(const std::vector<std::string>& items);
+/// "192.0.2.7:4433", "[2001:db8::1]:4433".
+std::vector<std::string> address_texts(const std::vector<Address>& addresses);
+
+} // namespace kith::control

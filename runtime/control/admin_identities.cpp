@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// identity.*: files first, then what runs; going offline the other way round (DESIGN section 3).
+#include "control/admin.hpp"
+
+#include "base/name.hpp"
+
+namespace kith::control {
+
+namespace {
+
+constexpr std::string_view until_restart = "; this is in force until restart";
+
+} // namespace
+
+void Admin::identity_create(Ask& ask, Tell tell) {
+  std::string name;
+  bool online = false;
+  Fields read(ask.fields);
+  read.only({"id", "type", "name", "online"}).need_text("name", name).flag("online", online);
+  if (read.error()) return tell(*read.error());
+  if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
+  in_lane(name, tell, [this, name, online](Tell done) {
+    if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
+    // The secret key is made on the network thread: its source of randomness belongs to that.
+    auto random = std::make_shared<std::array<std::uint8_t, identity::seed_size>>();
+    parts_.world.random().fill(*random);
+    class Given final : public Random {
+    public:
+      explicit Given(std::array<std::uint8_t, identity::seed_size>& octets) : octets_(octets) {}
+      void fill(ByteSpan out) override { std::copy_n(octets_.begin(), std::min(out.size(), octets_.size()), out.begin()); }
+
+    private:
+      std::array<std::uint8_t, identity::seed_size>& octets_;
+    };
+    on_disk<home::LoadedIdentity>(
+        [this, name, online, random] {
+          Given given(*random);
+          auto made = parts_.home.create(name, online, given);
+          identity::wipe(*random);
+          return made;
+        },
+        [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });
+  });
+}
+
+/// A new identity's files are there: node is to have it too.
+void Admin::appeared(Result<home::LoadedIdentity> loaded, const Tell& tell) {
+  if (!loaded) return tell(loaded.error());
+  KnownIdentity& identity = parts_.roster.add(loaded->name);
+  identity.id = loaded->config.id;
+  identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+  const auto adopted = adopt(identity);
+  announce(identity, "created");
+  if (!adopted) return tell(adopted.error());
+  if (identity.loaded->config.online) announce(identity, "online");
+  tell(identity_json(identity, parts_.node.status()));
+}
+
+void Admin::identity_list(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
+  const node::Status status = parts_.node.status();
+  std::vector<std::string> items;
+  for (const auto& [name, identity] : parts_.roster.identities()) items.push_back(identity_json(*identity, status));
+  tell(protocol::ObjectWriter().raw("identities", json_list(items)).finish());
+}
+
+void Admin::identity_show(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
+  const auto identity = identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  const node::Status status = parts_.node.status();
+  tell(identity_fields(**identity, status).raw("bindings", bindings_json(**identity, status, true)).number("peers", (*identity)->peers.size()).finish());
+}
+
+void Admin::identity_rename(Ask& ask, Tell tell) {
+  std::string to;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "name"}).need_text("name", to);
+  if (read.error()) return tell(*read.error());
+  if (const auto good = check_name(to, "identity name"); !good) return tell(good.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  // The lane of the id, so that no change of the files runs beside it; the new name is guarded by the file system.
+  in_lane((*identity)->name, tell, [this, from = (*identity)->name, to](Tell done) {
+    if (parts_.roster.identities().contains(to)) return done(bad_request("there is an identity " + to + " already"));
+    on_disk<home::LoadedIdentity>([this, from, to] { return parts_.home.rename(from, to); },
+                                  [this, from, to, done](Result<home::LoadedIdentity> loaded) {
+                                    if (!loaded) return done(loaded.error());
+                                    parts_.roster.rename(from, to);
+                                    const auto found = parts_.roster.find_identity(to);
+                                    if (!found) return done(found.error());
+                                    (*found)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+                                    parts_.node.rename_identity((*found)->id, to);
+                                    done(identity_json(**found, parts_.node.status()));
+                                  });
+  });
+}
+
+void Admin::identity_delete(Ask& ask, Tell tell) {
+  std::string name;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity"}).need_text("identity", name);
+  if (read.error()) return tell(*read.error());
+  const auto identity = identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  in_lane((*identity)->name, tell, [this, name = (*identity)->name](Tell done) {
+    const auto found = parts_.roster.find_identity(name);
+    if (!found) return done(found.error());
+    const PeerId id = (*found)->id;
+    const bool known = (*found)->loaded != nullptr;
+    const auto move_files = [this, name, id, known, done] {
+      on_disk<std::string>(
+          [this, name, id, known, now = parts_.world.unix_now()]() -> Result<std::string> {
+            auto moved = parts_.home.remove(name, now);
+            if (moved && known) {
+              if (const auto forgotten = parts_.store.remove_identity(id); !forgotten) return forgotten.error();
+            }
+            return moved;
+          },
+          [this, name, id, known, done](Result<std::string> moved) {
+            if (!moved) return done(Error{moved.error().code, moved.error().text + (known ? "; it is offline until restart" : "")});
+            if (const auto gone = parts_.roster.find_identity(name)) announce(**gone, "deleted");
+            parts_.roster.remove(name);
+            done(protocol::ObjectWriter().text("name", name).text("id", known ? id.text() : "").text("moved_to", *moved).finish());
+          });
+    };
+    if (!known) return move_files();
+    parts_.node.remove_identity(id, move_files); // its instances have left their data folders
+  });
+}
+
+void Admin::identity_online(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  in_lane((*identity)->name, tell, [this, name = (*identity)->name](Tell done) {
+    const auto found = parts_.roster.find_identity(name);
+    if (!found) return done(found.error());
+    const auto finish = [this, name, done](Result<home::LoadedIdentity> loaded) {
+      if (!loaded) return done(loaded.error());
+      const auto same = parts_.roster.find_identity(name);
+      if (!same) return done(same.error());
+      KnownIdentity& one = **same;
+      one.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+      if (const auto online = parts_.node.set_online(one.id); !online) return done(online.error());
+      if (parts_.online) parts_.online(one.id);
+      announce(one, "online");
+      done(identity_json(one, parts_.node.status()));
+    };
+    on_disk<home::LoadedIdentity>(
+        [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
+          return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, true); });
+        },
+        finish);
+  });
+}
+
+void Admin::identity_offline(Ask& ask, Tell tell) {
+  std::string drain = "background";
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "drain"}).text("drain", drain);
+  if (drain != "background" && drain != "wait" && drain != "now") read.fail("\"drain\" must be \"background\", \"wait\" or \"now\"");
+  if (read.error()) return tell(*read.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  const TimePoint until = parts_.world.now() + (drain == "now" ? Duration(0) : parts_.drain_timeout);
+  go_offline(**identity, until, drain != "background", std::move(tell));
+}
+
+/// In force first, saved after.
+void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell tell) {
+  const std::string name = identity.name;
+  // Both have to be over before a waiting answer: the drain and the saving.
+  struct Progress {
+    bool drained = false;
+    bool saved = false;
+    std::optional<Error> error;
+  };
+  auto progress = std::make_shared<Progress>();
+  const auto answer = [this, name, progress, wait, tell] {
+    if (!progress->saved || (wait && !progress->drained)) return;
+    if (progress->error) return tell(*progress->error);
+    const auto same = parts_.roster.find_identity(name);
+    if (!same) return tell(same.error());
+    const node::Status status = parts_.node.status();
+    std::size_t streams = 0;
+    for (const auto& each : status.identities) {
+      if (each.id != (*same)->id) continue;
+      for (const auto& connection : each.connections) streams += connection.streams;
+    }
+    tell(identity_fields(**same, status).number("streams", streams).finish());
+  };
+  const auto drained = [progress, answer, wait] {
+    progress->drained = true;
+    if (wait) answer();
+  };
+  if (const auto done = parts_.node.set_offline(identity.id, until, drained); !done) return tell(done.error());
+  announce(identity, "offline");
+  const auto save_failed = [progress, answer](Error error) {
+    progress->saved = true;
+    progress->error = Error{Code::internal, error.text + std::string(until_restart)};
+    answer();
+  };
+  in_lane(name, [save_failed](const Told& told) { if (!told) save_failed(told.error()); }, [this, name, progress, answer](Tell done) {
+    const auto found = parts_.roster.find_identity(name);
+    if (!found) return done(found.error());
+    on_disk<home::LoadedIdentity>(
+        [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
+          return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, false); });
+        },
+        [this, name, progress, answer, done](Result<home::LoadedIdentity> loaded) {
+          if (!loaded) return done(loaded.error());
+          if (const auto same = parts_.roster.find_identity(name)) {
+            (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+          }
+          progress->saved = true;
+          answer();
+          done(std::string());
+        });
+  });
+}
+
+void Admin::identity_export(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity", "fds"}); !good) return tell(good.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
+  on_disk<void>([this, name = (*identity)->name, fd] { return parts_.home.export_key(name, fd->get()); },
+                [this, name = (*identity)->name, tell](Result<void> done) {
+                  if (!done) return tell(done.error());
+                  const auto same = parts_.roster.find_identity(name);
+                  if (!same) return tell(same.error());
+                  tell(identity_json(**same, parts_.node.status()));
+                });
+}
+
+void Admin::identity_import(Ask& ask, Tell tell) {
+  std::string name;
+  bool online = false;
+  Fields read(ask.fields);
+  read.only({"id", "type", "name", "online", "fds"}).need_text("name", name).flag("online", online);
+  if (read.error()) return tell(*read.error());
+  if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
+  auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
+  in_lane(name, tell, [this, name, online, fd](Tell done) {
+    if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
+    on_disk<home::LoadedIdentity>([this, name, online, fd] { return parts_.home.import_key(name, online, fd->get()); },
+                                  [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });
+  });
+}
+
+} // namespace kith::control

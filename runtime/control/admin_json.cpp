@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What answers say about identities, bindings and peers (docs/control-socket.md, sections 9 to 12).
+#include "control/admin.hpp"
+
+#include "protocol/scanner.hpp"
+
+#include <algorithm>
+
+namespace kith::control {
+namespace {
+
+constexpr std::string_view failed_prefix = "failed: ";
+
+const node::IdentityStatus* find(const node::Status& status, const PeerId& id) {
+  const auto found = std::find_if(status.identities.begin(), status.identities.end(), [&](const auto& each) { return each.id == id; });
+  return found == status.identities.end() ? nullptr : &*found;
+}
+
+std::string access_json(const std::vector<config::AccessWord>& words) {
+  std::vector<std::string> items;
+  for (const auto& word : words) {
+    std::string item;
+    if (!word.as) {
+      protocol::append_string(item, word.text);
+    } else {
+      const std::size_t colon = word.text.find(':');
+      item = protocol::ObjectWriter().text(word.text.substr(0, colon), word.text.substr(colon + 1)).text("as", *word.as).finish();
+    }
+    items.push_back(std::move(item));
+  }
+  return json_list(items);
+}
+
+} // namespace
+
+std::string json_list(const std::vector<std::string>& items) {
+  std::string out = "[";
+  for (const auto& item : items) {
+    if (out.size() > 1) out += ',';
+    out += item;
+  }
+  return out + "]";
+}
+
+std::vector<std::string> address_texts(const std::vector<Address>& addresses) {
+  std::vector<std::string> texts;
+  for (const auto& address : addresses) texts.push_back(address.text());
+  return texts;
+}
+
+protocol::ObjectWriter Admin::identity_fields(const KnownIdentity& identity, const node::Status& status) const {
+  protocol::ObjectWriter out;
+  const node::IdentityStatus* live = identity.loaded ? find(status, identity.id) : nullptr;
+  out.text("name", identity.name).text("id", identity.loaded ? identity.id.text() : "");
+  out.flag("online", identity.loaded && identity.loaded->config.online);
+  out.text("state", live == nullptr ? "failed" : live->online ? "online" : "offline");
+  if (identity.problem) out.text("error", identity.problem->text);
+  return out;
+}
+
+std::string Admin::identity_json(const KnownIdentity& identity, const node::Status& status) const { return identity_fields(identity, status).finish(); }
+
+std::string Admin::binding_json(const KnownIdentity& identity, const config::BindingConfig& binding, const node::Status& status, bool with_config) const {
+  protocol::ObjectWriter out;
+  out.text("identity", identity.name).text("protocol", binding.protocol).text("alias", binding.alias);
+  out.flag("enabled", binding.enabled).flag("provider", binding.provider);
+  std::string state = "offline";
+  std::string error;
+  const node::IdentityStatus* live = find(status, identity.id);
+  const node::BindingStatus* row = nullptr;
+  if (live != nullptr) {
+    const auto found = std::find_if(live->bindings.begin(), live->bindings.end(),
+                                    [&](const auto& each) { return each.protocol == binding.protocol && each.alias == binding.alias; });
+    if (found != live->bindings.end()) row = &*found;
+  }
+  if (const auto problem = identity.binding_problems.find(binding_key(binding.protocol, binding.alias)); problem != identity.binding_problems.end()) {
+    state = "failed";
+    error = problem->second;
+  } else if (row != nullptr && row->state.starts_with(failed_prefix)) {
+    state = "failed";
+    error = row->state.substr(failed_prefix.size());
+  } else if (row != nullptr && row->state == "draining") {
+    state = "draining";
+  } else if (!binding.enabled) {
+    state = "disabled";
+  } else if (row != nullptr && live->online) {
+    state = row->state.starts_with("waiting") ? "waiting" : row->state == "stopped" ? "starting" : row->state;
+  }
+  out.text("state", state);
+  if (!error.empty()) out.text("error", error);
+  if (binding.access) {
+    out.raw("access", access_json(*binding.access));
+  } else {
+    out.texts("access", row != nullptr ? row->access : std::vector<std::string>{});
+  }
+  if (with_config && binding.config.mark.line > 0) out.raw("config", binding.config_json);
+  return out.finish();
+}
+
+std::string Admin::bindings_json(const KnownIdentity& identity, const node::Status& status, bool with_config) const {
+  std::vector<std::string> items;
+  if (identity.loaded) {
+    for (const auto& binding : identity.loaded->config.bindings) items.push_back(binding_json(identity, binding, status, with_config));
+  }
+  return json_list(items);
+}
+
+protocol::ObjectWriter Admin::peer_fields(const KnownIdentity& identity, const store::PeerRow& row, const node::Status& status) const {
+  protocol::ObjectWriter out;
+  out.text("identity", identity.name).text("name", row.name).text("id", row.id.text()).text("role", role_name(row.role));
+  std::vector<std::string> addresses;
+  for (const auto& each : row.addresses) addresses.push_back(each.address.text());
+  out.texts("addresses", addresses);
+  const node::ConnectionStatus* connection = nullptr;
+  if (const node::IdentityStatus* live = find(status, identity.id)) {
+    for (const auto& each : live->connections) {
+      if (each.peer == row.id && (connection == nullptr || each.current)) connection = &each;
+    }
+  }
+  out.flag("connected", connection != nullptr);
+  if (connection != nullptr) {
+    out.text("address", connection->remote.text());
+    out.number("rtt_us", static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(connection->rtt).count()));
+    out.number("streams", connection->streams);
+  }
+  return out;
+}
+
+std::vector<config::Problem> Admin::problems() const {
+  std::vector<config::Problem> all = parts_.settings_problems;
+  for (const auto& [name, identity] : parts_.roster.identities()) {
+    const std::string file = parts_.home.identity_path(name);
+    if (identity->problem) all.push_back(config::problem_in(file, *identity->problem));
+    for (const auto& [binding, text] : identity->binding_problems) all.push_back(config::problem_in(file, bad_request(text)));
+  }
+  for (const auto& error : parts_.plugins.registry().problems()) all.push_back(config::problem_in("", error));
+  return all;
+}
+
+std::string Admin::errors_json(const std::vector<config::Problem>& problems) const {
+  std::vector<std::string> items;
+  for (const auto& problem : problems) {
+    items.push_back(protocol::ObjectWriter()
+                        .text("file", problem.file)
+                        .number("line", static_cast<std::uint64_t>(std::max(problem.line, 0)))
+                        .number("column", static_cast<std::uint64_t>(std::max(problem.column, 0)))
+                        .text("text", problem.text)
+                        .finish());
+  }
+  return json_list(items);
+}
+
+} // namespace kith::control

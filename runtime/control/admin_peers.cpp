@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ticket and peer.*: rights that are taken away end first and are saved after; everything else is saved first.
+#include "control/admin.hpp"
+
+#include "base/name.hpp"
+#include "identity/ticket.hpp"
+#include "io/interfaces.hpp"
+
+#include <algorithm>
+
+namespace kith::control {
+namespace {
+
+constexpr std::string_view until_restart = "; this is in force until restart";
+
+Error no_peer(const KnownIdentity& identity) {
+  return {Code::unknown_peer, "that id is not among " + identity.name + "'s peers (kith peer list " + identity.name + ")"};
+}
+
+/// Where others may reach a socket: itself, or for a wildcard every address of this machine; loopback only where there is nothing else.
+void add_reachable(const Address& listen, std::vector<Address>& out) {
+  const auto add = [&](Address address) {
+    address.port = listen.port;
+    address.scope = 0;
+    if (address.is_dialable() && std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
+  };
+  if (!listen.is_unspecified()) return add(listen);
+  std::vector<Address> loopback;
+  bool found = false;
+  for (const Address& local : io::local_addresses()) {
+    if (local.family != listen.family) continue;
+    if (local.is_loopback()) {
+      loopback.push_back(local);
+    } else {
+      add(local);
+      found = true;
+    }
+  }
+  if (found) return;
+  for (const Address& address : loopback) add(address);
+}
+
+Result<std::vector<Address>> read_addresses(const protocol::Object& fields) {
+  const auto texts = fields.texts("addresses");
+  if (!texts) return texts.error();
+  std::vector<Address> addresses;
+  for (const auto& text : texts->value_or(std::vector<std::string>{})) {
+    auto address = parse_address(text);
+    if (!address) return address.error();
+    if (!address->is_dialable()) return bad_request(text + " is no address that one can dial");
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+} // namespace
+
+void Admin::ticket(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  identity::Ticket ticket;
+  ticket.id = (*identity)->id;
+  ticket.name = (*identity)->name;
+  std::vector<Address> listening = parts_.node.listening();
+  for (const auto& each : parts_.node.status().identities) {
+    if (each.id == ticket.id && !each.listen.empty()) listening = each.listen;
+  }
+  for (const Address& address : listening) add_reachable(address, ticket.addresses);
+  // Of several only those that reach further than this machine.
+  const bool beyond = std::any_of(ticket.addresses.begin(), ticket.addresses.end(), [](const Address& a) { return !a.is_loopback(); });
+  if (beyond) std::erase_if(ticket.addresses, [](const Address& a) { return a.is_loopback(); });
+  if (ticket.addresses.size() > identity::max_ticket_addresses) ticket.addresses.resize(identity::max_ticket_addresses);
+  const auto text = identity::encode_ticket(ticket);
+  if (!text) return tell(text.error());
+  tell(protocol::ObjectWriter()
+           .text("identity", (*identity)->name)
+           .text("id", ticket.id.text())
+           .text("ticket", *text)
+           .texts("addresses", address_texts(ticket.addresses))
+           .finish());
+}
+
+void Admin::peer_add(Ask& ask, Tell tell) {
+  std::string name;
+  std::string peer;
+  std::string role_text;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "name", "peer", "addresses", "role"}).need_text("name", name).need_text("peer", peer).text("role", role_text);
+  if (read.error()) return tell(*read.error());
+  if (const auto good = check_name(name, "peer name"); !good) return tell(good.error());
+  const auto role = parse_role(role_text);
+  if (!role_text.empty() && !role) return tell(bad_request("unknown role \"" + role_text + "\": there are public, viewer, member, admin and owner"));
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  const auto ticket = identity::parse_ticket_or_id(peer);
+  if (!ticket) return tell(ticket.error());
+  if (const auto good = identity::check_not_expired(*ticket, parts_.world.unix_now()); !good) return tell(good.error());
+  const auto given = read_addresses(ask.fields);
+  if (!given) return tell(given.error());
+  if (const auto own = parts_.roster.identities().find(name); own != parts_.roster.identities().end() && own->second->id != ticket->id) {
+    return tell(bad_request(name + " is an identity of your own: choose another name for the peer"));
+  }
+  store::PeerRow row;
+  row.identity = (*identity)->id;
+  row.id = ticket->id;
+  row.name = name;
+  row.role = role.value_or(Role::public_);
+  row.created = parts_.world.unix_now();
+  for (const Address& address : *given) row.addresses.push_back({address, store::AddressSource::manual, 0});
+  for (const Address& address : ticket->addresses) row.addresses.push_back({address, store::AddressSource::ticket, 0});
+  in_lane((*identity)->name, tell, [this, row, role](Tell done) {
+    const KnownIdentity* known = parts_.roster.by_id(row.identity);
+    if (known == nullptr) return done(Error{Code::unknown_identity, "the identity is gone"});
+    const auto old = known->peers.find(row.id);
+    const bool is_new = old == known->peers.end();
+    if (!is_new && old->second.name != row.name) {
+      return done(bad_request("this peer is known as " + old->second.name + " already (kith peer rename)"));
+    }
+    if (is_new && known->peer_ids.contains(row.name)) return done(bad_request("there is a peer called " + row.name + " already, with another id"));
+    save_peer(
+        row.identity, row.id,
+        [row, role, is_new](store::Store& store) -> Result<void> {
+          if (is_new) return store.add_peer(row);
+          const auto before = store.find_peer(row.identity, row.id);
+          if (!before) return before.error();
+          if (!*before) return store.add_peer(row);
+          std::vector<store::PeerAddress> addresses = row.addresses;
+          for (const auto& each : (*before)->addresses) {
+            const bool again = std::any_of(addresses.begin(), addresses.end(), [&](const auto& a) { return a.address == each.address; });
+            if (!again && addresses.size() < store::max_peer_addresses) addresses.push_back(each);
+          }
+          if (auto replaced = store.replace_addresses(row.identity, row.id, addresses); !replaced) return replaced;
+          return role ? store.set_role(row.identity, row.id, *role) : Result<void>();
+        },
+        is_new ? R"(,"new":true)" : R"(,"new":false)", done);
+  });
+}
+
+/// Changes the store, then roster and node as the store has it; answers the peer object with `extra` members.
+void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell) {
+  using Row = std::optional<store::PeerRow>;
+  on_disk<Row>(
+      [this, identity, peer, change = std::move(change)]() -> Result<Row> {
+        if (const auto done = change(parts_.store); !done) return done.error();
+        return parts_.store.find_peer(identity, peer);
+      },
+      [this, identity, extra = std::move(extra), tell](Result<Row> row) {
+        if (!row) return tell(row.error());
+        KnownIdentity* known = parts_.roster.by_id(identity);
+        if (known == nullptr || !*row) return tell(Error{Code::unknown_peer, "the peer is gone"});
+        parts_.roster.put_peer(*known, **row);
+        parts_.node.put_peer(identity, peer_spec(**row));
+        std::string json = peer_fields(*known, **row, parts_.node.status()).finish();
+        json.insert(json.size() - 1, extra);
+        tell(std::move(json));
+      });
+}
+
+void Admin::peer_list(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
+  const auto identity = good_identity_of(ask.fields);
+  if (!identity) return tell(identity.error());
+  const node::Status status = parts_.node.status();
+  std::vector<std::string> items;
+  for (const auto& [name, id] : (*identity)->peer_ids) items.push_back(peer_fields(**identity, (*identity)->peers.at(id), status).finish());
+  tell(protocol::ObjectWriter().text("identity", (*identity)->name).raw("peers", json_list(items)).finish());
+}
+
+namespace {
+
+/// The identity and the known peer of a request.
+struct Named {
+  KnownIdentity* identity = nullptr;
+  store::PeerRow* row = nullptr;
+};
+
+Result<Named> find_named(Roster& roster, Result<KnownIdentity*> identity, const protocol::Object& fields) {
+  if (!identity) return identity.error();
+  std::string peer;
+  Fields read(fields);
+  read.need_text("peer", peer);
+  if (read.error()) return *read.error();
+  const auto id = roster.find_peer(**identity, peer);
+  if (!id) return id.error();
+  const auto row = (*identity)->peers.find(*id);
+  if (row == (*identity)->peers.end()) return no_peer(**identity);
+  return Named{*identity, &row->second};
+}
+
+} // namespace
+
+void Admin::peer_show(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity", "peer"}); !good) return tell(good.error());
+  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
+  if (!named) return tell(named.error());
+  tell(peer_fields(*named->identity, *named->row, parts_.node.status()).finish());
+}
+
+void Admin::peer_role(Ask& ask, Tell tell) {
+  std::string text;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "peer", "role"}).need_text("role", text);
+  if (read.error()) return tell(*read.error());
+  const auto role = parse_role(text);
+  if (!role) return tell(bad_request("unknown role \"" + text + "\": there are public, viewer, member, admin and owner"));
+  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
+  if (!named) return tell(named.error());
+  const PeerId identity = named->identity->id;
+  const PeerId peer = named->row->id;
+  const bool lower = *role < named->row->role;
+  if (lower) { // in force before it is saved
+    named->row->role = *role;
+    parts_.node.put_peer(identity, peer_spec(*named->row));
+  }
+  const Tell tell_all = [tell, lower](const Told& told) {
+    if (told || !lower) return tell(told);
+    tell(Error{Code::internal, told.error().text + std::string(until_restart)});
+  };
+  in_lane(named->identity->name, tell_all, [this, identity, peer, role](Tell done) {
+    save_peer(identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
+  });
+}
+
+void Admin::peer_rename(Ask& ask, Tell tell) {
+  std::string name;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "peer", "name"}).need_text("name", name);
+  if (read.error()) return tell(*read.error());
+  if (const auto good = check_name(name, "peer name"); !good) return tell(good.error());
+  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
+  if (!named) return tell(named.error());
+  const PeerId identity = named->identity->id;
+  const PeerId peer = named->row->id;
+  in_lane(named->identity->name, tell, [this, identity, peer, name](Tell done) {
+    save_peer(identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
+  });
+}
+
+void Admin::peer_remove(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity", "peer"}); !good) return tell(good.error());
+  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
+  if (!named) return tell(named.error());
+  const PeerId identity = named->identity->id;
+  const PeerId peer = named->row->id;
+  const std::string own_name = named->identity->name;
+  const std::string name = named->row->name;
+  parts_.node.remove_peer(identity, peer); // its rights end now, whatever the disk says
+  parts_.node.close_peer(identity, peer);
+  parts_.roster.remove_peer(*named->identity, peer);
+  in_lane(own_name, tell, [this, identity, peer, own_name, name](Tell done) {
+    on_disk<void>([this, identity, peer] { return parts_.store.remove_peer(identity, peer); },
+                  [own_name, name, peer, done](Result<void> gone) {
+                    if (!gone) return done(Error{Code::internal, gone.error().text + std::string(until_restart)});
+                    done(protocol::ObjectWriter().text("identity", own_name).text("name", name).text("id", peer.text()).finish());
+                  });
+  });
+}
+
+} // namespace kith::control

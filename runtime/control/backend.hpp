@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node as sessions see it, and the memory of who serves what: a binding that comes back finds its provider again.
+#pragma once
+
+#include "control/context.hpp"
+
+#include <map>
+#include <tuple>
+
+namespace kith::control {
+
+class NodeBackend final : public Backend {
+public:
+  explicit NodeBackend(node::Node& node) : node_(node) {}
+
+  node::OpenedStream open(const node::OpenRequest& request, StreamUser& user) override { return node_.open(request, user); }
+  StreamControl& control() override { return node_.control(); }
+  Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, node::Service& service) override;
+  void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) override;
+  /// An identity, or a binding of it, is there again: node forgot its providers when it went.
+  void reattach(const PeerId& identity);
+
+private:
+  using Key = std::tuple<PeerId, std::string, std::string>;
+
+  node::Node& node_;
+  std::map<Key, node::Service*> providers_;
+};
+
+} // namespace kith::control

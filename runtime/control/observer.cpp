@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "control/observer.hpp"
+
+namespace kith::control {
+namespace {
+
+constexpr Duration flush_gap = std::chrono::seconds(60);
+
+} // namespace
+
+Observer::Observer(World& world, store::Store& store, Roster& roster, Topics& topics)
+    : world_(world), store_(store), roster_(roster), topics_(topics), timer_(world.make_timer([this] {
+        flush(world_.unix_now());
+        if (!denials_.empty()) timer_->arm(world_.now() + flush_gap);
+      })) {}
+
+void Observer::peer_changed(const PeerId& identity, const PeerId& peer, bool connected) {
+  const KnownIdentity* known = roster_.by_id(identity);
+  if (known == nullptr) return;
+  protocol::ObjectWriter event;
+  const auto row = known->peers.find(peer);
+  event.text("identity", known->name).text("peer", peer.text()).text("name", row == known->peers.end() ? "" : row->second.name);
+  event.text("state", connected ? "connected" : "disconnected");
+  if (const auto at = last_worked_.find({identity, peer}); connected && at != last_worked_.end()) event.text("address", at->second.text());
+  if (!connected) last_worked_.erase({identity, peer});
+  topics_.publish("peers", event.finish());
+}
+
+void Observer::address_worked(const PeerId& identity, const PeerId& peer, const Address& address) {
+  const KnownIdentity* known = roster_.by_id(identity);
+  if (known == nullptr || !known->peers.contains(peer)) return;
+  Address& last = last_worked_[{identity, peer}];
+  if (last == address) return;
+  last = address;
+  world_.disk().post([this, identity, peer, address, now = world_.unix_now()] {
+    if (const auto done = store_.note_address_ok(identity, peer, address, now); !done) world_.log().warn("control", "address book: " + done.error().text);
+  });
+}
+
+void Observer::refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) {
+  if (denials_.empty()) timer_->arm(world_.now() + flush_gap);
+  denials_[identity].note(peer, binding, world_.unix_now());
+  if (world_.log().enabled(LogLevel::debug)) {
+    world_.log().debug("control", "refused " + peer.text() + " at " + std::string(binding) + ": " + std::string(reason));
+  }
+}
+
+void Observer::flush(UnixSeconds until) {
+  std::vector<store::AuditRow> rows;
+  for (auto& [identity, counter] : denials_) {
+    for (auto& row : counter.take(until)) rows.push_back({identity, row.peer, row.binding, row.minute, row.count, "denied"});
+  }
+  std::erase_if(denials_, [](const auto& each) { return each.second.rows() == 0; });
+  if (rows.empty()) return;
+  world_.disk().post([this, rows = std::move(rows)] {
+    if (const auto done = store_.append_audit(rows); !done) world_.log().warn("control", "audit: " + done.error().text);
+  });
+}
+
+} // namespace kith::control

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "control/roster.hpp"
+
+#include "base/name.hpp"
+
+#include <algorithm>
+
+namespace kith::control {
+namespace {
+
+std::string suggestion(std::string_view typed, const std::vector<std::string_view>& known) {
+  const std::string_view near = nearest_name(typed, known);
+  return near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?";
+}
+
+std::string quoted(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name.substr(0, max_name_size)) out += c >= ' ' && c <= '~' ? std::string(1, c) : std::string("?");
+  return out + "\"";
+}
+
+} // namespace
+
+Result<const KnownIdentity*> Roster::find_identity(std::string_view name) const {
+  if (name.empty()) {
+    if (identities_.size() == 1) return identities_.begin()->second.get();
+    if (identities_.empty()) return Error{Code::unknown_identity, "there is no identity yet; make one: kith create-identity NAME"};
+    std::string names;
+    for (const auto& [each, identity] : identities_) names += (names.empty() ? "" : ", ") + each;
+    return bad_request("there are several identities (" + names + "): say which one");
+  }
+  if (const auto found = identities_.find(name); found != identities_.end()) return found->second.get();
+  if (looks_like_id(name)) {
+    const auto id = parse_peer_id(name);
+    if (!id) return id.error();
+    for (const auto& [each, identity] : identities_) {
+      if (identity->loaded && identity->id == *id) return identity.get();
+    }
+  }
+  std::vector<std::string_view> known;
+  for (const auto& [each, identity] : identities_) known.push_back(each);
+  return Error{Code::unknown_identity, "there is no identity " + quoted(name) + suggestion(name, known)};
+}
+
+Result<KnownIdentity*> Roster::find_identity(std::string_view name) {
+  const auto found = std::as_const(*this).find_identity(name);
+  if (!found) return found.error();
+  return identities_.find((*found)->name)->second.get();
+}
+
+KnownIdentity* Roster::by_id(const PeerId& id) {
+  for (const auto& [name, identity] : identities_) {
+    if (identity->loaded && identity->id == id) return identity.get();
+  }
+  return nullptr;
+}
+
+KnownIdentity& Roster::add(std::string name) {
+  auto& slot = identities_[name];
+  slot = std::make_unique<KnownIdentity>();
+  slot->name = std::move(name);
+  return *slot;
+}
+
+void Roster::remove(const std::string& name) { identities_.erase(name); }
+
+void Roster::rename(const std::string& name, const std::string& to) {
+  auto taken = identities_.extract(name);
+  if (taken.empty()) return;
+  taken.key() = to;
+  taken.mapped()->name = to;
+  identities_.insert(std::move(taken));
+}
+
+Result<PeerId> Roster::find_peer(const KnownIdentity& identity, std::string_view name) const {
+  if (const auto found = identity.peer_ids.find(name); found != identity.peer_ids.end()) return found->second;
+  if (looks_like_id(name)) return parse_peer_id(name);
+  std::vector<std::string_view> known;
+  for (const auto& [each, id] : identity.peer_ids) known.push_back(each);
+  return Error{Code::unknown_peer,
+               identity.name + " knows no peer " + quoted(name) + suggestion(name, known) + " (add one: kith peer add " + identity.name + " NAME TICKET)"};
+}
+
+void Roster::put_peer(KnownIdentity& identity, store::PeerRow row) {
+  remove_peer(identity, row.id);
+  identity.peer_ids[row.name] = row.id;
+  identity.peers[row.id] = std::move(row);
+}
+
+void Roster::remove_peer(KnownIdentity& identity, const PeerId& id) {
+  const auto found = identity.peers.find(id);
+  if (found == identity.peers.end()) return;
+  identity.peer_ids.erase(found->second.name);
+  identity.peers.erase(found);
+}
+
+Result<node::OpenRequest> Roster::resolve(const protocol::Target& target) const {
+  const auto from = find_identity(target.from);
+  if (!from) return from.error();
+  if (!(*from)->loaded) return Error{Code::offline, (*from)->name + " can't be used: " + (*from)->problem.value_or(Error{}).text};
+  const auto peer = find_peer(**from, target.target);
+  if (!peer) return peer.error();
+  node::OpenRequest open;
+  open.identity = (*from)->id;
+  open.peer = *peer;
+  open.protocol = target.protocol;
+  open.alias = target.alias;
+  open.command = target.command;
+  return open;
+}
+
+// --- words
+
+std::string binding_key(std::string_view protocol, std::string_view alias) { return std::string(protocol) + "/" + std::string(alias); }
+
+node::PeerSpec peer_spec(const store::PeerRow& row) {
+  node::PeerSpec spec;
+  spec.id = row.id;
+  spec.name = row.name;
+  spec.role = row.role;
+  spec.blocked = row.blocked;
+  for (const auto& each : row.addresses) spec.addresses.push_back(each.address);
+  return spec;
+}
+
+namespace {
+
+Result<std::vector<access::Entry>> read_entries(const KnownIdentity& identity, const std::vector<config::AccessWord>& words, const std::string& file) {
+  const access::PeerLookup lookup = [&](std::string_view name) -> std::optional<PeerId> {
+    const auto found = identity.peer_ids.find(name);
+    return found == identity.peer_ids.end() ? std::nullopt : std::optional(found->second);
+  };
+  std::vector<access::Entry> entries;
+  for (const auto& word : words) {
+    auto entry = access::parse_entry(word.text, word.as ? std::optional<std::string_view>(*word.as) : std::nullopt, lookup);
+    if (!entry) return config::error_at(file, word.mark, entry.error().text);
+    entries.push_back(std::move(*entry));
+  }
+  return entries;
+}
+
+} // namespace
+
+Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file) {
+  node::BindingSpec spec;
+  spec.protocol = binding.protocol;
+  spec.alias = binding.alias;
+  spec.enabled = binding.enabled;
+  spec.provider = binding.provider;
+  spec.inline_ = binding.inline_;
+  spec.alpn = binding.alpn;
+  spec.config_json = binding.config_json;
+  spec.sha256 = binding.sha256;
+  if (binding.access) {
+    auto entries = read_entries(identity, *binding.access, file);
+    if (!entries) return entries.error();
+    spec.access = std::move(*entries);
+  }
+  if (binding.deny) {
+    auto entries = read_entries(identity, *binding.deny, file);
+    if (!entries) return entries.error();
+    spec.deny = std::move(*entries);
+  }
+  return spec;
+}
+
+node::IdentitySpec identity_spec(KnownIdentity& identity, const std::string& file) {
+  const home::LoadedIdentity& loaded = *identity.loaded;
+  node::IdentitySpec spec;
+  spec.id = identity.id;
+  spec.name = identity.name;
+  std::copy(loaded.key.seed().begin(), loaded.key.seed().end(), spec.seed.begin());
+  spec.listen = loaded.config.listen;
+  identity.binding_problems.clear();
+  for (const auto& binding : loaded.config.bindings) {
+    auto one = binding_spec(identity, binding, file);
+    if (one) {
+      spec.bindings.push_back(std::move(*one));
+    } else {
+      identity.binding_problems[binding_key(binding.protocol, binding.alias)] = one.error().text;
+    }
+  }
+  for (const auto& [id, row] : identity.peers) spec.peers.push_back(peer_spec(row));
+  return spec;
+}
+
+} // namespace kith::control

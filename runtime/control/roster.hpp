@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Who is who: identities and their peers by name and by id, as files and store have them. Network thread.
+#pragma once
+
+#include "access/entry.hpp"
+#include "home/home.hpp"
+#include "node/node.hpp"
+#include "protocol/envelope.hpp"
+#include "store/store.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace kith::control {
+
+/// One identity of this home. Without `loaded` its files are bad, and `problem` says why.
+struct KnownIdentity {
+  std::string name;
+  PeerId id;
+  std::shared_ptr<const home::LoadedIdentity> loaded;
+  std::optional<Error> problem;                         ///< Of its files now; with `loaded`, the last good state runs on.
+  std::map<std::string, std::string> binding_problems;  ///< "Echo/default" → why node was not given it.
+  std::map<std::string, PeerId, std::less<>> peer_ids;  ///< By name.
+  std::unordered_map<PeerId, store::PeerRow> peers;
+};
+
+class Roster {
+public:
+  /// By name or id; empty: the only one. Errors: unknown_identity, bad_request when there are several. A failed one is found too.
+  Result<KnownIdentity*> find_identity(std::string_view name_or_id);
+  Result<const KnownIdentity*> find_identity(std::string_view name_or_id) const;
+  KnownIdentity* by_id(const PeerId& id);
+  const std::map<std::string, std::unique_ptr<KnownIdentity>, std::less<>>& identities() const noexcept { return identities_; }
+  KnownIdentity& add(std::string name);
+  void remove(const std::string& name);
+  void rename(const std::string& name, const std::string& to);
+
+  /// By the name that this identity has for it, or an id in any form. Errors: unknown_peer.
+  Result<PeerId> find_peer(const KnownIdentity& identity, std::string_view name_or_id) const;
+  void put_peer(KnownIdentity& identity, store::PeerRow row);
+  void remove_peer(KnownIdentity& identity, const PeerId& id);
+
+  /// Who calls whom. Errors: those above; offline for an identity whose files are bad.
+  Result<node::OpenRequest> resolve(const protocol::Target& target) const;
+
+private:
+  std::map<std::string, std::unique_ptr<KnownIdentity>, std::less<>> identities_;
+};
+
+// --- the words of files and store, as node takes them
+
+node::PeerSpec peer_spec(const store::PeerRow& row);
+/// Errors: bad_request with file, line and column, for an access word that nobody understands.
+Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file);
+/// Bindings that can't be understood are left out and noted in binding_problems.
+node::IdentitySpec identity_spec(KnownIdentity& identity, const std::string& file);
+std::string binding_key(std::string_view protocol, std::string_view alias);
+
+} // namespace kith::control

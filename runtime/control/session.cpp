@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "control/session.hpp"
+
+#include "control/call.hpp"
+#include "control/hangup.hpp"
+#include "control/provider.hpp"
+#include "control/stream.hpp"
+#include "control/subscription.hpp"
+#include "protocol/scanner.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace kith::control {
+
+using protocol::Answer;
+using protocol::Request;
+using boost::system::error_code;
+
+Session::Session(Context& context, io::UnixStream socket, std::function<void()> gone)
+    : context_(context), socket_(std::move(socket)), gone_(std::move(gone)), reader_(context.limits.max_call_bytes + protocol::line_overhead) {
+  error_code ignored;
+  socket_.native_non_blocking(true, ignored);
+  stall_ = context_.world.make_timer([this] {
+    stalled_ = false;
+    if (outbox_.written() == written_at_stall_) return lose(); // it took nothing in all that time
+    watch_stall();
+  });
+}
+
+Session::~Session() = default;
+
+void Session::start() {
+  wait_readable();
+  wait_hangup();
+}
+
+// --- waiting
+
+void Session::wait_readable() {
+  if (!alive_ || reading_ || input_ended_ || closing_) return;
+  if (paused()) {
+    if (hung_up_) lose(); // nobody is left for what is in flight
+    return;
+  }
+  reading_ = true;
+  socket_.async_wait(io::UnixStream::wait_read, [self = shared_from_this()](const error_code& error) {
+    self->reading_ = false;
+    if (!error && self->alive_) self->on_readable();
+  });
+}
+
+/// A socket that is not read (too much in flight) is watched all the same: who has gone waits for nothing.
+void Session::wait_hangup() {
+  socket_.async_wait(io::UnixStream::wait_error, [self = shared_from_this()](const error_code& error) {
+    if (error || !self->alive_) return;
+    self->hung_up_ = true; // what it said before is read first; the end of file then ends the session
+    self->wait_readable();
+  });
+}
+
+void Session::wait_writable() {
+  if (!alive_ || writing_) return;
+  writing_ = true;
+  socket_.async_wait(io::UnixStream::wait_write, [self = shared_from_this()](const error_code& error) {
+    self->writing_ = false;
+    if (!error && self->alive_) self->flush();
+  });
+}
+
+// --- reading
+
+bool Session::paused() const noexcept {
+  return parsing_ || inline_full_ || in_flight_ >= context_.limits.max_requests || held_ + outbox_.size() >= context_.limits.max_queue;
+}
+
+void Session::on_readable() {
+  for (int turn = 0; turn < reads_per_turn && alive_ && !paused() && !closing_; ++turn) {
+    const ByteSpan room = reader_.prepare(read_size);
+    const protocol::Io got = protocol::receive_with_fds(socket_.native_handle(), room, fds_);
+    if (got.would_block) break;
+    if (got.ended && got.error == 0 && look_at_far_end(socket_.native_handle(), false, 0) == FarEnd::ended) {
+      input_ended_ = true;
+      release_if_done();
+      return;
+    }
+    if (got.ended || got.error != 0) return lose();
+    reader_.commit(got.count);
+    process();
+    if (got.count < room.size()) break;
+  }
+  wait_readable();
+}
+
+void Session::process() {
+  while (alive_ && !closing_ && !paused() && step()) {}
+  if (alive_ && reader_.buffered() == 0 && waiting_octets_ == 0 && !parsing_) fds_.clear();
+}
+
+/// Handles one thing that is there. False: nothing more to do with what has come.
+bool Session::step() {
+  if (inline_ != nullptr) {
+    if (reader_.buffered() > 0) inline_full_ = !inline_->input(reader_);
+    return false;
+  }
+  if (skip_ > 0) {
+    skip_ -= reader_.take_some(static_cast<std::size_t>(std::min<std::uint64_t>(skip_, reader_.buffered()))).size();
+    return skip_ == 0;
+  }
+  if (waiting_octets_ > 0) return finish_waiting();
+  const auto line = reader_.take_line();
+  if (line) {
+    take_line(*line);
+    return true;
+  }
+  if (reader_.too_long()) {
+    refuse("", {Code::too_large, "a line longer than " + std::to_string(context_.limits.max_call_bytes + protocol::line_overhead) +
+                                     " octets (max_call_bytes + 64 KiB); the socket is closed"});
+    close_when_written();
+  }
+  return false;
+}
+
+void Session::take_line(std::string_view line) {
+  if (line.size() > parse_inline_limit) return parse_elsewhere(line);
+  std::string id;
+  std::uint64_t octets = 0;
+  auto request = protocol::decode_request(line, id, octets);
+  if (octets > 0 && (!request || octets > context_.limits.max_call_bytes)) {
+    skip_ = octets;
+    refuse(id, request ? Error{Code::too_large, "\"bytes\" is more than max_call_bytes (" + std::to_string(context_.limits.max_call_bytes) + ")"}
+                       : request.error());
+    return;
+  }
+  if (octets > reader_.buffered()) {
+    waiting_line_ = line;
+    waiting_octets_ = octets;
+    return;
+  }
+  handle(std::move(request), id, line, octets > 0 ? *reader_.take_octets(static_cast<std::size_t>(octets)) : ByteView{});
+}
+
+bool Session::finish_waiting() {
+  const auto octets = reader_.take_octets(static_cast<std::size_t>(waiting_octets_));
+  if (!octets) return false;
+  waiting_octets_ = 0;
+  const std::string line = std::move(waiting_line_);
+  std::string id;
+  std::uint64_t count = 0;
+  auto request = protocol::decode_request(line, id, count);
+  handle(std::move(request), id, line, *octets);
+  return true;
+}
+
+void Session::parse_elsewhere(std::string_view line) {
+  struct Job {
+    std::string line;
+    std::string id;
+    std::uint64_t octets = 0;
+    Result<Request> request = bad_request("");
+  };
+  auto job = std::make_shared<Job>();
+  job->line = line;
+  parsing_ = true;
+  offload([job] { job->request = protocol::decode_request(job->line, job->id, job->octets); },
+          [this, job] {
+            parsing_ = false;
+            if (!alive_) return;
+            if (job->octets > 0) {
+              skip_ = job->octets;
+              refuse(job->id, bad_request("a line of more than 64 KiB can't announce octets as well"));
+            } else {
+              handle(std::move(job->request), job->id, job->line, {});
+            }
+            resume();
+          });
+}
+
+void Session::offload(std::function<void()> work, std::function<void()> then) {
+  if (!strand_) strand_ = context_.world.make_strand();
+  ++offloaded_;
+  strand_->post([self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
+    work();
+    work = nullptr;
+    Executor& network = self->context_.world.network();
+    network.post([self = std::move(self), then = std::move(then)] {
+      --self->offloaded_;
+      then();
+      self->release_if_done();
+    });
+  });
+}
+
+void Session::resume() {
+  if (resume_posted_ || !alive_) return;
+  resume_posted_ = true;
+  boost::asio::post(context_.io, [self = shared_from_this()] {
+    self->resume_posted_ = false;
+    self->inline_full_ = false;
+    if (!self->alive_) return;
+    self->process();
+    self->wait_readable();
+    self->release_if_done();
+  });
+}
+
+// --- requests
+
+void Session::refuse(const std::string& id, Error error) {
+  if (alive_) send(Answer::failed(id, std::move(error)).encode());
+}
+
+void Session::handle(Result<Request>&& request, const std::string& id, std::string_view line, ByteView octets) {
+  if (!request) return refuse(id, request.error());
+  if (!id.empty() && operations_.count(id) != 0) return refuse(id, bad_request("the id \"" + id + "\" is in flight already"));
+  dispatch(*request, line, octets);
+}
+
+void Session::dispatch(Request& request, std::string_view line, ByteView octets) {
+  std::vector<protocol::Fd> fds = fds_.take(request.fds);
+  if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
+  if (request.type == "call" || request.type == "stream" || request.type == "serve" || request.type == "subscribe") {
+    return start_operation(request, octets, std::move(fds));
+  }
+  if (request.type == "reply" || request.type == "reject") {
+    if (const auto done = provide(request, octets); !done) {
+      refuse(request.id, done.error());
+    } else if (!request.id.empty()) {
+      send(Answer::ok(request.id).encode());
+    }
+    return;
+  }
+  if (request.type == "hello") return hello(request);
+  if (request.type == "cancel") return cancel(request);
+  if (context_.administration.knows(request.type)) return administer(request, line, std::move(fds));
+  refuse(request.id, bad_request("unknown type \"" + request.type + "\" (docs/control-socket.md has the list)"));
+}
+
+void Session::start_operation(Request& request, ByteView octets, std::vector<protocol::Fd> fds) {
+  if (!fds.empty()) return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
+  if (request.type != "call" && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
+    return refuse(request.id, {Code::busy, "this socket has " + std::to_string(context_.limits.max_streams) + " streams open (max_client_streams)"});
+  }
+  std::unique_ptr<Operation> operation;
+  if (request.type == "call") operation = std::make_unique<Call>(*this, request.id);
+  if (request.type == "stream") operation = std::make_unique<StreamOperation>(*this, request.id);
+  if (request.type == "serve") operation = std::make_unique<Provider>(*this, request.id);
+  if (request.type == "subscribe") operation = std::make_unique<Subscription>(*this, request.id);
+  Operation& started = *operation;
+  const bool only_one = operations_.empty() && reader_.buffered() == 0;
+  operations_.emplace(request.id, std::move(operation));
+  ++in_flight_;
+  Result<void> done;
+  if (request.type == "call") done = static_cast<Call&>(started).start(request, octets);
+  if (request.type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
+  if (request.type == "serve") done = static_cast<Provider&>(started).start(request);
+  if (request.type == "subscribe") done = static_cast<Subscription&>(started).start(request);
+  if (done) return;
+  refuse(request.id, done.error());
+  settle();
+  ended(request.id);
+}
+
+/// A provider's reply or reject.
+Result<void> Session::provide(const Request& request, ByteView octets) {
+  const auto call = request.fields.text("call");
+  if (!call) return call.error();
+  const auto found = offered_.find(call->value_or(""));
+  if (found != offered_.end()) return found->second->answer(request, octets);
+  if (was_offered(call->value_or(""))) return Error{Code::cancelled, "the call \"" + **call + "\" is over"};
+  return bad_request("there is no call \"" + call->value_or("") + "\"");
+}
+
+std::string Session::offer(Provider& provider) {
+  std::string call = "c" + std::to_string(++last_offer_);
+  offered_.emplace(call, &provider);
+  return call;
+}
+
+bool Session::was_offered(std::string_view call) const {
+  std::uint64_t number = 0;
+  if (!call.starts_with('c')) return false;
+  const auto [end, error] = std::from_chars(call.data() + 1, call.data() + call.size(), number);
+  return error == std::errc() && end == call.data() + call.size() && number > 0 && number <= last_offer_;
+}
+
+void Session::hello(const Request& request) {
+  const auto hello = protocol::HelloRequest::decode(request);
+  if (!hello) return refuse(request.id, hello.error());
+  if (hello->api > protocol::api_version || hello->api == 0) {
+    return refuse(request.id, {Code::unsupported_version, "this daemon (" + context_.version + ") serves API 1, not " + std::to_string(hello->api)});
+  }
+  const std::string data = protocol::ObjectWriter()
+                               .number("api", protocol::api_version)
+                               .text("version", context_.version)
+                               .number("pid", static_cast<std::uint64_t>(::getpid()))
+                               .text("home", context_.home)
+                               .number("max_call_bytes", context_.limits.max_call_bytes)
+                               .finish();
+  send(Answer::ok(request.id, protocol::Body::of_json(data)).encode());
+}
+
+void Session::cancel(const Request& request) {
+  const auto wanted = protocol::CancelRequest::decode(request);
+  if (!wanted) return refuse(request.id, wanted.error());
+  Operation* operation = find(wanted->request);
+  if (operation == nullptr) return refuse(request.id, bad_request("nothing with the id \"" + wanted->request + "\" is in flight"));
+  send(Answer::ok(request.id).encode());
+  operation->cancel();
+}
+
+namespace {
+
+/// Keeps an administrative request's id taken; it can't be cancelled.
+class Pending final : public Operation {
+public:
+  void cancel() override {}
+};
+
+} // namespace
+
+void Session::administer(Request& request, std::string_view line, std::vector<protocol::Fd> fds) {
+  auto ask = std::make_unique<Ask>();
+  ask->type = request.type;
+  ask->line = line;
+  ask->fields = *protocol::Object::parse(ask->line); // it was parsed before: the copy has views of its own
+  ask->fds = std::move(fds);
+  operations_.emplace(request.id, std::make_unique<Pending>());
+  ++in_flight_;
+  context_.administration.handle(std::move(ask), [self = shared_from_this(), id = request.id](const Told& told) {
+    if (self->alive_) {
+      Answer answer = told ? Answer::ok(id) : Answer::failed(id, told.error());
+      if (told && !told->empty()) answer.body = protocol::Body::of_json(*told);
+      self->send(answer.encode());
+    }
+    self->settle();
+    self->ended(id);
+  });
+}
+
+// --- for operations
+
+void Session::answer(const Answer& answer, ByteView octets, std::vector<protocol::Fd> fds) {
+  if (alive_) send(answer.encode(), octets, std::move(fds));
+}
+
+void Session::send(std::string_view line, ByteView octets, std::vector<protocol::Fd> fds) {
+  if (!alive_) return;
+  outbox_.line(line, octets, std::move(fds));
+  schedule_flush();
+}
+
+void Session::send_raw(ByteView octets) {
+  if (!alive_) return;
+  outbox_.raw(octets);
+  schedule_flush();
+}
+
+Operation* Session::find(const std::string& id) noexcept {
+  const auto found = operations_.find(id);
+  return found == operations_.end() ? nullptr : found->second.get();
+}
+
+void Session::ended(const std::string& id) {
+  const auto found = operations_.find(id);
+  if (found == operations_.end()) return;
+  over_.push_back(std::move(found->second));
+  operations_.erase(found);
+  schedule_flush();
+}
+
+std::unique_ptr<Operation> Session::release(const std::string& id) {
+  const auto found = operations_.find(id);
+  std::unique_ptr<Operation> operation = std::move(found->second);
+  operations_.erase(found);
+  ++lingering_;
+  return operation;
+}
+
+void Session::give_back(std::unique_ptr<Operation> operation) {
+  --lingering_;
+  over_.push_back(std::move(operation));
+  schedule_flush();
+}
+
+void Session::unhold(std::size_t octets) {
+  const bool before = paused();
+  held_ -= octets;
+  if (before && !paused()) resume();
+}
+
+void Session::settle() {
+  const bool before = paused();
+  --in_flight_;
+  if (before && !paused()) resume();
+}
+
+// --- writing
+
+/// Once for all that the current handler queues: many answers leave in one write.
+void Session::schedule_flush() {
+  if (flush_posted_) return;
+  flush_posted_ = true;
+  boost::asio::post(context_.io, [self = shared_from_this()] {
+    self->flush_posted_ = false;
+    self->over_.clear();
+    if (self->alive_) self->flush();
+    self->release_if_done();
+  });
+}
+
+void Session::flush() {
+  const bool before = paused();
+  switch (outbox_.flush(socket_.native_handle())) {
+  case Outbox::State::broken: return lose();
+  case Outbox::State::blocked:
+    wait_writable();
+    if (!paused() && before) resume();
+    watch_stall();
+    break;
+  case Outbox::State::empty:
+    if (std::exchange(stalled_, false)) stall_->arm(never);
+    if (closing_) return lose();
+    if (before && !paused()) resume();
+    break;
+  }
+  if (inline_ != nullptr && outbox_.size() < turn_budget) inline_->output_room();
+  release_if_done();
+}
+
+/// Begins to watch a client that does not take what there is for it.
+void Session::watch_stall() {
+  if (stalled_) return;
+  stalled_ = true;
+  written_at_stall_ = outbox_.written();
+  stall_->arm(context_.world.now() + context_.limits.stall_timeout);
+}
+
+void Session::close_when_written() {
+  closing_ = true;
+  schedule_flush();
+}
+
+void Session::close() {
+  if (!alive_) return;
+  outbox_.flush(socket_.native_handle());
+  lose();
+}
+
+/// The socket is gone, or is to go: everything that it started ends.
+void Session::lose() {
+  if (!alive_) return;
+  alive_ = false;
+  const auto self = shared_from_this();
+  stall_->arm(never);
+  error_code ignored;
+  socket_.close(ignored);
+  fds_.clear();
+  inline_ = nullptr;
+  std::vector<std::string> ids;
+  for (const auto& [id, operation] : operations_) ids.push_back(id);
+  for (const auto& id : ids) {
+    if (Operation* operation = find(id); operation != nullptr) operation->cancel();
+  }
+  release_if_done();
+}
+
+void Session::release_if_done() {
+  if (alive_ && input_ended_ && operations_.empty() && outbox_.empty() && offloaded_ == 0) return lose();
+  if (alive_ || gone_told_ || !operations_.empty() || !over_.empty() || offloaded_ != 0 || lingering_ != 0) return;
+  gone_told_ = true;
+  boost::asio::post(context_.io, [self = shared_from_this()] { self->gone_(); });
+}
+
+} // namespace kith::control
