@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "daemon/daemon.hpp"
+
+#include "home/files.hpp"
+#include "identity/derive.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+namespace kith::daemon {
+namespace {
+
+constexpr std::size_t max_settings_size = 1024 * 1024;
+constexpr Duration stop_grace = std::chrono::seconds(2);          ///< After the drain's deadline, for plugins to leave.
+constexpr Duration last_writes = std::chrono::seconds(2);         ///< For the disk thread, at the end.
+constexpr Duration settle_time = std::chrono::milliseconds(200);  ///< One change of network is many messages.
+constexpr int exit_by_signal = 130;                               ///< A second SIGINT or SIGTERM: as shells say it.
+
+io::WorldSettings world_settings(const config::DaemonConfig& settings) {
+  io::WorldSettings out;
+  out.workers.usual_threads = settings.plugin_threads;
+  out.workers.max_plugin_threads = settings.max_plugin_threads;
+  out.workers.stuck_after = std::chrono::duration_cast<std::chrono::milliseconds>(settings.plugin_busy_after);
+  return out;
+}
+
+node::Settings node_settings(const config::DaemonConfig& from) {
+  node::Settings to;
+  to.quic.handshake_timeout = from.handshake_timeout;
+  to.quic.keep_alive = from.keep_alive;
+  to.quic.stream_window = from.stream_window;
+  to.quic.max_stream_window = from.max_stream_window;
+  to.quic.max_parked_bytes = from.max_parked_bytes;
+  to.quic.max_send_buffer = from.max_send_buffer;
+  to.quic.max_streams = from.max_streams;
+  to.quic.max_connections = from.max_connections;
+  to.quic.max_half_open = from.max_half_open;
+  to.quic.retry_above = from.retry_from_half_open;
+  to.pool.attempt_gap = from.race_delay;
+  to.pool.connect_timeout = from.connect_timeout;
+  to.pool.idle_close = from.idle_timeout;
+  to.pool.keep_alive = from.keep_alive;
+  to.pool.backoff_first = from.backoff_first;
+  to.pool.backoff_limit = from.backoff_most;
+  to.pool.max_connections = from.max_connections;
+  to.pool.max_stranger_connections = from.max_stranger_connections;
+  to.max_call_bytes = from.max_call_bytes;
+  to.max_resend_bytes = from.max_retry_bytes;
+  to.max_buffer_bytes = from.max_buffer_bytes;
+  to.header_timeout = from.header_timeout;
+  to.stream_open_timeout = from.stream_open_timeout;
+  to.max_headerless_streams = from.max_headerless_streams;
+  return to;
+}
+
+control::Limits control_limits(const config::DaemonConfig& from) {
+  control::Limits to;
+  to.max_call_bytes = from.max_call_bytes;
+  to.max_clients = from.max_clients;
+  to.max_requests = from.max_client_requests;
+  to.max_queue = from.max_client_queue;
+  to.max_streams = from.max_client_streams;
+  to.stall_timeout = from.client_stall_timeout;
+  to.drain_timeout = from.drain_deadline;
+  return to;
+}
+
+quic::Secrets quic_secrets(ByteView secret) {
+  quic::Secrets out;
+  out.reset = identity::derive(secret, "reset-token");
+  out.retry = identity::derive(secret, "retry-token");
+  const auto hash = identity::derive(secret, "cid-hash");
+  std::copy_n(hash.begin(), out.hash.size(), out.hash.begin());
+  return out;
+}
+
+/// lib/kith/plugins beside the bin folder of this program, wherever it was moved to.
+std::filesystem::path installed_plugins() {
+  std::error_code failed;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  return failed ? std::filesystem::path() : self.parent_path().parent_path() / "lib/kith/plugins";
+}
+
+std::string notify_socket() {
+  const char* set = std::getenv("NOTIFY_SOCKET"); // NOLINT(concurrency-mt-unsafe): read before any thread changes it; nobody does
+  return set != nullptr ? set : "";
+}
+
+} // namespace
+
+Result<Ground> prepare(const Options& options) {
+  auto home = home::Home::open(options.home);
+  if (!home) return home.error();
+  auto lock = home::Lock::acquire(home->path());
+  if (!lock) return lock.error();
+  auto settings = home->load_settings();
+  if (!settings) return settings.error();
+  auto text = home::read_file(home->settings_path(), max_settings_size);
+  if (!text) return text.error();
+  if (auto logs = home::make_private_folder(home->path() + "/logs"); !logs) return logs.error();
+  return Ground{std::move(*home), std::move(*lock), std::move(*settings), std::move(*text)};
+}
+
+Daemon::Daemon(Ground ground, std::unique_ptr<Log> log, const Options& options)
+    : ground_(std::move(ground)), log_(std::move(log)), options_(options), world_(*log_, world_settings(ground_.settings)), notifier_(notify_socket()) {}
+
+Daemon::~Daemon() = default;
+
+Result<void> Daemon::start() {
+  io::raise_file_limit(*log_);
+  io::harden_process(*log_);
+  if (auto done = open_parts(); !done) return done;
+  if (auto done = load_identities(); !done) return done;
+  if (auto done = open_sockets(); !done) return done;
+  for (const auto& [name, identity] : roster_.identities()) {
+    if (identity->problem) log_->error("daemon", name + " is not used: " + identity->problem->text);
+    if (!identity->loaded) continue;
+    if (const auto done = admin_->adopt(*identity); !done) {
+      identity->problem = done.error();
+      log_->error("daemon", name + ": " + done.error().text);
+    }
+  }
+  if (!ground_.settings.nameless.empty()) {
+    if (const auto found = roster_.find_identity(ground_.settings.nameless)) {
+      node_->set_nameless((*found)->id);
+    } else {
+      log_->error("daemon", "nameless: " + found.error().text);
+    }
+  }
+  if (auto done = server_->listen(ground_.home.socket_path()); !done) return done;
+  watch_addresses();
+  return {};
+}
+
+Result<void> Daemon::open_parts() {
+  home::Home& home = ground_.home;
+  const auto secret = home.daemon_secret(world_.random());
+  if (!secret) return secret.error();
+  auto store = store::Store::open(home.state_path(), *log_);
+  if (!store) return store.error();
+  store_ = std::move(*store);
+
+  plugin_host::RegistryOptions where;
+  where.folders = {installed_plugins(), home.plugins_path()};
+  where.load.private_folder = home.path() + "/cache";
+  where.load.sha256 = identity::sha256_hex;
+  node::PluginOptions plugins;
+  plugins.registry = plugin_host::Registry::scan(where);
+  for (const auto& problem : plugins.registry->problems()) log_->warn("daemon", "plugin: " + problem.text);
+  plugins.data_folder = [path = home.path()](const PeerId& id, std::string_view protocol, std::string_view alias) {
+    return std::filesystem::path(path) / "data" / id.text() / protocol / alias;
+  };
+  plugins_ = std::make_unique<node::PluginServices>(world_, std::move(plugins));
+  observer_ = std::make_unique<control::Observer>(world_, *store_, roster_, topics_);
+  node_ = std::make_unique<node::Node>(world_, node_settings(ground_.settings), quic_secrets(*secret), *plugins_, *observer_);
+  plugins_->set_dialer(&node_->dialer());
+  backend_ = std::make_unique<control::NodeBackend>(*node_);
+  admin_ = std::make_unique<control::Admin>(control::AdminParts{
+      world_, home, *store_, *node_, *plugins_, roster_, topics_, ground_.settings.drain_deadline, KITH_VERSION, ground_.settings_text, {},
+      [this](const PeerId& id) { backend_->reattach(id); }, [this](TimePoint deadline) { begin_stop(deadline); }});
+  context_ = std::make_unique<control::Context>(control::Context{world_, world_.context(), *backend_, roster_, topics_, *admin_,
+                                                                 control_limits(ground_.settings), KITH_VERSION, home.path()});
+  server_ = std::make_unique<control::Server>(*context_);
+  return {};
+}
+
+Result<void> Daemon::load_identities() {
+  auto files = ground_.home.load_all();
+  if (!files) return files.error();
+  for (auto& file : *files) {
+    control::KnownIdentity& identity = roster_.add(file.name);
+    if (!file.loaded) {
+      identity.problem = file.loaded.error();
+      continue;
+    }
+    identity.id = file.loaded->config.id;
+    identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*file.loaded));
+  }
+  auto peers = store_->list_peers();
+  if (!peers) return peers.error();
+  for (auto& row : *peers) {
+    if (control::KnownIdentity* identity = roster_.by_id(row.identity); identity != nullptr) roster_.put_peer(*identity, std::move(row));
+  }
+  return {};
+}
+
+Result<void> Daemon::open_sockets() {
+  const std::vector<Address>& asked = options_.listen.empty() ? ground_.settings.listen : options_.listen;
+  for (const Address& address : asked) {
+    if (const auto bound = node_->listen(address); !bound) return bound.error();
+  }
+  if (!asked.empty()) return {};
+  // Wildcards on the port of last time, so that tickets which others have stay good.
+  const auto remembered = ground_.home.remembered_port();
+  if (!remembered) return remembered.error();
+  auto v4 = node_->listen(make_v4({}, remembered->value_or(0)));
+  if (!v4 && *remembered) {
+    log_->warn("daemon", v4.error().text + "; taking another port: tickets given before no longer name it");
+    v4 = node_->listen(make_v4({}, 0));
+  }
+  if (!v4) return v4.error();
+  if (const auto v6 = node_->listen(make_v6({}, v4->port)); !v6) log_->warn("daemon", "no IPv6: " + v6.error().text);
+  if (*remembered == v4->port) return {};
+  return ground_.home.remember_port(v4->port);
+}
+
+void Daemon::watch_addresses() {
+  addresses_settled_ = world_.make_timer([this] { node_->addresses_changed(); });
+  auto watcher = io::AddressWatcher::open(world_.context(), [this] { addresses_settled_->arm(world_.now() + settle_time); });
+  if (watcher) {
+    addresses_ = std::move(*watcher);
+  } else {
+    log_->warn("daemon", "changes of network go unnoticed: " + watcher.error().text);
+  }
+}
+
+int Daemon::run(Readiness readiness) {
+  signals_ = std::make_unique<io::Signals>(
+      world_.context(),
+      [this] {
+        if (stopping_) ::_exit(exit_by_signal);
+        begin_stop(world_.now() + ground_.settings.drain_deadline);
+      },
+      [this] {
+        notifier_.notify(io::ServiceState::reloading, world_.now());
+        admin_->reload([this](const control::Told& told) {
+          if (!told) log_->error("daemon", "reload: " + told.error().text);
+          notifier_.notify(io::ServiceState::ready, world_.now());
+        });
+      });
+  for (const Address& address : node_->listening()) log_->info("daemon", "listening on " + address.text());
+  log_->info("daemon", std::string("kithd ") + KITH_VERSION + " is ready, pid " + std::to_string(::getpid()) + ", home " + ground_.home.path());
+  notifier_.notify(io::ServiceState::ready, world_.now());
+  readiness.ready();
+  world_.run();
+  world_.finish(last_writes);
+  log_->info("daemon", "stopped");
+  return 0;
+}
+
+/// New streams are refused from here on; what runs may go on until the deadline.
+void Daemon::begin_stop(TimePoint deadline) {
+  if (stopping_) return;
+  stopping_ = true;
+  log_->info("daemon", "stopping");
+  notifier_.notify(io::ServiceState::stopping, world_.now());
+  server_->stop_listening();
+  stop_timer_ = world_.make_timer([this] {
+    log_->warn("daemon", "something did not stop in time");
+    end();
+  });
+  stop_timer_->arm(deadline + stop_grace);
+  node_->shutdown(deadline, [this] { end(); });
+}
+
+void Daemon::end() {
+  stop_timer_->arm(never);
+  observer_->flush(std::numeric_limits<UnixSeconds>::max());
+  world_.network().post([this] { world_.stop(); }); // what is queued goes out first
+}
+
+} // namespace kith::daemon

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "daemon/log.hpp"
+
+#include "protocol/scanner.hpp"
+
+#include <array>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+namespace kith::daemon {
+namespace {
+
+constexpr std::array spd_levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+
+class FileLog final : public Log {
+public:
+  FileLog(std::vector<spdlog::sink_ptr> sinks, LogLevel level) : logger_("kithd", sinks.begin(), sinks.end()), level_(level) {
+    logger_.set_level(spdlog::level::debug);
+    logger_.set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    logger_.flush_on(spdlog::level::debug);
+    logger_.set_error_handler([](const std::string&) {}); // a full disk must not stop the daemon
+  }
+
+  void write(LogLevel level, std::string_view module, std::string_view text) override {
+    if (!enabled(level)) return;
+    logger_.log(spd_levels.at(static_cast<std::size_t>(level)), "{}: {}", module, escape_line(text));
+  }
+  bool enabled(LogLevel level) const noexcept override { return level >= level_; }
+
+private:
+  spdlog::logger logger_;
+  LogLevel level_;
+};
+
+} // namespace
+
+std::string escape_line(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t size = protocol::utf8_length(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    const bool control = first < 0x20 || first == 0x7F || (size == 2 && first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0); // C1 controls
+    const std::size_t take = size == 0 ? 1 : size;
+    if (size == 0 || control) {
+      for (const char c : text.substr(0, take)) {
+        const auto octet = static_cast<unsigned char>(c);
+        out += {'\\', 'x', digits[octet >> 4U], digits[octet & 15U]};
+      }
+    } else {
+      out += text.substr(0, take);
+    }
+    text.remove_prefix(take);
+  }
+  return out;
+}
+
+Result<std::unique_ptr<Log>> open_log(const LogSettings& settings) {
+  std::vector<spdlog::sink_ptr> sinks;
+  try {
+    sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(settings.file, settings.file_size, settings.files > 1 ? settings.files - 1 : 1));
+  } catch (const spdlog::spdlog_ex& failure) {
+    return Error{Code::internal, "can't open the log " + settings.file + ": " + failure.what()};
+  }
+  if (settings.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  return std::unique_ptr<Log>(std::make_unique<FileLog>(std::move(sinks), settings.level));
+}
+
+} // namespace kith::daemon

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Where log lines go: KITH_HOME/logs/kithd.log, rotated and capped, and stderr in the foreground. spdlog stays in log.cpp.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace kith::daemon {
+
+struct LogSettings {
+  std::string file;
+  std::uint64_t file_size = 0; ///< Octets; a longer file is rotated.
+  std::uint64_t files = 0;     ///< Kept, the current one included.
+  LogLevel level = LogLevel::info;
+  bool to_stderr = true;
+};
+
+/// Errors: internal, when the file can't be opened.
+Result<std::unique_ptr<Log>> open_log(const LogSettings& settings);
+
+/// A line as it may be shown: control characters and octets that are not UTF-8 are escaped, so that no peer can forge a line or steer a terminal.
+std::string escape_line(std::string_view text);
+
+} // namespace kith::daemon
