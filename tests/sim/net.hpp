@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace kith::testing {
@@ -22,7 +23,8 @@ using std::chrono::seconds;
 /// Echoes calls and streams; can be told to leave what arrives unread, or never to answer.
 class EchoService : public node::Service, public StreamUser {
 public:
-  explicit EchoService(StreamControl& control) : control_(control) {}
+  /// `ran`: what requests start with, up to their first ';'.
+  EchoService(StreamControl& control, std::set<std::string>& ran) : control_(control), ran_(ran) {}
 
   StreamUser& user() override { return *this; }
   node::CommandScope command(std::string_view name, Role& least) const override {
@@ -38,6 +40,7 @@ public:
   void opened(const IncomingStream& stream) override {
     ++calls;
     last = stream;
+    last.in = last.out = nullptr;
     if (stream.command == "refuse") {
       control_.reject(stream.key, static_cast<Code>(1001), "no such thing");
       return;
@@ -68,6 +71,7 @@ private:
     if (at == streams_.end() || at->second.command == "unread" || at->second.command == "silent") return;
     IncomingStream& stream = at->second;
     const bool finished = stream.in->finished();
+    if (const std::string_view text = as_text(stream.in->peek()); text.starts_with("job")) ran_.emplace(text.substr(0, text.find(';') + 1));
     for (ByteView piece = stream.in->peek(); !piece.empty(); piece = stream.in->peek()) {
       const std::size_t count = std::min<std::size_t>(piece.size(), static_cast<std::size_t>(stream.out->room()));
       if (count == 0) {
@@ -85,6 +89,7 @@ private:
   }
 
   StreamControl& control_;
+  std::set<std::string>& ran_;
   std::map<StreamKey, IncomingStream> streams_;
 };
 
@@ -99,12 +104,13 @@ public:
       done(known.error());
       return;
     }
-    auto service = std::make_unique<EchoService>(control);
+    auto service = std::make_unique<EchoService>(control, ran);
     echo = service.get();
     done(std::unique_ptr<node::Service>(std::move(service)));
   }
   Result<void> check_config(std::string_view, const std::string&) override { return {}; }
   EchoService* echo = nullptr;
+  std::set<std::string> ran; ///< Outlives the services: across restarts too.
 };
 
 /// One outgoing call or stream.
