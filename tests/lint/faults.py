@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every test that tests/faults.md names exists.  faults.py ROOT
 
-The table's rows are `| fault | test, test … |`. A test is PROGRAM.Suite.case or Suite.case of a GoogleTest source, or a name that an add_test() gives.
+The table's rows are `| fault | test, test … |`. A test is PROGRAM.Suite.case or Suite.case of a GoogleTest source, or a name that an add_test() gives,
+or e2e.FILE.Class.case of a method in tests/e2e (as its CMakeLists.txt names them).
 """
 import os
 import re
@@ -15,11 +16,22 @@ PROGRAM = re.compile(r"^\s*kith_test\(\s*([\w-]+)", re.M)
 PLAIN = re.compile(r"^\s*(?:add_test\(\s*(?:NAME\s+)?|kith_lint\(\s*|kith_script_test\(\s*)([\w./-]+)", re.M)
 
 
+def end_to_end_tests(path, text):
+    short, case = os.path.basename(path)[len("test_"):-len(".py")], None
+    for kind, name in re.findall(r"^(class |    def test_)(\w+)", text, re.M):
+        if kind == "class ":
+            case = name
+        else:
+            yield f"e2e.{short}.{case}.{name}"
+
+
 def known_tests(root):
     names = set()
     for path in tree.files(root):
         if path.endswith(".cpp"):
             names |= {f"{suite}.{case}" for suite, case in CASE.findall(tree.read(root, path))}
+        elif re.match(r"tests/e2e/test_\w+\.py$", path):
+            names |= set(end_to_end_tests(path, tree.read(root, path)))
         elif os.path.basename(path) == "CMakeLists.txt":
             text = tree.read(root, path)
             names |= set(PROGRAM.findall(text)) | set(PLAIN.findall(text))

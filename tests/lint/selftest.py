@@ -118,6 +118,30 @@ class BadTrees(unittest.TestCase):
         self.assertIn("faults.md:5: three: no test is named", output)
         self.assertNotIn("Suite.there", output)
 
+    def test_faults_of_daemons(self):
+        self.write("tests/e2e/test_calls.py", "class Calls(Base):\n    def test_echo(self):\n        pass\n")
+        self.write("tests/faults.md", "| fault | test |\n|---|---|\n| one | e2e.calls.Calls.echo, e2e.calls.Calls.gone |\n")
+        code, output = self.lint("faults.py", self.root)
+        self.assertEqual(code, 1)
+        self.assertIn("there is no test e2e.calls.Calls.gone", output)
+        self.assertNotIn("Calls.echo", output)
+
+    def test_docs(self):
+        layers = {}
+        for row in tree.rows(os.path.join(self.root, "tests/lint/layers.txt")):
+            if row[0] == "module":
+                layers.setdefault(row[5] if row[4] == "line" else "beside", []).append(row[1])
+        table = "".join(f"| {line} | {', '.join(modules)} | |\n" for line, modules in layers.items())
+        self.write("runtime/node/a.cpp", SPDX["gpl"] + 'void Node::open() { fail("no daemon at " + home); }\n')
+        self.write("docs/adr/README.md", "[1](0001-one.md)\n")
+        self.write("docs/adr/0001-one.md", "")
+        self.write("ARCHITECTURE.md", table + "`Node::open` in `runtime/node`\n\n| text | |\n|---|---|\n| `no daemon at …` | |\n")
+        self.expect_clean("docs.py")
+        self.write("docs/adr/0002-two.md", "[gone](gone.md)")
+        self.write("ARCHITECTURE.md", table.replace("io, ", "") + "`Node::close` in `runtime/gone`\n\n| text | |\n|---|---|\n| `… ran away` | |\n")
+        self.expect("docs.py", "0002-two.md: docs/adr/README.md does not list it", "a link to gone.md", "the layers of line 4 are", "Node::close", "runtime/gone",
+                    "no program prints: ran away")
+
     def tour(self, text):
         return self.lint("tour.py", self.write("README.md", text), self.root)
 
