@@ -413,6 +413,7 @@ int Connection::become_ready() {
   state_ = State::ready;
   ++(dialer_ ? endpoint_.counters.handshakes_dialed : endpoint_.counters.handshakes_accepted);
   endpoint_.emit({Event::Kind::ready, id_, nullptr, {}, {}});
+  for (const StreamPtr& stream : std::exchange(early_, {})) endpoint_.emit(*this, stream);
   return 0;
 }
 
@@ -594,6 +595,11 @@ Result<StreamPtr> Connection::open_uni_stream(PipePtr out) {
 void Connection::mark(Stream& stream) {
   if (stream.in_queue_) return;
   stream.in_queue_ = true;
+  // An acceptor may send before its dialer knows that it is accepted, or has looked at the key: nobody hears of its streams before `ready`.
+  if (state_ == State::handshaking) {
+    early_.push_back(stream.shared_from_this());
+    return;
+  }
   endpoint_.emit(*this, stream.shared_from_this());
 }
 
@@ -899,6 +905,7 @@ void Connection::finish(CloseReason reason, TimePoint linger_until) {
     --endpoint_.half_open;
   }
   state_ = State::closing;
+  early_.clear();
   linger_until_ = linger_until;
   endpoint_.emit({Event::Kind::closed, id_, nullptr, {}, std::move(reason)});
   for (auto& [id, stream] : streams_) {

@@ -142,6 +142,7 @@ private:
   ngtcp2_crypto_conn_ref conn_ref_{};
   std::unordered_map<std::int64_t, StreamPtr> streams_;
   WriteScheduler scheduler_;
+  std::vector<StreamPtr> early_; ///< Of the peer's, from before `ready`, in the order in which they became worth a look.
   std::size_t bidi_streams_ = 0;
   std::uint64_t parked_ = 0;
   std::uint64_t packets_written_ = 0;
