@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <iostream>
 #include <poll.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -76,6 +77,12 @@ int show_identity(Context& context) {
     context.io.out << "peers known: " << number_of(data, "peers") << '\n';
     const Table table = bindings_table(data);
     if (!table.empty()) context.io.out << '\n' << table.text(context.io.out_terminal);
+    for (const auto& item : items_of(data, "bindings")) {
+      const auto* config = item.as_object().if_contains("config");
+      if (config == nullptr || (config->is_object() && config->as_object().empty())) continue;
+      context.io.out << printable("config of " + text_of(item, "protocol") + "/" + text_of(item, "alias") + ": " + boost::json::serialize(*config))
+                     << '\n';
+    }
   });
 }
 
@@ -138,6 +145,10 @@ int import_identity(Context& context) {
   const client::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return context.fail(bad_request(path + ": " + reason()));
   const int fd = file.get();
+  struct stat info {}; // the daemon looks too, but does not know the path
+  if (::fstat(fd, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return context.fail(bad_request("others may read " + path + ", which is secret; run: chmod 600 '" + path + "'"));
+  }
   return context.ask("identity.import", client::ObjectWriter().text("name", context.word(0)).flag("online", context.options.online),
                      [&](const auto& data) { show_state(context, data); }, client::default_patience, {&fd, 1});
 }

@@ -41,7 +41,7 @@ Error unknown_verb(const std::string& noun, const std::string& verb) {
     list += (list.empty() ? "`" : ", `") + std::string(command.name) + "`";
   }
   const std::string what = verb.empty() ? "`" + noun + "` needs a verb" : "there is no command `" + noun + " " + verb + "`";
-  return bad_request(what + did_you_mean(verb, verbs) + "\nThere are " + list + ".");
+  return bad_request(what + did_you_mean(verb, verbs) + (verbs.size() == 1 ? "\nThere is " : "\nThere are ") + list + ".");
 }
 
 bool is_noun(std::string_view word) {

@@ -23,7 +23,7 @@ Result<void> check_role(const std::string& role) {
   if (parse_role(role)) return {};
   const std::string_view near = nearest_name(role, role_names);
   return bad_request("there is no role `" + role + "`" + (near.empty() ? "" : "; did you mean `" + std::string(near) + "`?") +
-                     " Roles are public, viewer, member, admin, owner.");
+                     "; roles are public, viewer, member, admin, owner");
 }
 
 void show_peer(Context& context, const boost::json::value& peer) {

@@ -20,7 +20,7 @@ void show_peers(Context& context, const boost::json::value& identity) {
 void show_status(Context& context, const boost::json::value& data) {
   auto& out = context.io.out;
   out << context.io.out_terminal.bold("kithd " + printable(text_of(data, "version"))) << ", pid " << number_of(data, "pid") << ", up "
-      << duration_us(number_of(data, "uptime_s") * 1'000'000) << '\n';
+      << (number_of(data, "uptime_s") == 0 ? "0 s" : duration_us(number_of(data, "uptime_s") * 1'000'000)) << '\n';
   out << "home    " << printable(text_of(data, "home")) << '\n';
   out << "listen  " << printable(list_of(data, "listen")) << '\n';
   if (const auto* pool = data.as_object().if_contains("pool")) {

@@ -206,6 +206,10 @@ TEST(Cli, AKeyLeavesIntoANewPrivateFileOnly) {
   fail = true;
   EXPECT_EQ(run({"export-identity", "alice", path + "2", "--home", daemon.home()}).code, 120);
   EXPECT_FALSE(std::filesystem::exists(path + "2")) << "an export that failed leaves nothing";
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  const Outcome open = run({"import-identity", "ann", path, "--home", daemon.home()});
+  EXPECT_EQ(open.code, 101);
+  EXPECT_NE(open.err.find("chmod 600 '" + path + "'"), std::string::npos) << open.err;
 }
 
 TEST(Cli, AStreamEndsByItselfAndTellsAResetByItsCode) {
