@@ -333,18 +333,22 @@ std::vector<BadFrames> bad_frames() {
       {"a unidirectional stream past the limit", frame({0x0a, 4 * 2000 + 2, 10}, 10), NGTCP2_STREAM_LIMIT_ERROR},
       {"data on a stream that only we may open", frame({0x0a, 1, 10}, 10), NGTCP2_STREAM_STATE_ERROR},
       {"data on our own unidirectional stream", frame({0x0a, 3, 10}, 10), NGTCP2_STREAM_STATE_ERROR},
-      {"two final sizes", [] {
+      {"two final sizes",
+       [] {
          Bytes out = frame({0x0f, 8, 0, 10}, 10);
          const Bytes more = frame({0x0f, 8, 0, 20}, 20);
          out.insert(out.end(), more.begin(), more.end());
          return out;
-       }(), NGTCP2_FINAL_SIZE_ERROR},
-      {"a reset below what was received", [] {
+       }(),
+       NGTCP2_FINAL_SIZE_ERROR},
+      {"a reset below what was received",
+       [] {
          Bytes out = frame({0x0e, 8, 0, 10}, 10);
          const Bytes more = frame({0x04, 8, 1, 3});
          out.insert(out.end(), more.begin(), more.end());
          return out;
-       }(), NGTCP2_FINAL_SIZE_ERROR},
+       }(),
+       NGTCP2_FINAL_SIZE_ERROR},
       {"STOP_SENDING for a stream that is not there", frame({0x05, 1, 1}), NGTCP2_STREAM_STATE_ERROR},
       {"MAX_STREAM_DATA for a stream that is not there", frame({0x11, 1, 1000}), NGTCP2_STREAM_STATE_ERROR},
       {"MAX_STREAMS above 2^60", frame({0x12, huge}), NGTCP2_FRAME_ENCODING_ERROR},

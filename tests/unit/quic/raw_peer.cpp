@@ -8,8 +8,8 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_wolfssl.h>
-#include <wolfssl/ssl.h>
 #include <wolfssl/quic.h>
+#include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/ed25519.h>
 
@@ -43,11 +43,13 @@ constexpr std::string_view x509_of_3 =
     "872e199b2c324de404b56a300f0603551d130101ff040530030101ff300506032b6570034100828fe1f2737bdb7b3c140385a870492851fc3d8fc1f4b4108a4dbefd10e933b638a8"
     "00d93a2cfbc38aa33774497a5d200451c01f2c28b663ef7ad82a0969180c";
 // A P-256 key: its SubjectPublicKeyInfo, and the private key as PKCS#8.
-constexpr std::string_view p256_public = "3059301306072a8648ce3d020106082a8648ce3d0301070342000491aa7324fbd7b00f3bdd09493cb52bb5936a3e105d22f62005cd239d6"
-                                         "5c177c1c5f295d52d09a713d3398bf589140c9238ddf52aaaee8c3ee986094368ea8bfb";
-constexpr std::string_view p256_private = "308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b02010104209297573a412bcd92e8eacf9162d84192e4f13b36"
-                                          "2368eb75b432f192246384dea1440342000491aa7324fbd7b00f3bdd09493cb52bb5936a3e105d22f62005cd239d65c177c1c5f295d52d09"
-                                          "a713d3398bf589140c9238ddf52aaaee8c3ee986094368ea8bfb";
+constexpr std::string_view p256_public =
+    "3059301306072a8648ce3d020106082a8648ce3d0301070342000491aa7324fbd7b00f3bdd09493cb52bb5936a3e105d22f62005cd239d6"
+    "5c177c1c5f295d52d09a713d3398bf589140c9238ddf52aaaee8c3ee986094368ea8bfb";
+constexpr std::string_view p256_private =
+    "308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b02010104209297573a412bcd92e8eacf9162d84192e4f13b36"
+    "2368eb75b432f192246384dea1440342000491aa7324fbd7b00f3bdd09493cb52bb5936a3e105d22f62005cd239d65c177c1c5f295d52d09"
+    "a713d3398bf589140c9238ddf52aaaee8c3ee986094368ea8bfb";
 
 constexpr std::size_t cid_size = 12;
 
@@ -366,8 +368,8 @@ void RawPeer::act_eagerly() {
 
 std::int64_t RawPeer::open_stream(bool bidirectional) {
   std::int64_t id = -1;
-  const int result = bidirectional ? ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr)
-                                   : ngtcp2_conn_open_uni_stream(impl_->conn.get(), &id, nullptr);
+  const int result =
+      bidirectional ? ngtcp2_conn_open_bidi_stream(impl_->conn.get(), &id, nullptr) : ngtcp2_conn_open_uni_stream(impl_->conn.get(), &id, nullptr);
   return result == 0 ? id : -1;
 }
 

@@ -27,15 +27,15 @@ namespace kith::quic::testing {
 struct Manners {
   enum class Shows : std::uint8_t { raw_key, x509, nothing, p256_raw_key };
   Shows shows = Shows::raw_key;
-  std::uint8_t key = 3;                      ///< make_credentials(key): the private key that signs.
-  std::optional<PeerId> claims{};             ///< The public key that it shows; its own otherwise.
-  bool client_rpk = true;                    ///< Offers raw public keys alone for the client's key; off: says nothing of it, which means X.509.
-  bool server_rpk = true;                    ///< The same for the server's.
+  std::uint8_t key = 3;           ///< make_credentials(key): the private key that signs.
+  std::optional<PeerId> claims{}; ///< The public key that it shows; its own otherwise.
+  bool client_rpk = true;         ///< Offers raw public keys alone for the client's key; off: says nothing of it, which means X.509.
+  bool server_rpk = true;         ///< The same for the server's.
   std::optional<std::string> alpn = "kith/1";
-  bool tickets = false;                      ///< A server that hands out session tickets.
-  std::shared_ptr<WOLFSSL_SESSION> resume{};  ///< A client that tries to resume this.
-  bool reads = true;                         ///< Gives credit back.
-  bool eager = false;                        ///< Opens a stream as soon as its library lets it, confirmed or not.
+  bool tickets = false;                        ///< A server that hands out session tickets.
+  std::shared_ptr<WOLFSSL_SESSION> resume{};   ///< A client that tries to resume this.
+  bool reads = true;                           ///< Gives credit back.
+  bool eager = false;                          ///< Opens a stream as soon as its library lets it, confirmed or not.
   std::function<void(Bytes&)> client_params{}; ///< Changes a client's transport parameters as they go out (RFC 9000 §18).
 };
 
