@@ -76,7 +76,7 @@ Result<void> NodeImpl::set_online(const PeerId& id) {
   for (auto& drained : std::exchange(identity->drained, {})) defer(std::move(drained));
   serve(*identity);
   for (const auto& [key, binding] : identity->bindings) {
-    if (binding->spec.enabled && !binding->removing && binding->service == nullptr) start_binding(*identity, *binding, [](const Result<void>&) {});
+    if (binding->spec.enabled && !binding->removing && !binding->owned) start_when_stopped(*binding, [](const Result<void>&) {});
   }
   want_service();
   return {};
@@ -109,6 +109,7 @@ Result<void> NodeImpl::set_offline(const PeerId& id, TimePoint drain_until, std:
 
 void NodeImpl::check_drains() {
   std::vector<Identity*> ready;
+  next_drain_ = never;
   for (const auto& [id, identity] : identities_) {
     if (identity->draining) {
       if (identity->streams == 0) {
@@ -119,15 +120,21 @@ void NodeImpl::check_drains() {
       }
     }
     for (const auto& [key, binding] : identity->bindings) {
-      if (!binding->when_idle) continue;
+      if (!binding->draining) continue;
       if (binding->streams != 0 && now_ >= binding->drain_until) {
         binding->drain_until = never;
         end_streams(*identity, binding.get(), {Code::shutting_down, "the binding was stopped"});
       }
-      if (binding->streams == 0) defer(std::exchange(binding->when_idle, nullptr));
+      if (binding->streams == 0) stop_binding(*binding, {});
     }
   }
   for (Identity* identity : ready) finish_offline(*identity);
+  for (const auto& [id, identity] : identities_) {
+    if (identity->draining) next_drain_ = std::min(next_drain_, identity->drain_until);
+    for (const auto& [key, binding] : identity->bindings) {
+      if (binding->draining) next_drain_ = std::min(next_drain_, binding->drain_until);
+    }
+  }
 }
 
 // The last stream is gone: what served it stops, and then whoever waited for that is told.
@@ -229,10 +236,13 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
     return;
   }
   now_ = world_.now();
-  auto& slot = identity->bindings[BindingKey(spec.protocol, spec.alias)];
+  const BindingKey key(spec.protocol, spec.alias);
+  auto& slot = identity->bindings[key];
   const bool fresh = slot == nullptr;
   if (fresh) {
     slot = std::make_unique<Binding>();
+    slot->identity = id;
+    slot->key = key;
     slot->number = next_binding_++;
   }
   Binding& binding = *slot;
@@ -245,34 +255,47 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
   }
   if (identity->online) serve(*identity);
   re_evaluate(*identity);
-  const bool wanted = spec.enabled && identity->online;
-  const bool remade = fresh || before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256;
-  const auto start = [this, id, key = BindingKey(spec.protocol, spec.alias), done] {
-    Identity* now = find_identity(id);
-    Binding* again = now != nullptr ? find_binding(*now, key.first, key.second) : nullptr;
-    if (again == nullptr || !again->spec.enabled || !now->online || again->service != nullptr) {
+  want_service();
+  const bool wanted = spec.enabled && identity->online && policy;
+  const bool remade = !fresh && (before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256);
+  if (!wanted) {
+    drain_binding(binding, now_ + settings_.drain_deadline, {});
+    done(policy);
+  } else if (binding.owned && !remade && !binding.draining) {
+    if (before.config_json == spec.config_json) {
       done({});
       return;
     }
-    start_binding(*now, *again, done);
-  };
-  if (binding.service != nullptr && binding.owned && (!wanted || remade)) {
-    drain_binding(
-        *identity, binding, wanted ? now_ : now_ + std::chrono::seconds(10), wanted ? std::function<void()>(start) : [] {});
-    if (!wanted) done(policy);
-  } else if (binding.service != nullptr && binding.owned && before.config_json != spec.config_json) {
-    binding.service->reconfigure(spec.config_json, std::move(done));
-  } else if (wanted && binding.service == nullptr && policy) {
-    start();
+    binding.service->reconfigure(spec.config_json, [this, id, key, old = before.config_json, done = std::move(done)](Result<void> applied) {
+      Binding* same = find_binding(id, key);
+      if (same == nullptr || applied) return done(std::move(applied));
+      if (applied.error().code == Code::unsupported_version) return start_when_stopped(*same, done); // it takes a new config only when it starts
+      same->spec.config_json = old;
+      done(std::move(applied));
+    });
   } else {
-    done(policy);
+    start_when_stopped(binding, std::move(done));
   }
-  want_service();
+}
+
+Binding* NodeImpl::find_binding(const PeerId& identity, const BindingKey& key) noexcept {
+  Identity* own = find_identity(identity);
+  return own != nullptr ? find_binding(*own, key.first, key.second) : nullptr;
+}
+
+// An old instance, when there is one, ends first: two of them would share a data folder.
+void NodeImpl::start_when_stopped(Binding& binding, std::function<void(Result<void>)> done) {
+  drain_binding(binding, now_, [this, id = binding.identity, key = binding.key, done = std::move(done)] {
+    Identity* identity = find_identity(id);
+    Binding* same = find_binding(id, key);
+    if (same == nullptr || !same->spec.enabled || !identity->online || same->owned) return done({});
+    start_binding(*identity, *same, done);
+  });
 }
 
 void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done) {
   if (binding.spec.provider) {
-    binding.state = "waiting for a provider";
+    binding.state = binding.service != nullptr ? "running" : "waiting for a provider";
     done({});
     return;
   }
@@ -308,25 +331,43 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
 }
 
 void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
+  if (done) binding.stopped.push_back(std::move(done));
+  if (binding.stopping) return;
   ++binding.generation;
-  binding.service = nullptr;
+  binding.draining = false;
+  if (!binding.spec.provider) binding.service = nullptr; // a provider stays attached until its program goes
   binding.state = "stopped";
   if (!binding.owned) {
-    defer(std::move(done));
+    run_stopped(binding);
     return;
   }
+  binding.stopping = true;
   stop_and_forget(
-      std::move(binding.owned), [this](std::function<void()> work) { defer(std::move(work)); }, std::move(done));
+      std::move(binding.owned), [this](std::function<void()> work) { defer(std::move(work)); },
+      [this, id = binding.identity, key = binding.key] {
+        const Identity* identity = find_identity(id);
+        const auto at = identity != nullptr ? identity->bindings.find(key) : decltype(identity->bindings.find(key)){};
+        if (identity == nullptr || at == identity->bindings.end()) return;
+        at->second->stopping = false;
+        run_stopped(*at->second);
+      });
 }
 
-// Takes no new streams; what runs may go on until `until`. Then the service stops.
-void NodeImpl::drain_binding(Identity& identity, Binding& binding, TimePoint until, std::function<void()> done) {
-  static_cast<void>(identity);
-  Service* service = std::exchange(binding.service, nullptr);
-  if (service != nullptr) service->drain(until);
-  binding.state = "draining";
-  binding.drain_until = until;
-  binding.when_idle = [this, &binding, done = std::move(done)] { stop_binding(binding, done); };
+void NodeImpl::run_stopped(Binding& binding) {
+  for (auto& done : std::exchange(binding.stopped, {})) defer(std::move(done));
+}
+
+// Takes no new streams; what runs may go on until `until`. Then the service stops, and `done` (may be empty) is called.
+void NodeImpl::drain_binding(Binding& binding, TimePoint until, std::function<void()> done) {
+  if (done) binding.stopped.push_back(std::move(done));
+  if (binding.stopping) return;
+  if (binding.owned && binding.service != nullptr) {
+    binding.service->drain(until);
+    binding.service = nullptr;
+    binding.state = "draining";
+  }
+  binding.drain_until = binding.draining ? std::min(binding.drain_until, until) : until;
+  binding.draining = true;
   defer([this] { check_drains(); });
 }
 
@@ -341,7 +382,7 @@ void NodeImpl::remove_binding(const PeerId& id, std::string_view protocol, std::
   now_ = world_.now();
   binding->removing = true;
   if (identity->online) serve(*identity);
-  drain_binding(*identity, *binding, drain_until, [this, id, key = BindingKey(protocol, alias), done = std::move(done)] {
+  drain_binding(*binding, drain_until, [this, id, key = binding->key, done = std::move(done)] {
     if (Identity* now = find_identity(id)) {
       const auto at = now->bindings.find(key);
       if (at != now->bindings.end() && at->second->removing) now->bindings.erase(at);

@@ -47,7 +47,7 @@ void NodeImpl::on_timer() {
   endpoint_.on_deadline(now_);
   pool_.on_deadline(now_);
   on_stream_deadlines();
-  check_drains();
+  if (now_ >= next_drain_) check_drains();
   service();
 }
 
@@ -111,12 +111,7 @@ void NodeImpl::transmit() {
 void NodeImpl::arm_timer() {
   TimePoint at = std::min(endpoint_.next_deadline(), pool_.next_deadline());
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->deadline);
-  for (const auto& [id, identity] : identities_) {
-    if (identity->draining) at = std::min(at, identity->drain_until);
-    for (const auto& [key, binding] : identity->bindings) {
-      if (binding->when_idle) at = std::min(at, binding->drain_until);
-    }
-  }
+  at = std::min(at, next_drain_);
   timer_->arm(at);
 }
 

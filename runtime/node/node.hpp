@@ -35,6 +35,7 @@ struct Settings {
   Duration header_timeout = std::chrono::seconds(5);
   Duration stream_open_timeout = std::chrono::seconds(10); ///< Until the peer gives a stream.
   Duration call_timeout = std::chrono::seconds(60);        ///< Of calls that name no deadline.
+  Duration drain_deadline = std::chrono::seconds(10);      ///< Of a binding that is disabled.
   std::size_t max_headerless_streams = 32;
   std::size_t max_streams = 100'000; ///< Of the whole daemon, both ways.
 };

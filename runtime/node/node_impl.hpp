@@ -27,22 +27,26 @@ inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one conn
 
 struct Identity;
 
-/// One binding of an identity, with whatever serves it.
+using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
+
+/// One binding of an identity, with whatever serves it. An old instance is gone for good before the next one starts.
 struct Binding {
+  PeerId identity;
+  BindingKey key;
   BindingSpec spec;
   std::uint32_t number = 0;       ///< Bulk shares a connection by this.
   access::Policy policy;          ///< `access:` or the protocol's default, and `deny:`.
   std::unique_ptr<Service> owned; ///< A plugin's.
-  Service* service = nullptr;     ///< That, or a provider's.
+  Service* service = nullptr;     ///< That, or a provider's. Null: takes no streams.
   std::string state = "stopped";
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
-  std::size_t streams = 0;
-  std::function<void()> when_idle; ///< Called when the last stream has gone, while it drains.
+  bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
+  bool stopping = false; ///< Its service was told to stop and has not said that it has.
   TimePoint drain_until = never;
+  std::vector<std::function<void()>> stopped; ///< Called when it has stopped.
+  std::size_t streams = 0;
 };
-
-using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
 
 struct Identity {
   PeerId id;
@@ -243,8 +247,12 @@ public:
   void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);
   void remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
   void start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done);
+  /// Ends it now. `done` (may be empty) when its code has been left.
   void stop_binding(Binding& binding, std::function<void()> done);
-  void drain_binding(Identity& identity, Binding& binding, TimePoint until, std::function<void()> done);
+  void drain_binding(Binding& binding, TimePoint until, std::function<void()> done);
+  void start_when_stopped(Binding& binding, std::function<void(Result<void>)> done);
+  void run_stopped(Binding& binding);
+  Binding* find_binding(const PeerId& identity, const BindingKey& key) noexcept;
   Result<void> set_policy(Binding& binding);
   void serve(Identity& identity);
   std::optional<PeerId> nameless_for(SocketId socket) const;
@@ -275,6 +283,7 @@ public:
   StreamTable streams_;
   boost::intrusive::multiset<NodeStream> deadlines_;
   std::deque<std::function<void()>> deferred_;
+  TimePoint next_drain_ = never; ///< The earliest drain_until of what drains.
   StreamCounts counts_;
   std::uint32_t next_binding_ = 1;
   bool servicing_ = false;

@@ -27,6 +27,11 @@ ByteView peek_header(Pipe& pipe, Bytes& scratch) { return contiguous(pipe, scrat
 void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
   if (!link.announced) announce(link); // its first stream shows that the dialer uses the connection
   Identity* identity = find_identity(link.identity);
+  if (identity == nullptr) { // deleted; its connections are on their way out
+    quic->reset(static_cast<std::uint64_t>(Code::going_away));
+    quic->stop_sending(static_cast<std::uint64_t>(Code::going_away));
+    return;
+  }
   NodeStream& stream = streams_.add();
   ++counts_.opened;
   quic->user = static_cast<std::uint64_t>(stream.key);
@@ -116,7 +121,7 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     if (key.second == open.alias) binding = candidate.get();
   }
   // To somebody without a role, all of these are one answer; the owner's log has the detail.
-  const auto no = [&](Code code, std::string text, const std::string& reason) {
+  const auto no = [&](Code code, std::string_view text, std::string_view reason) {
     ++counts_.refused;
     const std::string name = identity.name + "/" + open.protocol + "/" + open.alias;
     observer_.refused(identity.id, stream.peer, name, reason);
@@ -145,7 +150,7 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     no(Code::unknown_command, open.protocol + " has no such command for peers: " + open.command, "unknown or local command");
     return;
   }
-  if (binding->service == nullptr) {
+  if (binding->service == nullptr || binding->draining) {
     // Not running: it failed, or its program is not there now. Nothing ran.
     refuse(stream, binding->spec.provider ? Code::offline : Code::busy,
            binding->spec.provider ? "no program serves this now" : "this protocol is not running here now");

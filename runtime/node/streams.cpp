@@ -310,7 +310,7 @@ void NodeImpl::finish(NodeStream& stream, StreamEnd end) {
 void NodeImpl::count_down(NodeStream& stream) {
   Binding* binding = std::exchange(stream.binding, nullptr);
   if (binding == nullptr) return;
-  if (--binding->streams == 0 && binding->when_idle) defer([this] { check_drains(); });
+  if (--binding->streams == 0 && binding->draining) defer([this] { check_drains(); });
 }
 
 void NodeImpl::detach_quic(NodeStream& stream) {

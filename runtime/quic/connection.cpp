@@ -397,7 +397,7 @@ int Connection::become_ready() {
   const std::string alpn = tls::negotiated_alpn(tls_.get());
   if (dialer_) {
     if (*peer != peer_)
-      return fail_authentication({Code::wrong_key, "the key at " + remote_.text() + " is " + peer->text() + ", not the one asked for"});
+      return fail_authentication({Code::wrong_key, "the key there is " + peer->text() + ", not the one asked for"});
     if (alpn != alpn_) return fail_authentication({Code::unsupported_version, "the peer chose no protocol version that was offered"});
   } else {
     const EndpointImpl::Identity* own = endpoint_.find_identity(identity_);
@@ -833,9 +833,9 @@ void Connection::fail(int result, TimePoint now) {
       }
       return;
     case NGTCP2_ERR_IDLE_CLOSE:
-      finish({{was_ready ? Code::connection_lost : Code::unreachable, "no answer from " + remote_.text()}, false, false, was_ready}, now);
+      finish({{was_ready ? Code::connection_lost : Code::unreachable, was_ready ? "no answer from " + remote_.text() : "no answer"}, false, false, was_ready}, now);
       return;
-    case NGTCP2_ERR_HANDSHAKE_TIMEOUT: finish({{Code::unreachable, "no answer from " + remote_.text()}, false, false, false}, now); return;
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT: finish({{Code::unreachable, "no answer"}, false, false, false}, now); return;
     case NGTCP2_ERR_DROP_CONN:
     case NGTCP2_ERR_RETRY: finish({{Code::unreachable, "the handshake was dropped"}, false, false, false}, now); return;
     default: break;
@@ -849,7 +849,7 @@ void Connection::fail(int result, TimePoint now) {
     ngtcp2_ccerr_set_application_error(&error, static_cast<std::uint64_t>(refusal_->code), nullptr, 0);
   } else if (result == NGTCP2_ERR_CRYPTO) {
     ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert2(conn_.get()), nullptr, 0);
-    reason.error.text = "TLS refused the handshake with " + remote_.text();
+    reason.error.text = "TLS refused the handshake";
   } else {
     ngtcp2_ccerr_set_liberr(&error, result, nullptr, 0);
   }
@@ -868,9 +868,9 @@ CloseReason Connection::peers_reason() const {
     reason.error.code = find_code(code) != nullptr ? code : Code::connection_lost;
     if (text.empty()) reason.error.text = "the peer closed the connection (" + code_name(code) + ")";
   } else if (error->error_code == crypto_error + tls::alert_unrecognized_name) {
-    reason.error = {Code::offline, "the peer is not online at " + remote_.text()};
+    reason.error = {Code::offline, "the peer is not online there"};
   } else if (error->error_code == crypto_error + tls::alert_no_application_protocol) {
-    reason.error = {Code::unsupported_version, "the peer at " + remote_.text() + " does not speak " + alpn_};
+    reason.error = {Code::unsupported_version, "the peer there does not speak " + alpn_};
   } else if (text.empty()) {
     reason.error.text = "the peer closed the connection (QUIC error " + std::to_string(error->error_code) + ")";
   }

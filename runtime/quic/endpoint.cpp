@@ -71,7 +71,7 @@ std::uint64_t sip_hash(const std::array<std::uint8_t, 16>& key, ByteView data) n
 }
 
 CidKey::CidKey(const ngtcp2_cid& cid) noexcept : CidKey(ByteView(cid.data, cid.datalen)) {}
-CidKey::CidKey(ByteView cid) noexcept : size(static_cast<std::uint8_t>(std::min(cid.size(), bytes.size()))) {
+CidKey::CidKey(ByteView cid) noexcept : size(static_cast<std::uint8_t>(std::min<std::size_t>(cid.size(), NGTCP2_MAX_CIDLEN))) {
   std::copy_n(cid.begin(), size, bytes.begin());
 }
 
@@ -99,8 +99,7 @@ Result<void> EndpointImpl::prepare(const Credentials& credentials) {
   identity.server = std::move(*server);
   identity.client = std::move(*client);
   if (bootstrap) return {};
-  // Answers until the server name has chosen an identity. Its key is never used: select_identity() sets another or refuses.
-  auto first = tls::make_server_context(credentials);
+  auto first = tls::make_bootstrap_context(random);
   if (!first) return first.error();
   bootstrap = std::move(*first);
   wolfSSL_CTX_set_servername_callback(bootstrap.get(), server_name_callback);

@@ -71,6 +71,18 @@ Result<ContextPtr> make_client_context(const Credentials& credentials) {
   return context;
 }
 
+Result<ContextPtr> make_bootstrap_context(Random& random) {
+  Credentials throwaway;
+  random.fill(throwaway.seed);
+  ed25519_key key;
+  if (wc_ed25519_init(&key) != 0) return refused("init");
+  int failed = wc_ed25519_import_private_only(throwaway.seed.data(), 32, &key);
+  if (failed == 0) failed = wc_ed25519_make_public(&key, throwaway.id.bytes.data(), 32);
+  wc_ed25519_free(&key);
+  if (failed != 0) return refused("throwaway key");
+  return make_server_context(throwaway);
+}
+
 std::string_view requested_name(WOLFSSL* session) {
   void* name = nullptr;
   const unsigned short size = wolfSSL_SNI_GetRequest(session, WOLFSSL_SNI_HOST_NAME, &name);

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/peer_id.hpp"
+#include "base/random.hpp"
 #include "quic/settings.hpp"
 
 #include <wolfssl/options.h>
@@ -34,6 +35,8 @@ inline constexpr unsigned char alert_no_application_protocol = 120; ///< RFC 730
 /// Raw public keys both ways, Ed25519, X25519, no tickets, no resumption. Errors: internal.
 Result<ContextPtr> make_server_context(const Credentials& credentials);
 Result<ContextPtr> make_client_context(const Credentials& credentials);
+/// A server context with a key that nobody has: for handshakes until their server name has chosen an identity.
+Result<ContextPtr> make_bootstrap_context(Random& random);
 
 /// The server name that the peer asked for; empty when it sent none.
 std::string_view requested_name(WOLFSSL* session);

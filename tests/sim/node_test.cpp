@@ -196,6 +196,40 @@ TEST(NodeTest, ADisabledBindingIsGoneAndComesBack) {
   EXPECT_TRUE(back->ok()) << back->end->error.text;
 }
 
+TEST(NodeTest, DisabledAndEnabledAgainDuringAStreamServesTheNextCall) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  auto spec = two.alice.bindings[0];
+  int done = 0;
+  spec.enabled = false;
+  two.alice.node->put_binding(two.alice.id, spec, [&](const Result<void>&) { ++done; });
+  two.sim.run_for(milliseconds(100));
+  EXPECT_FALSE(stream->end) << "what runs may end by itself";
+  spec.enabled = true;
+  two.alice.node->put_binding(two.alice.id, spec, [&](const Result<void>& started) { done += started ? 1 : 0; });
+  two.sim.run_for(milliseconds(100));
+  EXPECT_EQ(done, 2);
+  ASSERT_TRUE(stream->end) << "the old instance makes room for the new one";
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+}
+
+TEST(NodeTest, ARemovedBindingTellsWhenItIsGone) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  bool removed = false;
+  two.alice.node->remove_binding(two.alice.id, "Echo", "default", two.sim.now() + seconds(5), [&] { removed = true; });
+  two.sim.run_for(seconds(4));
+  EXPECT_FALSE(removed);
+  two.sim.run_for(seconds(2));
+  EXPECT_TRUE(removed);
+  EXPECT_TRUE(stream->end);
+  EXPECT_TRUE(two.alice.node->status().identities.at(0).bindings.empty());
+}
+
 TEST(NodeTest, AnApplicationErrorKeepsItsCodeAndText) {
   Two two;
   const auto call = two.bob.call(two.alice, "", "refuse");
