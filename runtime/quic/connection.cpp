@@ -192,11 +192,6 @@ struct Callbacks {
     return 0;
   }
 
-  static ngtcp2_ssize write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, uint8_t* dest, size_t size, ngtcp2_tstamp now,
-                                   void* user) {
-    return self(user).write_packet(path, info, dest, size, now);
-  }
-
   static ngtcp2_conn* conn_of(ngtcp2_crypto_conn_ref* ref) { return self(ref->user_data).conn_.get(); }
 
   static int server_name(WOLFSSL* session, int* alert, void* /*argument*/) {

@@ -18,6 +18,7 @@ namespace kith::quic {
 
 class EndpointImpl;
 
+inline ngtcp2_duration to_duration(Duration d) noexcept { return static_cast<ngtcp2_duration>(d.count()); }
 ngtcp2_tstamp to_ngtcp2(TimePoint at) noexcept;
 TimePoint from_ngtcp2(ngtcp2_tstamp at) noexcept;
 
@@ -100,6 +101,8 @@ private:
   void fill_settings(ngtcp2_settings& settings, TimePoint now) const;
   void fill_params(ngtcp2_transport_params& params) const;
   ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
+  static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
+                                      void* user);
   void account(Stream& stream, std::uint64_t count, bool fin);
   StreamPtr adopt(std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out);
   void mark(Stream& stream);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A connection's time and its end: deadlines, closes of both sides, and what they mean in kith's terms.
+#include "quic/connection_impl.hpp"
+#include "quic/endpoint_impl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string>
+
+namespace kith::quic {
+
+TimePoint Connection::deadline() const noexcept {
+  if (state_ == State::closing || state_ == State::gone) return linger_until_;
+  return from_ngtcp2(ngtcp2_conn_get_expiry2(conn_.get()));
+}
+
+void Connection::on_deadline(TimePoint now) {
+  now_ = now;
+  if (state_ == State::closing) {
+    if (now >= linger_until_) state_ = State::gone;
+    return;
+  }
+  if (state_ == State::gone) return;
+  const int result = ngtcp2_conn_handle_expiry(conn_.get(), to_ngtcp2(now));
+  if (result != 0) {
+    fail(result, now);
+    return;
+  }
+  endpoint_.want_write(*this);
+}
+
+void Connection::ping() {
+  if (state_ != State::ready) return;
+  // ngtcp2 sends a PING when its keep-alive time is over: let that be now; write() sets the usual time again.
+  ngtcp2_conn_set_keep_alive_timeout(conn_.get(), 1);
+  ping_pending_ = true;
+  endpoint_.update_timer(*this);
+}
+
+void Connection::close(Code code, std::string_view text, TimePoint now) {
+  now_ = now;
+  if (state_ == State::closing || state_ == State::gone) return;
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_default(&error);
+  ngtcp2_ccerr_set_application_error(&error, static_cast<std::uint64_t>(code), reinterpret_cast<const std::uint8_t*>(text.data()),
+                                     std::min<std::size_t>(text.size(), 256));
+  send_close(error, {{code, std::string(text)}, false, false, state_ == State::ready}, now);
+}
+
+void Connection::fail(int result, TimePoint now) {
+  const bool was_ready = state_ == State::ready;
+  switch (result) {
+    case NGTCP2_ERR_DRAINING:
+      if (reason_.stateless_reset) {
+        finish({{Code::connection_lost, "the peer was restarted"}, true, true, was_ready}, now);
+      } else {
+        finish(peers_reason(), now + 3 * pto());
+      }
+      return;
+    case NGTCP2_ERR_IDLE_CLOSE:
+      finish({{was_ready ? Code::connection_lost : Code::unreachable, was_ready ? "no answer from " + remote_.text() : "no answer"},
+              false,
+              false,
+              was_ready},
+             now);
+      return;
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT: finish({{Code::unreachable, "no answer"}, false, false, false}, now); return;
+    case NGTCP2_ERR_DROP_CONN:
+    case NGTCP2_ERR_RETRY: finish({{Code::unreachable, "the handshake was dropped"}, false, false, false}, now); return;
+    default: break;
+  }
+  ngtcp2_ccerr error;
+  ngtcp2_ccerr_default(&error);
+  CloseReason reason{
+      {was_ready ? Code::connection_lost : Code::unreachable, std::string("QUIC: ") + ngtcp2_strerror(result)}, false, false, was_ready};
+  if (refusal_) {
+    reason.error = *refusal_;
+    ngtcp2_ccerr_set_application_error(&error, static_cast<std::uint64_t>(refusal_->code), nullptr, 0);
+  } else if (result == NGTCP2_ERR_CRYPTO) {
+    ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert2(conn_.get()), nullptr, 0);
+    reason.error.text = "TLS refused the handshake";
+  } else {
+    ngtcp2_ccerr_set_liberr(&error, result, nullptr, 0);
+  }
+  send_close(error, std::move(reason), now);
+}
+
+// What the peer's CONNECTION_CLOSE means here (DESIGN section 5: what a failed dial gives).
+CloseReason Connection::peers_reason() const {
+  const ngtcp2_ccerr* error = ngtcp2_conn_get_ccerr2(conn_.get());
+  const std::string text(reinterpret_cast<const char*>(error->reason), error->reasonlen);
+  const bool was_ready = state_ == State::ready;
+  CloseReason reason{{was_ready ? Code::connection_lost : Code::unreachable, text}, true, false, was_ready};
+  constexpr std::uint64_t crypto_error = 0x100; // RFC 9000 §20.1
+  if (error->type == NGTCP2_CCERR_TYPE_APPLICATION) {
+    const auto code = static_cast<Code>(error->error_code);
+    reason.error.code = find_code(code) != nullptr ? code : Code::connection_lost;
+    if (text.empty()) reason.error.text = "the peer closed the connection (" + code_name(code) + ")";
+  } else if (error->error_code == crypto_error + tls::alert_unrecognized_name) {
+    reason.error = {Code::offline, "the peer is not online there"};
+  } else if (error->error_code == crypto_error + tls::alert_no_application_protocol) {
+    reason.error = {Code::unsupported_version, "the peer there does not speak " + alpn_};
+  } else if (text.empty()) {
+    reason.error.text = "the peer closed the connection (QUIC error " + std::to_string(error->error_code) + ")";
+  }
+  return reason;
+}
+
+void Connection::send_close(const ngtcp2_ccerr& error, CloseReason reason, TimePoint now) {
+  std::array<std::uint8_t, 1500> buffer{};
+  ngtcp2_path_storage path;
+  ngtcp2_path_storage_zero(&path);
+  ngtcp2_pkt_info info{};
+  const ngtcp2_ssize size =
+      ngtcp2_conn_write_connection_close(conn_.get(), &path.path, &info, buffer.data(), NGTCP2_MAX_UDP_PAYLOAD_SIZE, &error, to_ngtcp2(now));
+  if (size > 0) {
+    close_packet_.assign(buffer.begin(), buffer.begin() + size);
+    Datagram datagram;
+    datagram.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
+    datagram.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
+    datagram.remote = from_sockaddr(path.path.remote);
+    datagram.ecn = info.ecn;
+    close_datagram_ = datagram;
+    close_pending_ = true;
+  }
+  finish(std::move(reason), now + 3 * pto());
+  if (close_pending_) endpoint_.want_write(*this);
+}
+
+// Frees what is large at once; the connection ids stay until `linger_until`, so that late packets find somebody.
+void Connection::finish(CloseReason reason, TimePoint linger_until) {
+  if (half_open_) {
+    half_open_ = false;
+    --endpoint_.half_open;
+  }
+  state_ = State::closing;
+  early_.clear();
+  linger_until_ = linger_until;
+  endpoint_.emit({Event::Kind::closed, id_, nullptr, {}, std::move(reason)});
+  for (auto& [id, stream] : streams_) {
+    scheduler_.remove(*stream);
+    stream->lost_in_last_packet_ = stream->only_in_last_packet();
+    stream->connection_ = nullptr;
+    stream->signals_.closed = true;
+    mark(*stream);
+  }
+  streams_.clear();
+  tls_.reset();
+  conn_.reset();
+  endpoint_.update_timer(*this);
+}
+
+Duration Connection::pto() const noexcept {
+  return conn_ ? Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto2(conn_.get()))) : Duration(std::chrono::milliseconds(100));
+}
+
+std::uint64_t Connection::streams_left() const noexcept { return state_ == State::ready ? ngtcp2_conn_get_streams_bidi_left2(conn_.get()) : 0; }
+
+ConnectionInfo Connection::info() const {
+  ConnectionInfo out;
+  out.id = id_;
+  out.identity = identity_;
+  out.peer = peer_;
+  out.alpn = alpn_;
+  out.remote = remote_;
+  out.dialer = dialer_;
+  out.ready = state_ == State::ready;
+  out.streams = bidi_streams_;
+  out.parked_bytes = parked_;
+  out.pto = pto();
+  if (!conn_) return out;
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));
+  out.congestion_window = info.cwnd;
+  out.in_flight = info.bytes_in_flight;
+  out.bytes_sent = info.bytes_sent;
+  out.bytes_received = info.bytes_recv;
+  out.bytes_lost = info.bytes_lost;
+  out.packets_sent = info.pkt_sent;
+  out.packets_lost = info.pkt_lost;
+  return out;
+}
+
+} // namespace kith::quic

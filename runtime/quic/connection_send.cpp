@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A connection's packets: the write scheduler's choice into GSO trains.
+#include "quic/connection_impl.hpp"
+#include "quic/endpoint_impl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace kith::quic {
+namespace {
+constexpr std::size_t max_pieces = 8; // slabs that one packet may touch; a packet is smaller than a slab
+} // namespace
+
+std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint now, Datagram& out) {
+  now_ = now;
+  if (state_ == State::gone) return 0;
+  if (state_ == State::closing) {
+    if (!close_pending_ || !close_datagram_) return 0;
+    close_pending_ = false;
+    out = *close_datagram_;
+    std::copy(close_packet_.begin(), close_packet_.end(), buffer.begin());
+    out.bytes = {buffer.data(), close_packet_.size()};
+    return close_packet_.size();
+  }
+  if (limit_initials_ && !heard_) {
+    if (initials_left_ == 0) return 0;
+    --initials_left_;
+    max_train = 1;
+  }
+  ngtcp2_path_storage path;
+  ngtcp2_path_storage_zero(&path);
+  ngtcp2_pkt_info info{};
+  std::size_t segment = 0;
+  const std::uint64_t before = ping_pending_ ? in_flight() : 0;
+  const ngtcp2_ssize written = ngtcp2_conn_write_aggregate_pkt2(
+      conn_.get(), &path.path, &info, buffer.data(), std::min(buffer.size(), max_train_bytes), &segment, on_write_packet, max_train, to_ngtcp2(now));
+  if (written < 0) {
+    fail(static_cast<int>(written), now);
+    return 0;
+  }
+  if (written == 0) return 0;
+  if (ping_pending_ && in_flight() > before) { // whatever asks for an acknowledgement will do; an ACK alone does not
+    ping_pending_ = false;
+    listening_ = true;
+    set_keep_alive();
+  }
+  ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
+  out.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
+  out.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
+  out.remote = from_sockaddr(path.path.remote);
+  out.bytes = {buffer.data(), static_cast<std::size_t>(written)};
+  out.segment = segment < static_cast<std::size_t>(written) ? static_cast<std::uint16_t>(segment) : std::uint16_t{0};
+  out.ecn = info.ecn;
+  return static_cast<std::size_t>(written);
+}
+
+ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,
+                                         ngtcp2_tstamp now, void* user) {
+  return static_cast<Connection*>(user)->write_packet(path, info, dest, size, now);
+}
+
+ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now) {
+  std::array<ByteView, max_pieces> pieces;
+  std::array<ngtcp2_vec, max_pieces + 1> vectors{};
+  for (;;) {
+    Stream* stream = scheduler_.front();
+    std::size_t count = 0;
+    std::uint64_t offered = 0;
+    bool fin = false;
+    std::uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    if (stream != nullptr) {
+      if (stream->prefix_sent_ < stream->prefix_.size()) {
+        vectors[count++] = {stream->prefix_.data() + stream->prefix_sent_, stream->prefix_.size() - stream->prefix_sent_};
+        offered += vectors[0].len;
+      }
+      const bool finished = stream->out_->finished(); // before peek: octets come before the finish
+      const std::size_t filled = stream->out_->peek(pieces);
+      for (std::size_t i = 0; i < filled; ++i) {
+        vectors[count++] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};
+        offered += pieces[i].size();
+      }
+      fin = finished && stream->out_->readable() == offered - (stream->prefix_.size() - stream->prefix_sent_);
+      if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+      flags |=
+          offered > size ? NGTCP2_WRITE_STREAM_FLAG_PADDING : NGTCP2_WRITE_STREAM_FLAG_MORE; // bulk in even packets for GSO; small ones share one
+    }
+    ngtcp2_ssize taken = -1;
+    const ngtcp2_ssize written = ngtcp2_conn_writev_stream(conn_.get(), path, info, dest, size, &taken, flags, stream != nullptr ? stream->id_ : -1,
+                                                           vectors.data(), count, now);
+    switch (written) {
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        stream->flow_blocked_ = true;
+        data_blocked_ = true;
+        scheduler_.remove(*stream);
+        continue;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND:
+        stream->send_over_ = true;
+        scheduler_.remove(*stream);
+        continue;
+      case NGTCP2_ERR_WRITE_MORE: account(*stream, static_cast<std::uint64_t>(taken), fin && static_cast<std::uint64_t>(taken) == offered); continue;
+      default: break;
+    }
+    if (written < 0) return written;
+    if (stream != nullptr && taken >= 0) account(*stream, static_cast<std::uint64_t>(taken), fin && static_cast<std::uint64_t>(taken) == offered);
+    if (written > 0) ++packets_written_;
+    return written;
+  }
+}
+
+void Connection::account(Stream& stream, std::uint64_t count, bool fin) {
+  const std::uint64_t packet = packets_written_ + 1; // the one that is being written
+  if (stream.sent_ == 0) stream.first_packet_ = packet;
+  stream.last_packet_ = packet;
+  const std::size_t of_prefix = std::min<std::size_t>(static_cast<std::size_t>(count), stream.prefix_.size() - stream.prefix_sent_);
+  stream.prefix_sent_ += of_prefix;
+  stream.sent_ += count;
+  stream.out_->advance(count - of_prefix);
+  if (fin) stream.fin_sent_ = true;
+  scheduler_.sent(stream, count);
+  if (!stream.has_output()) scheduler_.remove(stream);
+}
+
+} // namespace kith::quic

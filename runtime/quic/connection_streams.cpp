@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A connection's streams: what arrives, credit both ways (RFC 9000 §4), and what their users ask for.
+#include "quic/connection_impl.hpp"
+#include "quic/endpoint_impl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace kith::quic {
+
+int Connection::on_stream_data(Stream* stream, ByteView data, bool fin) {
+  // Connection credit returns as octets enter the pipe: returned only on reading, one idle reader stops every stream (DESIGN: flow control).
+  ngtcp2_conn_extend_max_offset(conn_.get(), data.size());
+  if (stream == nullptr || stream->receive_over_) return 0;
+  if (!data.empty()) {
+    stream->in_->write(data);
+    stream->received_ += data.size();
+    parked_ += data.size();
+  }
+  if (fin) {
+    stream->receive_over_ = true;
+    stream->in_->finish();
+  }
+  stream->signals_.readable = true;
+  mark(*stream);
+  return 0;
+}
+
+void Connection::stream_consumed(Stream& stream) {
+  const std::uint64_t consumed = stream.in_->committed() - stream.in_->outstanding();
+  // Parked octets are those received and not yet consumed, over all streams.
+  if (consumed > stream.counted_) {
+    parked_ -= std::min(parked_, consumed - stream.counted_);
+    stream.counted_ = consumed;
+  }
+  if (stream.receive_over_) return;
+  grow_window(stream);
+  const std::uint64_t target = consumed + stream.window_;
+  if (target <= stream.credited_) return;
+  const std::uint64_t more = target - stream.credited_;
+  if (more < stream.window_ / 4) return; // fewer MAX_STREAM_DATA frames; the rest is credited with the next octets read
+  stream.credited_ = target;
+  ngtcp2_conn_extend_max_stream_offset(conn_.get(), stream.id_, more);
+  endpoint_.want_write(*this);
+}
+
+void Connection::grow_window(Stream& stream) {
+  const Settings& s = endpoint_.settings;
+  if (stream.window_ >= s.max_stream_window || parked_ > s.max_parked_bytes / 2 || stream.in_->outstanding() != 0) return;
+  if (stream.received_ - stream.doubled_at_ < stream.window_) return;
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  // A whole window within four round trips: the window, not the sender, is what limits.
+  const bool fast = now_ - stream.doubled_when_ < Duration(static_cast<std::int64_t>(4 * info.smoothed_rtt)) + std::chrono::milliseconds(1);
+  stream.doubled_at_ = stream.received_;
+  stream.doubled_when_ = now_;
+  if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
+}
+
+// More than max_parked_bytes wait to be read on this connection: the stream whose reader is furthest behind pays.
+void Connection::check_parked() {
+  Stream* worst = nullptr;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->in_ && !stream->parked_out_ && (worst == nullptr || stream->in_->outstanding() > worst->in_->outstanding())) worst = stream.get();
+  }
+  if (worst == nullptr) return;
+  worst->parked_out_ = true;
+  parked_ -= std::min(parked_, worst->in_->outstanding());
+  worst->counted_ = worst->received_;
+  worst->reset_code_ = static_cast<std::uint64_t>(Code::too_slow);
+  worst->signals_.reset = true;
+  stream_stop(*worst, worst->reset_code_);
+  stream_reset(*worst, worst->reset_code_);
+  mark(*worst);
+}
+
+void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
+  if (ngtcp2_conn_is_local_stream2(conn_.get(), id) == 0) {
+    if (ngtcp2_is_bidi_stream(id) != 0) {
+      ngtcp2_conn_extend_max_streams_bidi(conn_.get(), 1);
+    } else {
+      ngtcp2_conn_extend_max_streams_uni(conn_.get(), 1);
+    }
+  }
+  if (stream == nullptr) return;
+  const auto at = streams_.find(id);
+  if (at == streams_.end()) return;
+  const StreamPtr keep = at->second;
+  streams_.erase(at);
+  if (keep->bidirectional_) --bidi_streams_;
+  scheduler_.remove(*keep);
+  if (keep->in_) parked_ -= std::min(parked_, keep->received_ - std::min(keep->received_, keep->counted_));
+  keep->signals_.closed = true;
+  mark(*keep);
+  keep->connection_ = nullptr;
+  update_keep_alive();
+}
+
+void Connection::on_acked(Stream& stream, std::uint64_t count) {
+  const std::uint64_t of_prefix = std::min<std::uint64_t>(count, stream.prefix_.size() - stream.acked_prefix_);
+  stream.acked_prefix_ += of_prefix;
+  stream.acked_ += count - of_prefix;
+  if (!stream.retain_) release_acked(stream);
+}
+
+void Connection::release_acked(Stream& stream) {
+  if (stream.acked_ != 0) stream.out_->release(std::exchange(stream.acked_, 0));
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  // Twice the window in flight keeps the connection busy while the producer is told and writes more.
+  stream.out_->set_limit(std::clamp<std::uint64_t>(2 * info.cwnd, default_pipe_limit, endpoint_.settings.max_send_buffer));
+  if (stream.wants_writable_ && stream.out_->room() >= stream.out_->limit() / 4) {
+    stream.wants_writable_ = false;
+    stream.signals_.writable = true;
+    mark(stream);
+  }
+}
+
+// --- streams
+
+StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out) {
+  auto stream = std::make_shared<Stream>(*this, id, bidirectional, local, std::move(in), std::move(out));
+  stream->window_ = stream->credited_ = endpoint_.settings.stream_window;
+  stream->doubled_when_ = now_;
+  streams_.emplace(id, stream);
+  if (bidirectional) ++bidi_streams_;
+  return stream;
+}
+
+Result<StreamPtr> Connection::open_stream(PipePtr in, PipePtr out) {
+  if (state_ != State::ready) return Error{Code::connection_lost, "the connection is closed"};
+  std::int64_t id = -1;
+  if (ngtcp2_conn_open_bidi_stream(conn_.get(), &id, nullptr) != 0) {
+    streams_wanted_ = true;
+    return Error{Code::busy, "the peer takes no more streams now"};
+  }
+  StreamPtr stream = adopt(id, true, true, std::move(in), std::move(out));
+  ngtcp2_conn_set_stream_user_data(conn_.get(), id, stream.get());
+  update_keep_alive();
+  return stream;
+}
+
+Result<StreamPtr> Connection::open_uni_stream(PipePtr out) {
+  if (state_ != State::ready) return Error{Code::connection_lost, "the connection is closed"};
+  std::int64_t id = -1;
+  if (ngtcp2_conn_open_uni_stream(conn_.get(), &id, nullptr) != 0) return Error{Code::busy, "the peer takes no more streams now"};
+  StreamPtr stream = adopt(id, false, true, nullptr, std::move(out));
+  ngtcp2_conn_set_stream_user_data(conn_.get(), id, stream.get());
+  return stream;
+}
+
+void Connection::mark(Stream& stream) {
+  if (stream.in_queue_) return;
+  stream.in_queue_ = true;
+  // An acceptor may send before its dialer knows that it is accepted, or has looked at the key: nobody hears of its streams before `ready`.
+  if (state_ == State::handshaking) {
+    early_.push_back(stream.shared_from_this());
+    return;
+  }
+  endpoint_.emit(*this, stream.shared_from_this());
+}
+
+void Connection::stream_produced(Stream& stream) {
+  if (state_ != State::ready || stream.flow_blocked_ || !stream.has_output()) return;
+  scheduler_.push(stream);
+  endpoint_.want_write(*this);
+}
+
+void Connection::stream_want_writable(Stream& stream) {
+  stream.wants_writable_ = true;
+  if (stream.out_->room() == 0) return;
+  stream.wants_writable_ = false;
+  stream.signals_.writable = true;
+  mark(stream);
+}
+
+void Connection::stream_reset(Stream& stream, std::uint64_t code) {
+  if (stream.send_over_ || state_ != State::ready) return;
+  if (!stream.local_ && !stream.bidirectional_) return;
+  stream.send_over_ = true;
+  scheduler_.remove(stream);
+  ngtcp2_conn_shutdown_stream_write(conn_.get(), 0, stream.id_, code);
+  endpoint_.want_write(*this);
+}
+
+void Connection::stream_stop(Stream& stream, std::uint64_t code) {
+  if (stream.receive_over_ || state_ != State::ready) return;
+  if (stream.local_ && !stream.bidirectional_) return;
+  stream.receive_over_ = true;
+  ngtcp2_conn_shutdown_stream_read(conn_.get(), 0, stream.id_, code);
+  endpoint_.want_write(*this);
+}
+
+void Connection::stream_set_urgency(Stream& stream, std::uint8_t urgency) {
+  const bool waits = stream.queued_ != Stream::Queue::none;
+  scheduler_.remove(stream);
+  stream.urgency_ = std::min<std::uint8_t>(urgency, 7);
+  if (waits) scheduler_.push(stream);
+}
+
+void Connection::update_keep_alive() {
+  if (!ping_pending_ && (bidi_streams_ != 0) != keeping_alive_) set_keep_alive();
+}
+
+void Connection::set_keep_alive() {
+  keeping_alive_ = bidi_streams_ != 0;
+  ngtcp2_conn_set_keep_alive_timeout(conn_.get(), keeping_alive_ ? to_duration(endpoint_.settings.keep_alive) : UINT64_MAX);
+}
+
+std::uint64_t Connection::packets_received() const noexcept {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  return info.pkt_recv;
+}
+
+std::uint64_t Connection::in_flight() const noexcept {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  return info.bytes_in_flight;
+}
+
+// Credit came: on the connection there is no signal for it, so it is looked for after each packet while some stream waits.
+void Connection::unblock() {
+  if (!data_blocked_ || ngtcp2_conn_get_max_data_left2(conn_.get()) == 0) return;
+  data_blocked_ = false;
+  for (const auto& [id, stream] : streams_) {
+    if (!stream->flow_blocked_) continue;
+    if (ngtcp2_conn_get_max_stream_data_left2(conn_.get(), id) == 0) continue; // extend_max_stream_data tells
+    stream->flow_blocked_ = false;
+    if (stream->has_output()) scheduler_.push(*stream);
+  }
+}
+
+} // namespace kith::quic
