@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# Puts the npm package of iroh into FOLDER, once. Where that can't be done, says so in one line; the tests then skip themselves.
+if(EXISTS ${FOLDER}/node_modules/@number0/iroh/package.json)
+  file(READ ${FOLDER}/node_modules/@number0/iroh/package.json package)
+  string(JSON have GET ${package} version)
+  if(have STREQUAL VERSION)
+    return()
+  endif()
+endif()
+file(MAKE_DIRECTORY ${FOLDER})
+file(WRITE ${FOLDER}/package.json "{\"private\": true}\n")
+execute_process(COMMAND ${NPM} install --no-audit --no-fund --no-save --loglevel=error --fetch-retries=1 @number0/iroh@${VERSION}
+  WORKING_DIRECTORY ${FOLDER} TIMEOUT 90 RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(failed)
+  string(REGEX REPLACE "\n.*" "" first "${output}")
+  if(first STREQUAL "")
+    set(first ${failed})
+  endif()
+  message("SKIPPED: npm can't install @number0/iroh@${VERSION} here (${first}); interop with iroh is not tested")
+endif()
