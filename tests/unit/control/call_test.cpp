@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "control_support.hpp"
+
+namespace kith::control {
+namespace {
+
+constexpr auto first = static_cast<StreamKey>(1);
+
+TEST_F(ControlTest, a_calls_octets_go_out_as_they_came) {
+  connect();
+  send("{\"id\":\"1\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\",\"command\":\"c\",\"data\":{\"b\":1.50,\"a\":[1e2],\"a\":2}}\n");
+  run_until([&] { return !backend.opened.empty(); });
+  const auto& opened = stream(1);
+  EXPECT_EQ(opened.request.protocol, "Echo");
+  EXPECT_EQ(opened.request.command, "c");
+  EXPECT_EQ(opened.request.content_type, "json");
+  EXPECT_EQ(as_text(opened.out->peek()), R"({"b":1.50,"a":[1e2],"a":2})");
+  EXPECT_TRUE(opened.out->finished());
+}
+
+TEST_F(ControlTest, a_reply_with_line_feeds_between_its_tokens_stays_one_line) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  backend.reply(first, "json", "{\n\"x\":1}\r\n");
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","data":{ "x":1}  })");
+}
+
+TEST_F(ControlTest, a_reply_that_only_claims_to_be_json_arrives_as_octets) {
+  connect();
+  for (const std::string_view reply : {"{\"x\":1}\n{\"id\":\"2\"}", "{", "", "\"\xff\"", "{} x"}) {
+    send(call_line);
+    const auto before = backend.opened.size();
+    run_until([&] { return backend.opened.size() > before; });
+    backend.reply(backend.opened.rbegin()->first, "json", reply);
+    EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":)" + std::to_string(reply.size()) + "}");
+    while (received.size() < reply.size()) received += take();
+    EXPECT_EQ(received.substr(0, reply.size()), reply);
+    received.erase(0, reply.size());
+  }
+}
+
+TEST_F(ControlTest, a_reply_in_many_pieces_is_put_together_and_gives_credit) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  auto& one = stream(1);
+  one.user->replied(first, std::string());
+  std::string whole;
+  for (int i = 0; i < 10; ++i) {
+    const std::string piece(50'000, static_cast<char>('a' + i));
+    whole += piece;
+    one.in->write(as_bytes(piece));
+    one.user->readable(first);
+  }
+  EXPECT_GT(one.consumed, 0U);
+  one.in->finish();
+  one.user->readable(first);
+  one.user->closed(first, {true, {}, false, 0, whole.size()});
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":500000})");
+  while (received.size() < whole.size()) {
+    world.context().poll();
+    received += take();
+  }
+  EXPECT_EQ(received, whole);
+}
+
+TEST_F(ControlTest, long_json_is_checked_elsewhere_and_answered) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  const std::string reply = "[\"" + std::string(200'000, 'x') + "\"]";
+  backend.reply(first, "json", reply);
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","data":)" + reply + "}");
+}
+
+TEST_F(ControlTest, errors_of_the_node_and_of_the_protocol) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  stream(1).user->replied(first, Error{Code::denied, "no"});
+  stream(1).user->closed(first, {false, {Code::denied, "no"}, true, 0, 0});
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"error","code":"denied","data":"no"})");
+  send(call_line);
+  run_until([&] { return backend.opened.size() == 2; });
+  stream(2).user->closed(static_cast<StreamKey>(2), {false, {static_cast<Code>(1001), "no\nway"}, true, 0, 0});
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"app_error","code":1001,"data":"no\nway"})");
+}
+
+TEST_F(ControlTest, a_client_that_vanishes_cancels_its_calls_and_the_session_waits_for_their_end) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  client.reset();
+  run_until([&] { return stream(1).reset.has_value(); });
+  EXPECT_EQ(stream(1).reset->code, Code::cancelled);
+  EXPECT_EQ(server->clients(), 1U);
+  stream(1).user->closed(first, {false, *stream(1).reset, false, 0, 0});
+  run_until([&] { return server->clients() == 0; });
+}
+
+TEST_F(ControlTest, an_answered_calls_id_is_free_before_its_stream_is_closed) {
+  connect();
+  send(call_line);
+  run_until([&] { return !backend.opened.empty(); });
+  auto& one = stream(1);
+  one.user->replied(first, std::string());
+  one.in->finish();
+  one.user->readable(first);
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":0})");
+  send(call_line);
+  run_until([&] { return backend.opened.size() == 2; });
+  client.reset();
+  run_until([&] { return stream(2).reset.has_value(); });
+  stream(2).user->closed(static_cast<StreamKey>(2), {false, *stream(2).reset, false, 0, 0});
+  EXPECT_FALSE(one.reset.has_value());
+  one.user->closed(first, {true, {}, false, 0, 0});
+  run_until([&] { return server->clients() == 0; });
+}
+
+TEST_F(ControlTest, reading_stops_at_the_requests_limit_and_goes_on) {
+  context.limits.max_requests = 3;
+  connect();
+  std::string lines;
+  for (int i = 0; i < 10; ++i) lines += "{\"id\":\"" + std::to_string(i) + "\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\"}\n";
+  send(lines);
+  run_until([&] { return backend.opened.size() >= 3; });
+  world.context().poll();
+  EXPECT_EQ(backend.opened.size(), 3U);
+  for (std::uint64_t key = 1; key <= 10; ++key) {
+    run_until([&] { return backend.opened.size() >= key; });
+    backend.reply(static_cast<StreamKey>(key), "", "");
+    EXPECT_EQ(read_line(), "{\"id\":\"" + std::to_string(key - 1) + "\",\"status\":\"ok\",\"bytes\":0}");
+  }
+}
+
+TEST_F(ControlTest, octets_of_open_calls_count_as_queued) {
+  context.limits.max_queue = 100'000;
+  connect();
+  const std::string octets(60'000, 'x');
+  for (int i = 0; i < 4; ++i) {
+    send("{\"id\":\"" + std::to_string(i) + "\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\",\"bytes\":60000}\n" + octets);
+    world.context().poll();
+  }
+  world.context().poll();
+  EXPECT_EQ(backend.opened.size(), 2U);
+  backend.reply(first, "", "");
+  run_until([&] { return backend.opened.size() >= 3; });
+}
+
+TEST_F(ControlTest, a_client_that_takes_nothing_is_closed) {
+  context.limits.stall_timeout = std::chrono::milliseconds(1);
+  context.limits.max_queue = 1 << 20;
+  connect();
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) lines += "{\"id\":\"x\",\"type\":\"hello\"}\n";
+  while (server->clients() > 0) { // more and more answers, none of which is read
+    static_cast<void>(protocol::send_with_fds(client.get(), lines, {}));
+    world.context().run_one();
+  }
+}
+
+TEST_F(ControlTest, a_program_that_only_stopped_writing_still_gets_its_answers) {
+  connect();
+  send(call_line);
+  ::shutdown(client.get(), SHUT_WR);
+  run_until([&] { return !backend.opened.empty(); });
+  world.context().poll();
+  EXPECT_FALSE(stream(1).reset.has_value());
+  backend.reply(first, "", "ok");
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":2})");
+  run_until([&] { return server->clients() == 0; });
+}
+
+TEST_F(ControlTest, a_subscriber_that_is_too_slow_hears_what_it_lost) {
+  context.limits.max_queue = 64 << 20;
+  connect();
+  send("{\"id\":\"s\",\"type\":\"subscribe\",\"topics\":[\"peers\"]}\n");
+  EXPECT_EQ(read_line(), R"({"id":"s","status":"ok"})");
+  const std::string data = "\"" + std::string(50'000, 'x') + "\"";
+  for (int i = 0; i < 100; ++i) topics.publish("peers", data);
+  topics.publish("identities", "1"); // nobody asked
+  std::string all;
+  const auto drain = [&] {
+    world.context().poll();
+    const std::string some = take();
+    all += some;
+    return some.empty();
+  };
+  while (!drain() || all.back() != '\n') {}
+  topics.publish("peers", "7");
+  while (!all.ends_with("\"data\":7}\n")) drain();
+  EXPECT_NE(all.find(R"({"id":"s","event":"lagged","dropped":)"), std::string::npos);
+}
+
+} // namespace
+} // namespace kith::control
