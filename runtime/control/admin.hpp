@@ -32,10 +32,10 @@ struct AdminParts {
   Topics& topics;
   Duration drain_timeout;
   std::string version;
-  std::string settings_text;                           ///< kith.yaml as it was read at the start.
-  std::vector<config::Problem> settings_problems;      ///< Of kith.yaml at the start.
-  std::function<void(const PeerId& identity)> online;  ///< An identity came back, or one of its bindings: providers are attached again.
-  std::function<void(TimePoint deadline)> stop;        ///< Begins the daemon's end.
+  std::string settings_text;                          ///< kith.yaml as it was read at the start.
+  std::vector<config::Problem> settings_problems;     ///< Of kith.yaml at the start.
+  std::function<void(const PeerId& identity)> online; ///< An identity came back, or one of its bindings: providers are attached again.
+  std::function<void(TimePoint deadline)> stop;       ///< Begins the daemon's end.
 };
 
 class Admin final : public Administration {

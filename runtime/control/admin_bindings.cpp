@@ -23,7 +23,9 @@ struct Admin::BindingAsk {
 
 namespace {
 
-bool owes(const config::IdentityConfig& config, const std::string& protocol, const std::string& alias) { return config.find(protocol, alias) != nullptr; }
+bool owes(const config::IdentityConfig& config, const std::string& protocol, const std::string& alias) {
+  return config.find(protocol, alias) != nullptr;
+}
 
 Error no_binding(const std::string& identity, const std::string& protocol, const std::string& alias) {
   return {Code::unknown_protocol, identity + " has no binding " + protocol + "/" + alias};
@@ -153,7 +155,8 @@ void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tel
   const auto identity = parts_.roster.find_identity(wanted->identity);
   if (!identity) return tell(identity.error());
   if (owes((*identity)->loaded->config, wanted->protocol, wanted->alias)) {
-    return tell(bad_request(wanted->identity + " has a binding " + wanted->protocol + "/" + wanted->alias + " already; change it with: kith configure-protocol"));
+    return tell(bad_request(wanted->identity + " has a binding " + wanted->protocol + "/" + wanted->alias +
+                            " already; change it with: kith configure-protocol"));
   }
   config::NewBinding binding;
   binding.protocol = wanted->protocol;
@@ -162,10 +165,12 @@ void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tel
   binding.access = wanted->access;
   binding.config_json = wanted->config_json;
   const std::string file = parts_.home.identity_path(wanted->identity);
-  edit_binding(wanted, [file, binding](std::string text) { return config::add_binding(std::move(text), file, binding); }, true, [tell](const Told& told) {
-    if (!told) return tell(told.error());
-    tell(told->substr(0, told->size() - 1) + R"(,"grants":[]})"); // in-process plugins hold the user's rights: there is nothing to grant
-  });
+  edit_binding(
+      wanted, [file, binding](std::string text) { return config::add_binding(std::move(text), file, binding); }, true,
+      [tell](const Told& told) {
+        if (!told) return tell(told.error());
+        tell(told->substr(0, told->size() - 1) + R"(,"grants":[]})"); // in-process plugins hold the user's rights: there is nothing to grant
+      });
 }
 
 // --- change
@@ -186,17 +191,18 @@ void Admin::binding_configure(Ask& ask, Tell tell) {
   }
   in_lane(wanted->identity, tell, [this, wanted](Tell done) {
     const std::string file = parts_.home.identity_path(wanted->identity);
-    edit_binding(wanted,
-                 [file, wanted](std::string text) -> Result<std::string> {
-                   if (wanted->config_json) {
-                     auto changed = config::replace_config(std::move(text), file, wanted->protocol, wanted->alias, *wanted->config_json);
-                     if (!changed) return changed;
-                     text = std::move(*changed);
-                   }
-                   if (wanted->access) return config::set_access(std::move(text), file, wanted->protocol, wanted->alias, *wanted->access);
-                   return text;
-                 },
-                 true, done);
+    edit_binding(
+        wanted,
+        [file, wanted](std::string text) -> Result<std::string> {
+          if (wanted->config_json) {
+            auto changed = config::replace_config(std::move(text), file, wanted->protocol, wanted->alias, *wanted->config_json);
+            if (!changed) return changed;
+            text = std::move(*changed);
+          }
+          if (wanted->access) return config::set_access(std::move(text), file, wanted->protocol, wanted->alias, *wanted->access);
+          return text;
+        },
+        true, done);
   });
 }
 
@@ -221,56 +227,57 @@ void Admin::edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::
   const auto found = parts_.roster.find_identity(wanted->identity);
   if (!found) return tell(found.error());
   const std::string old_text = (*found)->loaded->text;
-  on_disk<home::LoadedIdentity>(
-      [this, loaded = (*found)->loaded, edit = std::move(edit)] { return parts_.home.edit(*loaded, edit); },
-      [this, wanted, old_text, undo_on_failure, tell](Result<home::LoadedIdentity> loaded) {
-        if (!loaded) return tell(loaded.error());
-        const auto same = parts_.roster.find_identity(wanted->identity);
-        if (!same) return tell(same.error());
-        KnownIdentity& identity = **same;
-        identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-        const config::BindingConfig* binding = identity.loaded->config.find(wanted->protocol, wanted->alias);
-        if (binding == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-        const auto spec = binding_spec(identity, *binding, parts_.home.identity_path(identity.name));
-        const std::string key = binding_key(wanted->protocol, wanted->alias);
-        identity.binding_problems.erase(key);
-        if (!spec) {
-          identity.binding_problems[key] = spec.error().text;
-          if (undo_on_failure) return undo_edit(wanted, old_text, spec.error(), tell);
-          return tell(spec.error());
-        }
-        parts_.node.put_binding(identity.id, *spec, [this, wanted, old_text, undo_on_failure, tell](const Result<void>& running) {
-          const auto still = parts_.roster.find_identity(wanted->identity);
-          if (!still) return tell(still.error());
-          if (!running && undo_on_failure) return undo_edit(wanted, old_text, running.error(), tell);
-          if (!running) return tell(running.error());
-          if (parts_.online) parts_.online((*still)->id);
-          const config::BindingConfig* now = (*still)->loaded->config.find(wanted->protocol, wanted->alias);
-          if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-          tell(binding_json(**still, *now, parts_.node.status(), true));
-        });
-      });
+  on_disk<home::LoadedIdentity>([this, loaded = (*found)->loaded, edit = std::move(edit)] { return parts_.home.edit(*loaded, edit); },
+                                [this, wanted, old_text, undo_on_failure, tell](Result<home::LoadedIdentity> loaded) {
+                                  if (!loaded) return tell(loaded.error());
+                                  const auto same = parts_.roster.find_identity(wanted->identity);
+                                  if (!same) return tell(same.error());
+                                  KnownIdentity& identity = **same;
+                                  identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+                                  const config::BindingConfig* binding = identity.loaded->config.find(wanted->protocol, wanted->alias);
+                                  if (binding == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
+                                  const auto spec = binding_spec(identity, *binding, parts_.home.identity_path(identity.name));
+                                  const std::string key = binding_key(wanted->protocol, wanted->alias);
+                                  identity.binding_problems.erase(key);
+                                  if (!spec) {
+                                    identity.binding_problems[key] = spec.error().text;
+                                    if (undo_on_failure) return undo_edit(wanted, old_text, spec.error(), tell);
+                                    return tell(spec.error());
+                                  }
+                                  parts_.node.put_binding(
+                                      identity.id, *spec, [this, wanted, old_text, undo_on_failure, tell](const Result<void>& running) {
+                                        const auto still = parts_.roster.find_identity(wanted->identity);
+                                        if (!still) return tell(still.error());
+                                        if (!running && undo_on_failure) return undo_edit(wanted, old_text, running.error(), tell);
+                                        if (!running) return tell(running.error());
+                                        if (parts_.online) parts_.online((*still)->id);
+                                        const config::BindingConfig* now = (*still)->loaded->config.find(wanted->protocol, wanted->alias);
+                                        if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
+                                        tell(binding_json(**still, *now, parts_.node.status(), true));
+                                      });
+                                });
 }
 
 void Admin::undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell) {
   const auto found = parts_.roster.find_identity(wanted->identity);
   if (!found) return tell(found.error());
-  on_disk<home::LoadedIdentity>([this, loaded = (*found)->loaded, old_text] { return parts_.home.edit(*loaded, [&](const std::string&) { return old_text; }); },
-                                [this, wanted, error = std::move(error), tell](Result<home::LoadedIdentity> loaded) {
-                                  const auto same = parts_.roster.find_identity(wanted->identity);
-                                  if (!same) return tell(same.error());
-                                  if (!loaded) return tell(Error{error.code, error.text + "; the file keeps the change: " + loaded.error().text});
-                                  KnownIdentity& identity = **same;
-                                  identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-                                  identity.binding_problems.erase(binding_key(wanted->protocol, wanted->alias));
-                                  const config::BindingConfig* before = identity.loaded->config.find(wanted->protocol, wanted->alias);
-                                  if (before == nullptr) {
-                                    parts_.node.remove_binding(identity.id, wanted->protocol, wanted->alias, parts_.world.now(), [] {});
-                                  } else if (const auto spec = binding_spec(identity, *before, parts_.home.identity_path(identity.name))) {
-                                    parts_.node.put_binding(identity.id, *spec, [](const Result<void>&) {});
-                                  }
-                                  tell(error);
-                                });
+  on_disk<home::LoadedIdentity>(
+      [this, loaded = (*found)->loaded, old_text] { return parts_.home.edit(*loaded, [&](const std::string&) { return old_text; }); },
+      [this, wanted, error = std::move(error), tell](Result<home::LoadedIdentity> loaded) {
+        const auto same = parts_.roster.find_identity(wanted->identity);
+        if (!same) return tell(same.error());
+        if (!loaded) return tell(Error{error.code, error.text + "; the file keeps the change: " + loaded.error().text});
+        KnownIdentity& identity = **same;
+        identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+        identity.binding_problems.erase(binding_key(wanted->protocol, wanted->alias));
+        const config::BindingConfig* before = identity.loaded->config.find(wanted->protocol, wanted->alias);
+        if (before == nullptr) {
+          parts_.node.remove_binding(identity.id, wanted->protocol, wanted->alias, parts_.world.now(), [] {});
+        } else if (const auto spec = binding_spec(identity, *before, parts_.home.identity_path(identity.name))) {
+          parts_.node.put_binding(identity.id, *spec, [](const Result<void>&) {});
+        }
+        tell(error);
+      });
 }
 
 // --- remove
@@ -300,7 +307,8 @@ void Admin::binding_remove(Ask& ask, Tell tell) {
     };
     on_disk<home::LoadedIdentity>(
         [this, wanted, loaded = (*found)->loaded, file = parts_.home.identity_path(wanted->identity)] {
-          return parts_.home.edit(*loaded, [&](std::string text) { return config::remove_binding(std::move(text), file, wanted->protocol, wanted->alias); });
+          return parts_.home.edit(*loaded,
+                                  [&](std::string text) { return config::remove_binding(std::move(text), file, wanted->protocol, wanted->alias); });
         },
         [this, wanted, id, removed, done](Result<home::LoadedIdentity> loaded) {
           if (!loaded) return done(loaded.error());

@@ -218,11 +218,12 @@ void Admin::apply_files(KnownIdentity& identity, home::LoadedIdentity loaded) {
       const auto old_spec = binding_spec(identity, *old, file);
       if (old_spec && *old_spec == *spec) continue;
     }
-    parts_.node.put_binding(identity.id, *spec, [this, id = identity.id, key = binding_key(binding.protocol, binding.alias)](const Result<void>& running) {
-      KnownIdentity* known = parts_.roster.by_id(id);
-      if (running || known == nullptr) return;
-      known->binding_problems[key] = running.error().text;
-    });
+    parts_.node.put_binding(identity.id, *spec,
+                            [this, id = identity.id, key = binding_key(binding.protocol, binding.alias)](const Result<void>& running) {
+                              KnownIdentity* known = parts_.roster.by_id(id);
+                              if (running || known == nullptr) return;
+                              known->binding_problems[key] = running.error().text;
+                            });
   }
   if (!before->config.online && now.online) {
     if (const auto done = parts_.node.set_online(identity.id); !done) {

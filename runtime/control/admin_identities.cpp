@@ -69,7 +69,10 @@ void Admin::identity_show(Ask& ask, Tell tell) {
   const auto identity = identity_of(ask.fields);
   if (!identity) return tell(identity.error());
   const node::Status status = parts_.node.status();
-  tell(identity_fields(**identity, status).raw("bindings", bindings_json(**identity, status, true)).number("peers", (*identity)->peers.size()).finish());
+  tell(identity_fields(**identity, status)
+           .raw("bindings", bindings_json(**identity, status, true))
+           .number("peers", (*identity)->peers.size())
+           .finish());
 }
 
 void Admin::identity_rename(Ask& ask, Tell tell) {
@@ -201,23 +204,28 @@ void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell
     progress->error = Error{Code::internal, error.text + std::string(until_restart)};
     answer();
   };
-  in_lane(name, [save_failed](const Told& told) { if (!told) save_failed(told.error()); }, [this, name, progress, answer](Tell done) {
-    const auto found = parts_.roster.find_identity(name);
-    if (!found) return done(found.error());
-    on_disk<home::LoadedIdentity>(
-        [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
-          return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, false); });
-        },
-        [this, name, progress, answer, done](Result<home::LoadedIdentity> loaded) {
-          if (!loaded) return done(loaded.error());
-          if (const auto same = parts_.roster.find_identity(name)) {
-            (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-          }
-          progress->saved = true;
-          answer();
-          done(std::string());
-        });
-  });
+  in_lane(
+      name,
+      [save_failed](const Told& told) {
+        if (!told) save_failed(told.error());
+      },
+      [this, name, progress, answer](Tell done) {
+        const auto found = parts_.roster.find_identity(name);
+        if (!found) return done(found.error());
+        on_disk<home::LoadedIdentity>(
+            [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
+              return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, false); });
+            },
+            [this, name, progress, answer, done](Result<home::LoadedIdentity> loaded) {
+              if (!loaded) return done(loaded.error());
+              if (const auto same = parts_.roster.find_identity(name)) {
+                (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+              }
+              progress->saved = true;
+              answer();
+              done(std::string());
+            });
+      });
 }
 
 void Admin::identity_export(Ask& ask, Tell tell) {

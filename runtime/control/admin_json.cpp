@@ -58,9 +58,12 @@ protocol::ObjectWriter Admin::identity_fields(const KnownIdentity& identity, con
   return out;
 }
 
-std::string Admin::identity_json(const KnownIdentity& identity, const node::Status& status) const { return identity_fields(identity, status).finish(); }
+std::string Admin::identity_json(const KnownIdentity& identity, const node::Status& status) const {
+  return identity_fields(identity, status).finish();
+}
 
-std::string Admin::binding_json(const KnownIdentity& identity, const config::BindingConfig& binding, const node::Status& status, bool with_config) const {
+std::string Admin::binding_json(const KnownIdentity& identity, const config::BindingConfig& binding, const node::Status& status,
+                                bool with_config) const {
   protocol::ObjectWriter out;
   out.text("identity", identity.name).text("protocol", binding.protocol).text("alias", binding.alias);
   out.flag("enabled", binding.enabled).flag("provider", binding.provider);

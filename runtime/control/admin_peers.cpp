@@ -138,7 +138,8 @@ void Admin::peer_add(Ask& ask, Tell tell) {
 }
 
 /// Changes the store, then roster and node as the store has it; answers the peer object with `extra` members.
-void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell) {
+void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra,
+                      const Tell& tell) {
   using Row = std::optional<store::PeerRow>;
   on_disk<Row>(
       [this, identity, peer, change = std::move(change)]() -> Result<Row> {
@@ -218,7 +219,8 @@ void Admin::peer_role(Ask& ask, Tell tell) {
     tell(Error{Code::internal, told.error().text + std::string(until_restart)});
   };
   in_lane(named->identity->name, tell_all, [this, identity, peer, role](Tell done) {
-    save_peer(identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
+    save_peer(
+        identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
   });
 }
 
@@ -233,7 +235,8 @@ void Admin::peer_rename(Ask& ask, Tell tell) {
   const PeerId identity = named->identity->id;
   const PeerId peer = named->row->id;
   in_lane(named->identity->name, tell, [this, identity, peer, name](Tell done) {
-    save_peer(identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
+    save_peer(
+        identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
   });
 }
 

@@ -26,7 +26,8 @@ constexpr Duration doubt_time = std::chrono::milliseconds(100);
 
 } // namespace
 
-Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> Bridge::make(boost::asio::io_context& io, World& world, StreamControl& control, Wires wires) {
+Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> Bridge::make(boost::asio::io_context& io, World& world, StreamControl& control,
+                                                                      Wires wires) {
   auto pair = io::make_socket_pair();
   if (!pair) return pair.error();
   protocol::Fd theirs(pair->second.release());
@@ -37,7 +38,9 @@ Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> Bridge::make(boost::asi
 }
 
 Bridge::Bridge(boost::asio::io_context& io, World& world, StreamControl& control, Wires wires, int fd, std::uint64_t far_inode)
-    : fd_(io, fd), io_(io), world_(world), control_(control), wires_(std::move(wires)), far_inode_(far_inode), doubt_(world.make_timer([this] { far_fin(); })) {}
+    : fd_(io, fd), io_(io), world_(world), control_(control), wires_(std::move(wires)), far_inode_(far_inode), doubt_(world.make_timer([this] {
+        far_fin();
+      })) {}
 
 void Bridge::start() {
   wait_hangup();
@@ -137,13 +140,13 @@ void Bridge::pump_out() {
 
 void Bridge::far_end_of_file() {
   switch (look_at_far_end(fd_.native_handle(), own_shutdown_, far_inode_)) {
-  case FarEnd::ended: return far_fin();
-  case FarEnd::gone: return hang_up();
-  case FarEnd::unknown:
-    has_input_ = false;
-    far_ended_ = true; // nothing more is read; what it was is seen when the time is over
-    doubt_->arm(world_.now() + doubt_time);
-    return;
+    case FarEnd::ended: return far_fin();
+    case FarEnd::gone: return hang_up();
+    case FarEnd::unknown:
+      has_input_ = false;
+      far_ended_ = true; // nothing more is read; what it was is seen when the time is over
+      doubt_->arm(world_.now() + doubt_time);
+      return;
   }
 }
 

@@ -26,7 +26,8 @@ public:
   };
 
   /// The bridge and the program's end (blocking, close-on-exec). Errors: internal, when no descriptors are left.
-  static Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> make(boost::asio::io_context& io, World& world, StreamControl& control, Wires wires);
+  static Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> make(boost::asio::io_context& io, World& world, StreamControl& control,
+                                                                       Wires wires);
 
   void start();
   // The stream's signals.
@@ -61,7 +62,7 @@ private:
   std::unique_ptr<Timer> doubt_; ///< Where the kernel can't tell an end from a death: the control socket's loss gets this long to tell.
   std::function<void()> done_;
   bool scheduled_ = false;
-  bool reading_ = false;      ///< A wait is pending.
+  bool reading_ = false; ///< A wait is pending.
   bool writing_ = false;
   bool has_input_ = true;     ///< The descriptor may have something to read.
   bool takes_output_ = true;  ///< It may take something.

@@ -31,7 +31,7 @@ private:
   StreamKey key_ = StreamKey::none;
   PipePtr in_;
   std::string content_type_;
-  std::string gathered_; ///< Of a reply that came in several pieces.
+  std::string gathered_;            ///< Of a reply that came in several pieces.
   std::unique_ptr<Operation> self_; ///< Answered, and not yet closed.
   std::size_t held_ = 0;
   bool replied_ = false;

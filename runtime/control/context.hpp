@@ -27,18 +27,18 @@ class Topics;
 struct Limits {
   std::size_t max_call_bytes = 1024 * 1024;
   std::size_t max_clients = 256;
-  std::size_t max_requests = 1024;                        ///< In flight on one socket; then it is not read.
-  std::size_t max_queue = 16 * 1024 * 1024;               ///< Octets queued for one socket or taken from it for open calls; then it is not read.
-  std::size_t max_streams = 256;                          ///< Streams, serves and subscriptions of one socket.
-  Duration stall_timeout = std::chrono::seconds(30);      ///< A client that takes nothing for so long is closed.
-  Duration drain_timeout = std::chrono::seconds(10);      ///< Of what goes offline.
+  std::size_t max_requests = 1024;                   ///< In flight on one socket; then it is not read.
+  std::size_t max_queue = 16 * 1024 * 1024;          ///< Octets queued for one socket or taken from it for open calls; then it is not read.
+  std::size_t max_streams = 256;                     ///< Streams, serves and subscriptions of one socket.
+  Duration stall_timeout = std::chrono::seconds(30); ///< A client that takes nothing for so long is closed.
+  Duration drain_timeout = std::chrono::seconds(10); ///< Of what goes offline.
 };
 
-inline constexpr std::size_t read_size = 64 * 1024;           ///< Octets asked for in one read of a socket.
-inline constexpr int reads_per_turn = 4;                      ///< Then the loop has a turn.
-inline constexpr std::size_t turn_budget = 256 * 1024;        ///< Octets a stream may move, each way, before others have a turn.
-inline constexpr std::size_t parse_inline_limit = 64 * 1024;  ///< Longer JSON is parsed off the network thread.
-inline constexpr std::size_t max_waiting_mutations = 64;      ///< Administration that waits for one identity.
+inline constexpr std::size_t read_size = 64 * 1024;          ///< Octets asked for in one read of a socket.
+inline constexpr int reads_per_turn = 4;                     ///< Then the loop has a turn.
+inline constexpr std::size_t turn_budget = 256 * 1024;       ///< Octets a stream may move, each way, before others have a turn.
+inline constexpr std::size_t parse_inline_limit = 64 * 1024; ///< Longer JSON is parsed off the network thread.
+inline constexpr std::size_t max_waiting_mutations = 64;     ///< Administration that waits for one identity.
 
 /// What sessions need of the node; tests have one of their own.
 class Backend {

@@ -33,7 +33,8 @@ void Observer::address_worked(const PeerId& identity, const PeerId& peer, const 
   if (last == address) return;
   last = address;
   world_.disk().post([this, identity, peer, address, now = world_.unix_now()] {
-    if (const auto done = store_.note_address_ok(identity, peer, address, now); !done) world_.log().warn("control", "address book: " + done.error().text);
+    if (const auto done = store_.note_address_ok(identity, peer, address, now); !done)
+      world_.log().warn("control", "address book: " + done.error().text);
   });
 }
 

@@ -36,7 +36,7 @@ private:
   std::string& room(std::size_t count);
 
   std::deque<Chunk> chunks_;
-  std::string spare_; // the memory of a chunk that was written
+  std::string spare_;  // the memory of a chunk that was written
   std::size_t at_ = 0; // in the first chunk
   std::size_t size_ = 0;
   std::uint64_t written_ = 0;

@@ -168,7 +168,8 @@ Result<void> Provider::reply(Offer& offer, const Request& request, ByteView octe
   if (!reply) return reply.error();
   const bool json = request.body.kind == Body::Kind::json;
   const ByteView content = json ? as_bytes(request.body.json) : octets;
-  if (offer.stream.kind == StreamKind::stream && request.body.kind != Body::Kind::none) return bad_request("a stream is accepted by a reply without data");
+  if (offer.stream.kind == StreamKind::stream && request.body.kind != Body::Kind::none)
+    return bad_request("a stream is accepted by a reply without data");
   if (content.size() > session_.context().limits.max_call_bytes) return Error{Code::too_large, "the reply has more than max_call_bytes octets"};
   settle(offer);
   offer.accepted = true;

@@ -31,8 +31,8 @@ private:
   /// A call or stream from a peer.
   struct Offer {
     IncomingStream stream;
-    std::string call;      ///< Its name on the socket; empty until it is offered.
-    std::string gathered;  ///< A call's request.
+    std::string call;     ///< Its name on the socket; empty until it is offered.
+    std::string gathered; ///< A call's request.
     std::shared_ptr<Bridge> bridge;
     StreamEnd end;
     bool complete = false; ///< The request is whole.

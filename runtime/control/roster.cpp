@@ -77,8 +77,8 @@ Result<PeerId> Roster::find_peer(const KnownIdentity& identity, std::string_view
   if (looks_like_id(name)) return parse_peer_id(name);
   std::vector<std::string_view> known;
   for (const auto& [each, id] : identity.peer_ids) known.push_back(each);
-  return Error{Code::unknown_peer,
-               identity.name + " knows no peer " + quoted(name) + suggestion(name, known) + " (add one: kith peer add " + identity.name + " NAME TICKET)"};
+  return Error{Code::unknown_peer, identity.name + " knows no peer " + quoted(name) + suggestion(name, known) + " (add one: kith peer add " +
+                                       identity.name + " NAME TICKET)"};
 }
 
 void Roster::put_peer(KnownIdentity& identity, store::PeerRow row) {
@@ -125,7 +125,8 @@ node::PeerSpec peer_spec(const store::PeerRow& row) {
 
 namespace {
 
-Result<std::vector<access::Entry>> read_entries(const KnownIdentity& identity, const std::vector<config::AccessWord>& words, const std::string& file) {
+Result<std::vector<access::Entry>> read_entries(const KnownIdentity& identity, const std::vector<config::AccessWord>& words,
+                                                const std::string& file) {
   const access::PeerLookup lookup = [&](std::string_view name) -> std::optional<PeerId> {
     const auto found = identity.peer_ids.find(name);
     return found == identity.peer_ids.end() ? std::nullopt : std::optional(found->second);

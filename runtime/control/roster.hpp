@@ -24,9 +24,9 @@ struct KnownIdentity {
   std::string name;
   PeerId id;
   std::shared_ptr<const home::LoadedIdentity> loaded;
-  std::optional<Error> problem;                         ///< Of its files now; with `loaded`, the last good state runs on.
-  std::map<std::string, std::string> binding_problems;  ///< "Echo/default" → why node was not given it.
-  std::map<std::string, PeerId, std::less<>> peer_ids;  ///< By name.
+  std::optional<Error> problem;                        ///< Of its files now; with `loaded`, the last good state runs on.
+  std::map<std::string, std::string> binding_problems; ///< "Echo/default" → why node was not given it.
+  std::map<std::string, PeerId, std::less<>> peer_ids; ///< By name.
   std::unordered_map<PeerId, store::PeerRow> peers;
 };
 

@@ -18,7 +18,8 @@ Result<void> Server::listen(const std::string& path) {
 
 void Server::accept(io::UnixStream socket) {
   if (sessions_.size() >= context_.limits.max_clients) {
-    const std::string line = protocol::Answer::failed("", {Code::busy, "the daemon has " + std::to_string(sessions_.size()) + " clients (max_clients)"}).encode() + "\n";
+    const std::string line =
+        protocol::Answer::failed("", {Code::busy, "the daemon has " + std::to_string(sessions_.size()) + " clients (max_clients)"}).encode() + "\n";
     static_cast<void>(protocol::send_with_fds(socket.native_handle(), line, {}));
     return; // the socket closes here
   }

@@ -17,9 +17,9 @@
 
 namespace kith::control {
 
+using boost::system::error_code;
 using protocol::Answer;
 using protocol::Request;
-using boost::system::error_code;
 
 Session::Session(Context& context, io::UnixStream socket, std::function<void()> gone)
     : context_(context), socket_(std::move(socket)), gone_(std::move(gone)), reader_(context.limits.max_call_bytes + protocol::line_overhead) {
@@ -416,17 +416,17 @@ void Session::schedule_flush() {
 void Session::flush() {
   const bool before = paused();
   switch (outbox_.flush(socket_.native_handle())) {
-  case Outbox::State::broken: return lose();
-  case Outbox::State::blocked:
-    wait_writable();
-    if (!paused() && before) resume();
-    watch_stall();
-    break;
-  case Outbox::State::empty:
-    if (std::exchange(stalled_, false)) stall_->arm(never);
-    if (closing_) return lose();
-    if (before && !paused()) resume();
-    break;
+    case Outbox::State::broken: return lose();
+    case Outbox::State::blocked:
+      wait_writable();
+      if (!paused() && before) resume();
+      watch_stall();
+      break;
+    case Outbox::State::empty:
+      if (std::exchange(stalled_, false)) stall_->arm(never);
+      if (closing_) return lose();
+      if (before && !paused()) resume();
+      break;
   }
   if (inline_ != nullptr && outbox_.size() < turn_budget) inline_->output_room();
   release_if_done();

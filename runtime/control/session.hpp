@@ -119,21 +119,21 @@ private:
   std::shared_ptr<Executor> strand_; ///< For long JSON; made when it is needed.
   InlineInput* inline_ = nullptr;
 
-  std::string waiting_line_;        ///< A line whose octets have not all come.
+  std::string waiting_line_; ///< A line whose octets have not all come.
   std::uint64_t waiting_octets_ = 0;
-  std::uint64_t skip_ = 0;          ///< Octets of a refused request that are still to come.
+  std::uint64_t skip_ = 0; ///< Octets of a refused request that are still to come.
   std::size_t in_flight_ = 0;
   std::size_t held_ = 0;
   std::size_t offloaded_ = 0;
   std::size_t lingering_ = 0;
   std::uint64_t written_at_stall_ = 0;
   bool alive_ = true;
-  bool hung_up_ = false;   ///< The client has closed its end.
+  bool hung_up_ = false; ///< The client has closed its end.
   bool inline_full_ = false;
-  bool parsing_ = false;   ///< A long line is being parsed elsewhere.
-  bool reading_ = false;   ///< A wait for input is pending.
-  bool writing_ = false;   ///< A wait for room is pending.
-  bool stalled_ = false;   ///< The stall timer runs.
+  bool parsing_ = false; ///< A long line is being parsed elsewhere.
+  bool reading_ = false; ///< A wait for input is pending.
+  bool writing_ = false; ///< A wait for room is pending.
+  bool stalled_ = false; ///< The stall timer runs.
   bool flush_posted_ = false;
   bool resume_posted_ = false;
   bool input_ended_ = false; ///< The client has shut its direction down; answers still go out.

@@ -44,7 +44,7 @@ private:
   bool timed_out_ = false;
   bool answered_ = false;
   bool closed_ = false;
-  bool fin_sent_ = false; ///< Inline: the peer's FIN was passed on.
+  bool fin_sent_ = false;    ///< Inline: the peer's FIN was passed on.
   bool input_ended_ = false; ///< Inline: the program's FIN was seen.
 };
 

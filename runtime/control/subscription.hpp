@@ -10,8 +10,8 @@
 
 namespace kith::control {
 
-inline constexpr std::size_t max_topics = 64;                      ///< Of one subscription.
-inline constexpr std::size_t max_topic_queue = 1024 * 1024;        ///< Octets queued on a socket from which on topics are dropped.
+inline constexpr std::size_t max_topics = 64;               ///< Of one subscription.
+inline constexpr std::size_t max_topic_queue = 1024 * 1024; ///< Octets queued on a socket from which on topics are dropped.
 
 class Subscription;
 

@@ -30,9 +30,7 @@ constexpr char ready_octet = 'r';
 
 Result<Readiness> Readiness::detach() {
   std::array<int, 2> ends{};
-  const auto failed = [](const char* what) {
-    return Error{Code::internal, std::string(what) + ": " + std::generic_category().message(errno)};
-  };
+  const auto failed = [](const char* what) { return Error{Code::internal, std::string(what) + ": " + std::generic_category().message(errno)}; };
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed("pipe");
   const pid_t child = ::fork();
   if (child < 0) return failed("fork");

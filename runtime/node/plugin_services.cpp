@@ -85,7 +85,8 @@ Result<void> PluginServices::check_config(std::string_view protocol, const std::
                                           std::string_view file) {
   const auto entry = options_.registry->find(protocol);
   if (!entry) return entry.error();
-  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty)) return config::error_at(file, config.mark, "the config of " + std::string(protocol) + " must be a map");
+  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty))
+    return config::error_at(file, config.mark, "the config of " + std::string(protocol) + " must be a map");
   if (!entry->protocol->config_schema.empty()) {
     if (auto fits = config::validate(config_json, entry->protocol->config_schema, config, file); !fits) return fits.error();
   }

@@ -6,7 +6,7 @@ namespace {
 
 constexpr auto first = static_cast<StreamKey>(1);
 
-TEST_F(ControlTest, a_calls_octets_go_out_as_they_came) {
+TEST_F(ControlTest, ACallsOctetsGoOutAsTheyCame) {
   connect();
   send("{\"id\":\"1\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\",\"command\":\"c\",\"data\":{\"b\":1.50,\"a\":[1e2],\"a\":2}}\n");
   run_until([&] { return !backend.opened.empty(); });
@@ -18,7 +18,7 @@ TEST_F(ControlTest, a_calls_octets_go_out_as_they_came) {
   EXPECT_TRUE(opened.out->finished());
 }
 
-TEST_F(ControlTest, a_reply_with_line_feeds_between_its_tokens_stays_one_line) {
+TEST_F(ControlTest, AReplyWithLineFeedsBetweenItsTokensStaysOneLine) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -26,7 +26,7 @@ TEST_F(ControlTest, a_reply_with_line_feeds_between_its_tokens_stays_one_line) {
   EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","data":{ "x":1}  })");
 }
 
-TEST_F(ControlTest, a_reply_that_only_claims_to_be_json_arrives_as_octets) {
+TEST_F(ControlTest, AReplyThatOnlyClaimsToBeJsonArrivesAsOctets) {
   connect();
   for (const std::string_view reply : {"{\"x\":1}\n{\"id\":\"2\"}", "{", "", "\"\xff\"", "{} x"}) {
     send(call_line);
@@ -40,7 +40,7 @@ TEST_F(ControlTest, a_reply_that_only_claims_to_be_json_arrives_as_octets) {
   }
 }
 
-TEST_F(ControlTest, a_reply_in_many_pieces_is_put_together_and_gives_credit) {
+TEST_F(ControlTest, AReplyInManyPiecesIsPutTogetherAndGivesCredit) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -65,7 +65,7 @@ TEST_F(ControlTest, a_reply_in_many_pieces_is_put_together_and_gives_credit) {
   EXPECT_EQ(received, whole);
 }
 
-TEST_F(ControlTest, long_json_is_checked_elsewhere_and_answered) {
+TEST_F(ControlTest, LongJsonIsCheckedElsewhereAndAnswered) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -74,7 +74,7 @@ TEST_F(ControlTest, long_json_is_checked_elsewhere_and_answered) {
   EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","data":)" + reply + "}");
 }
 
-TEST_F(ControlTest, errors_of_the_node_and_of_the_protocol) {
+TEST_F(ControlTest, ErrorsOfTheNodeAndOfTheProtocol) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -87,7 +87,7 @@ TEST_F(ControlTest, errors_of_the_node_and_of_the_protocol) {
   EXPECT_EQ(read_line(), R"({"id":"1","status":"app_error","code":1001,"data":"no\nway"})");
 }
 
-TEST_F(ControlTest, a_client_that_vanishes_cancels_its_calls_and_the_session_waits_for_their_end) {
+TEST_F(ControlTest, AClientThatVanishesCancelsItsCallsAndTheSessionWaitsForTheirEnd) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -99,7 +99,7 @@ TEST_F(ControlTest, a_client_that_vanishes_cancels_its_calls_and_the_session_wai
   run_until([&] { return server->clients() == 0; });
 }
 
-TEST_F(ControlTest, an_answered_calls_id_is_free_before_its_stream_is_closed) {
+TEST_F(ControlTest, AnAnsweredCallsIdIsFreeBeforeItsStreamIsClosed) {
   connect();
   send(call_line);
   run_until([&] { return !backend.opened.empty(); });
@@ -118,7 +118,7 @@ TEST_F(ControlTest, an_answered_calls_id_is_free_before_its_stream_is_closed) {
   run_until([&] { return server->clients() == 0; });
 }
 
-TEST_F(ControlTest, reading_stops_at_the_requests_limit_and_goes_on) {
+TEST_F(ControlTest, ReadingStopsAtTheRequestsLimitAndGoesOn) {
   context.limits.max_requests = 3;
   connect();
   std::string lines;
@@ -134,7 +134,7 @@ TEST_F(ControlTest, reading_stops_at_the_requests_limit_and_goes_on) {
   }
 }
 
-TEST_F(ControlTest, octets_of_open_calls_count_as_queued) {
+TEST_F(ControlTest, OctetsOfOpenCallsCountAsQueued) {
   context.limits.max_queue = 100'000;
   connect();
   const std::string octets(60'000, 'x');
@@ -148,7 +148,7 @@ TEST_F(ControlTest, octets_of_open_calls_count_as_queued) {
   run_until([&] { return backend.opened.size() >= 3; });
 }
 
-TEST_F(ControlTest, a_client_that_takes_nothing_is_closed) {
+TEST_F(ControlTest, AClientThatTakesNothingIsClosed) {
   context.limits.stall_timeout = std::chrono::milliseconds(1);
   context.limits.max_queue = 1 << 20;
   connect();
@@ -160,7 +160,7 @@ TEST_F(ControlTest, a_client_that_takes_nothing_is_closed) {
   }
 }
 
-TEST_F(ControlTest, a_program_that_only_stopped_writing_still_gets_its_answers) {
+TEST_F(ControlTest, AProgramThatOnlyStoppedWritingStillGetsItsAnswers) {
   connect();
   send(call_line);
   ::shutdown(client.get(), SHUT_WR);
@@ -172,7 +172,7 @@ TEST_F(ControlTest, a_program_that_only_stopped_writing_still_gets_its_answers) 
   run_until([&] { return server->clients() == 0; });
 }
 
-TEST_F(ControlTest, a_subscriber_that_is_too_slow_hears_what_it_lost) {
+TEST_F(ControlTest, ASubscriberThatIsTooSlowHearsWhatItLost) {
   context.limits.max_queue = 64 << 20;
   connect();
   send("{\"id\":\"s\",\"type\":\"subscribe\",\"topics\":[\"peers\"]}\n");

@@ -153,6 +153,7 @@ protected:
   bool ended = false;
 };
 
-inline constexpr std::string_view call_line = R"({"id":"1","type":"call","target":"bob","protocol":"Echo","data":{}})" "\n";
+inline constexpr std::string_view call_line = R"({"id":"1","type":"call","target":"bob","protocol":"Echo","data":{}})"
+                                              "\n";
 
 } // namespace kith::control

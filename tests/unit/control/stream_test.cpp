@@ -7,7 +7,8 @@ namespace kith::control {
 namespace {
 
 constexpr auto first = static_cast<StreamKey>(1);
-constexpr std::string_view stream_line = R"({"id":"1","type":"stream","target":"bob","protocol":"Echo"})" "\n";
+constexpr std::string_view stream_line = R"({"id":"1","type":"stream","target":"bob","protocol":"Echo"})"
+                                         "\n";
 
 class StreamTest : public ControlTest {
 protected:
@@ -23,7 +24,7 @@ protected:
   }
 };
 
-TEST_F(StreamTest, octets_go_both_ways_and_both_ends_are_seen) {
+TEST_F(StreamTest, OctetsGoBothWaysAndBothEndsAreSeen) {
   const protocol::Fd program = open();
   ASSERT_TRUE(program);
   auto& one = stream(1);
@@ -44,7 +45,7 @@ TEST_F(StreamTest, octets_go_both_ways_and_both_ends_are_seen) {
   EXPECT_EQ(read_line(), R"({"id":"1","event":"closed","status":"ok","sent":2,"received":4})");
 }
 
-TEST_F(StreamTest, a_hang_up_is_never_an_end) {
+TEST_F(StreamTest, AHangUpIsNeverAnEnd) {
   protocol::Fd program = open();
   auto& one = stream(1);
   ASSERT_EQ(::write(program.get(), "half", 4), 4);
@@ -54,7 +55,7 @@ TEST_F(StreamTest, a_hang_up_is_never_an_end) {
   EXPECT_FALSE(one.out->finished());
 }
 
-TEST_F(StreamTest, a_hang_up_after_the_peers_end_is_none_either) {
+TEST_F(StreamTest, AHangUpAfterThePeersEndIsNoneEither) {
   protocol::Fd program = open();
   auto& one = stream(1);
   one.in->finish();
@@ -66,7 +67,7 @@ TEST_F(StreamTest, a_hang_up_after_the_peers_end_is_none_either) {
   EXPECT_TRUE(one.reset.has_value()); // where the kernel has no unix_diag, the loss of the control socket would say it
 }
 
-TEST_F(StreamTest, a_hang_up_while_the_peer_takes_nothing_is_seen) {
+TEST_F(StreamTest, AHangUpWhileThePeerTakesNothingIsSeen) {
   protocol::Fd program = open();
   auto& one = stream(1);
   one.out->set_limit(10);
@@ -81,7 +82,7 @@ TEST_F(StreamTest, a_hang_up_while_the_peer_takes_nothing_is_seen) {
   EXPECT_EQ(read_line(), R"({"id":"1","event":"closed","status":"error","code":"cancelled","data":"the program went away","sent":10,"received":0})");
 }
 
-TEST_F(StreamTest, a_stream_without_room_goes_on_when_there_is_some) {
+TEST_F(StreamTest, AStreamWithoutRoomGoesOnWhenThereIsSome) {
   const protocol::Fd program = open();
   auto& one = stream(1);
   one.out->set_limit(4);
@@ -94,7 +95,7 @@ TEST_F(StreamTest, a_stream_without_room_goes_on_when_there_is_some) {
   EXPECT_EQ(as_text(one.out->peek()), "efgh");
 }
 
-TEST_F(StreamTest, closed_comes_after_all_that_was_received) {
+TEST_F(StreamTest, ClosedComesAfterAllThatWasReceived) {
   const protocol::Fd program = open();
   auto& one = stream(1);
   const std::string much(3'000'000, 'y');
@@ -118,9 +119,10 @@ TEST_F(StreamTest, closed_comes_after_all_that_was_received) {
   EXPECT_EQ(read_line(), R"({"id":"1","event":"closed","status":"ok","sent":0,"received":3000000})");
 }
 
-TEST_F(StreamTest, a_peer_that_never_accepts_costs_the_timeout_only) {
+TEST_F(StreamTest, APeerThatNeverAcceptsCostsTheTimeoutOnly) {
   connect();
-  send(R"({"id":"1","type":"stream","target":"bob","protocol":"Echo","timeout_ms":1})" "\n");
+  send(R"({"id":"1","type":"stream","target":"bob","protocol":"Echo","timeout_ms":1})"
+       "\n");
   run_until([&] { return !backend.opened.empty() && stream(1).reset.has_value(); });
   stream(1).user->replied(first, *stream(1).reset);
   stream(1).user->closed(first, {false, *stream(1).reset, false, 0, 0});
@@ -140,7 +142,7 @@ struct Pair {
   protocol::Fd far;
 };
 
-TEST(FarEnd, tells_an_end_from_a_death) {
+TEST(FarEnd, TellsAnEndFromADeath) {
   for (const bool own : {false, true}) {
     Pair pair;
     const std::uint64_t inode = socket_inode(pair.far.get());
@@ -162,7 +164,7 @@ std::string receive(int socket, protocol::FdQueue& queue) {
   return std::string(as_text(ByteView(buffer).first(io.count)));
 }
 
-TEST(OutboxTest, many_lines_leave_in_one_write) {
+TEST(OutboxTest, ManyLinesLeaveInOneWrite) {
   Pair pair;
   Outbox box;
   box.line("one");
@@ -175,7 +177,7 @@ TEST(OutboxTest, many_lines_leave_in_one_write) {
   EXPECT_TRUE(box.empty());
 }
 
-TEST(OutboxTest, a_descriptor_leaves_with_its_line) {
+TEST(OutboxTest, ADescriptorLeavesWithItsLine) {
   Pair pair;
   Pair passed;
   Outbox box;
@@ -192,7 +194,7 @@ TEST(OutboxTest, a_descriptor_leaves_with_its_line) {
   EXPECT_EQ(queue.size(), 1U);
 }
 
-TEST(OutboxTest, blocked_then_goes_on_then_broken) {
+TEST(OutboxTest, BlockedThenGoesOnThenBroken) {
   Pair pair;
   Outbox box;
   const std::string line(100'000, 'x');

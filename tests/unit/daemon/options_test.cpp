@@ -10,7 +10,7 @@ Result<Options> parse(std::vector<std::string_view> arguments, std::string_view 
   return parse_options(arguments, kith_home, home);
 }
 
-TEST(DaemonOptions, home) {
+TEST(DaemonOptions, Home) {
   EXPECT_EQ(parse({})->home, "/home/ann/.kith");
   EXPECT_EQ(parse({}, "/x/y/")->home, "/x/y");
   EXPECT_EQ(parse({"--home", "/a/../b"}, "/x")->home, "/b");
@@ -18,7 +18,7 @@ TEST(DaemonOptions, home) {
   EXPECT_FALSE(parse({}, "", ""));
 }
 
-TEST(DaemonOptions, listen) {
+TEST(DaemonOptions, Listen) {
   const auto options = parse({"--listen", "127.0.0.1:0", "--listen=[::1]:4433", "--detach"});
   ASSERT_TRUE(options);
   ASSERT_EQ(options->listen.size(), 2U);
@@ -26,8 +26,9 @@ TEST(DaemonOptions, listen) {
   EXPECT_TRUE(options->detach);
 }
 
-TEST(DaemonOptions, what_is_wrong) {
-  const std::vector<std::vector<std::string_view>> wrong{{"--listen"}, {"--listen", "x"}, {"--listen="}, {"--home"}, {"--home="}, {"--hoem", "x"}, {"x"}};
+TEST(DaemonOptions, WhatIsWrong) {
+  const std::vector<std::vector<std::string_view>> wrong{{"--listen"}, {"--listen", "x"}, {"--listen="}, {"--home"},
+                                                         {"--home="},  {"--hoem", "x"},   {"x"}};
   for (const auto& arguments : wrong) EXPECT_FALSE(parse(arguments)) << arguments[0];
 }
 
