@@ -12,10 +12,10 @@ namespace kith::daemon {
 namespace {
 
 constexpr std::size_t max_settings_size = 1024 * 1024;
-constexpr Duration stop_grace = std::chrono::seconds(2);          ///< After the drain's deadline, for plugins to leave.
-constexpr Duration last_writes = std::chrono::seconds(2);         ///< For the disk thread, at the end.
-constexpr Duration settle_time = std::chrono::milliseconds(200);  ///< One change of network is many messages.
-constexpr int exit_by_signal = 130;                               ///< A second SIGINT or SIGTERM: as shells say it.
+constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the drain's deadline, for plugins to leave.
+constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
+constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
+constexpr int exit_by_signal = 130;                              ///< A second SIGINT or SIGTERM: as shells say it.
 
 io::WorldSettings world_settings(const config::DaemonConfig& settings) {
   io::WorldSettings out;
@@ -51,6 +51,7 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.header_timeout = from.header_timeout;
   to.stream_open_timeout = from.stream_open_timeout;
   to.max_headerless_streams = from.max_headerless_streams;
+  to.max_hinted_initials = from.max_hinted_initials;
   return to;
 }
 
@@ -103,12 +104,16 @@ Result<Ground> prepare(const Options& options) {
 }
 
 Daemon::Daemon(Ground ground, std::unique_ptr<Log> log, const Options& options)
-    : ground_(std::move(ground)), log_(std::move(log)), options_(options), world_(*log_, world_settings(ground_.settings)), notifier_(notify_socket()) {}
+    : ground_(std::move(ground)),
+      log_(std::move(log)),
+      options_(options),
+      world_(*log_, world_settings(ground_.settings)),
+      notifier_(notify_socket()) {}
 
 Daemon::~Daemon() = default;
 
 Result<void> Daemon::start() {
-  io::raise_file_limit(*log_);
+  io::raise_file_limit(ground_.settings.max_open_files, *log_);
   io::harden_process(*log_);
   if (auto done = open_parts(); !done) return done;
   if (auto done = load_identities(); !done) return done;
@@ -151,16 +156,28 @@ Result<void> Daemon::open_parts() {
   plugins.data_folder = [path = home.path()](const PeerId& id, std::string_view protocol, std::string_view alias) {
     return std::filesystem::path(path) / "data" / id.text() / protocol / alias;
   };
+  plugins.inline_overrun = ground_.settings.inline_overrun;
+  plugins.fence_after = ground_.settings.plugin_fence_after;
   plugins_ = std::make_unique<node::PluginServices>(world_, std::move(plugins));
   observer_ = std::make_unique<control::Observer>(world_, *store_, roster_, topics_);
   node_ = std::make_unique<node::Node>(world_, node_settings(ground_.settings), quic_secrets(*secret), *plugins_, *observer_);
   plugins_->set_dialer(&node_->dialer());
   backend_ = std::make_unique<control::NodeBackend>(*node_);
-  admin_ = std::make_unique<control::Admin>(control::AdminParts{
-      world_, home, *store_, *node_, *plugins_, roster_, topics_, ground_.settings.drain_deadline, KITH_VERSION, ground_.settings_text, {},
-      [this](const PeerId& id) { backend_->reattach(id); }, [this](TimePoint deadline) { begin_stop(deadline); }});
-  context_ = std::make_unique<control::Context>(control::Context{world_, world_.context(), *backend_, roster_, topics_, *admin_,
-                                                                 control_limits(ground_.settings), KITH_VERSION, home.path()});
+  admin_ = std::make_unique<control::Admin>(control::AdminParts{world_,
+                                                                home,
+                                                                *store_,
+                                                                *node_,
+                                                                *plugins_,
+                                                                roster_,
+                                                                topics_,
+                                                                ground_.settings.drain_deadline,
+                                                                KITH_VERSION,
+                                                                ground_.settings_text,
+                                                                {},
+                                                                [this](const PeerId& id) { backend_->reattach(id); },
+                                                                [this](TimePoint deadline) { begin_stop(deadline); }});
+  context_ = std::make_unique<control::Context>(
+      control::Context{world_, world_.context(), *backend_, roster_, topics_, *admin_, control_limits(ground_.settings), KITH_VERSION, home.path()});
   server_ = std::make_unique<control::Server>(*context_);
   return {};
 }

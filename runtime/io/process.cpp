@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -16,12 +17,12 @@
 
 namespace kith::io {
 
-std::uint64_t raise_file_limit(Log& log) {
+std::uint64_t raise_file_limit(std::uint64_t most, Log& log) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   const rlim_t before = limit.rlim_cur;
-  limit.rlim_cur = limit.rlim_max;
-  if (before == limit.rlim_max) return before;
+  limit.rlim_cur = std::min<rlim_t>(most, limit.rlim_max);
+  if (before >= limit.rlim_cur) return before;
   if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return limit.rlim_cur;
   log.warn("io", "cannot raise the limit of open files above " + std::to_string(before) + ": " + error_text(errno));
   return before;

@@ -15,8 +15,8 @@
 
 namespace kith::io {
 
-/// Raises the soft limit of open files to the hard one. Returns the limit that holds now.
-std::uint64_t raise_file_limit(Log& log);
+/// Raises the soft limit of open files to `most`, or to the hard one where that is lower; never lowers it. Returns the limit that holds now.
+std::uint64_t raise_file_limit(std::uint64_t most, Log& log);
 
 /// Before keys are loaded: no core dumps and no ptrace by others of the same user (PR_SET_DUMPABLE 0), no end by SIGPIPE.
 void harden_process(Log& log);

@@ -8,7 +8,6 @@
 namespace kith::node {
 namespace {
 constexpr std::chrono::seconds heard_interval{1}; // the pool is told at most this often that a connection is alive
-constexpr std::size_t initials_of_hinted = 3;     // an address that a stranger hinted must not be made to drown in our Initials
 
 pool::ConnId to_pool(quic::ConnectionId id) noexcept { return static_cast<pool::ConnId>(id); }
 } // namespace
@@ -182,7 +181,7 @@ void NodeImpl::start_attempt(const pool::StartAttempt& action) {
   dial.alpn = action.key.alpn;
   dial.socket = *socket;
   dial.remote = action.address;
-  dial.initials = action.hinted ? initials_of_hinted : 0;
+  dial.initials = action.hinted ? settings_.max_hinted_initials : 0;
   const auto id = endpoint_.connect(dial, now_);
   if (!id) {
     pool_.attempt_failed(action.attempt, id.error(), now_);

@@ -37,7 +37,8 @@ struct Settings {
   Duration call_timeout = std::chrono::seconds(60);        ///< Of calls that name no deadline.
   Duration drain_deadline = std::chrono::seconds(10);      ///< Of a binding that is disabled.
   std::size_t max_headerless_streams = 32;
-  std::size_t max_streams = 100'000; ///< Of the whole daemon, both ways.
+  std::size_t max_hinted_initials = 3; ///< To an address that a stranger hinted: it must not drown in our Initials.
+  std::size_t max_streams = 100'000;   ///< Of the whole daemon, both ways.
 };
 
 struct BindingSpec {

@@ -111,6 +111,8 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
   options.config = spec.config_json;
   options.data_folder = options_.data_folder(spec.identity, spec.protocol, spec.alias);
   options.run_inline = spec.inline_.value_or(entry->protocol->suggests_inline);
+  options.inline_overrun = options_.inline_overrun;
+  options.fence_after = options_.fence_after;
   auto host = plugin_host::InstanceHost::make(world_, control, slabs_, dialer_, std::move(options));
   host->start([this, host, entry = *entry, done = std::move(done)](const Result<void>& started) {
     if (started) return done(std::unique_ptr<Service>(std::make_unique<PluginService>(world_, host, *entry.protocol, entry.library)));

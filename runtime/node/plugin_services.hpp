@@ -20,6 +20,8 @@ struct PluginOptions {
   std::shared_ptr<const plugin_host::Registry> registry;
   /// The private folder of one instance; it need not be there yet.
   std::function<std::filesystem::path(const PeerId& identity, std::string_view protocol, std::string_view alias)> data_folder;
+  Duration inline_overrun = std::chrono::microseconds(100); ///< As plugin_host::InstanceOptions has them.
+  Duration fence_after = std::chrono::seconds(5);
 };
 
 class PluginServices final : public ServiceFactory {

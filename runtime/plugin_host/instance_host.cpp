@@ -150,7 +150,7 @@ void InstanceHost::set_failed(std::string text) {
 void InstanceHost::watch() {
   if (strand_ == nullptr || watching_ || watch_timer_ == nullptr) return;
   watching_ = true;
-  watch_timer_->arm(world_.now() + max_stuck);
+  watch_timer_->arm(world_.now() + options_.fence_after);
 }
 
 void InstanceHost::check_stuck() {
@@ -159,11 +159,11 @@ void InstanceHost::check_stuck() {
   const TimePoint now = world_.now();
   if (since == 0) {
     if (instance_lane_.scheduled.load(std::memory_order_acquire)) watch();
-  } else if (now - TimePoint(Duration(since)) >= max_stuck) {
+  } else if (now - TimePoint(Duration(since)) >= options_.fence_after) {
     fence();
   } else {
     watching_ = true;
-    watch_timer_->arm(TimePoint(Duration(since)) + max_stuck);
+    watch_timer_->arm(TimePoint(Duration(since)) + options_.fence_after);
   }
 }
 

@@ -19,9 +19,6 @@
 
 namespace kith::plugin_host {
 
-inline constexpr Duration max_inline_callback = std::chrono::microseconds(100); ///< CPU time; beyond it a callback is an overrun.
-inline constexpr Duration max_stuck = std::chrono::seconds(5);                  ///< A pooled callback that takes longer costs its instance.
-
 class Port;
 
 struct InstanceOptions {
@@ -33,6 +30,8 @@ struct InstanceOptions {
   std::string config; ///< JSON text, accepted by the schema.
   std::filesystem::path data_folder;
   bool run_inline = false;
+  Duration inline_overrun = std::chrono::microseconds(100); ///< CPU time; an inline callback that takes more is an overrun.
+  Duration fence_after = std::chrono::seconds(5);           ///< A pooled callback that takes longer costs its instance.
   /// Status is new (failed, above all). Network thread; may be empty. Not called from inside a function of InstanceHost.
   std::function<void()> changed;
   /// Thread CPU time; a parameter, so that tests and the simulator say what it is.
@@ -45,7 +44,7 @@ struct InstanceStatus {
   bool run_inline = false;
   std::size_t streams = 0;
   std::uint64_t misuses = 0;
-  std::uint64_t overruns = 0; ///< Inline callbacks beyond max_inline_callback.
+  std::uint64_t overruns = 0; ///< Inline callbacks beyond inline_overrun.
   Duration cpu{};             ///< Of inline callbacks.
 };
 

@@ -163,7 +163,7 @@ void InstanceHost::left() {
   inside_ = false;
   const Duration used = options_.cpu_time() - entered_cpu_;
   cpu_.store(cpu_.load(std::memory_order_relaxed) + used.count(), std::memory_order_relaxed);
-  if (used <= max_inline_callback) return;
+  if (used <= options_.inline_overrun) return;
   const std::uint64_t count = overruns_.fetch_add(1, std::memory_order_relaxed) + 1;
   // The first ten, then each power of two: a slow plugin is slow every time.
   if (count <= 10 || (count & (count - 1)) == 0)

@@ -66,6 +66,14 @@ def unknown_texts(root):
                         yield f"{path}: no program prints: {piece}"
 
 
+def idle_settings(root):
+    """A setting that is documented does something: the daemon hands its field on."""
+    users = "".join(tree.read(root, path) for path in tree.files(root, ("runtime/daemon",)) if path.endswith(".cpp"))
+    for key in re.findall(r"^\| `(\w+)` \| (?:time|size|number|word) \|", tree.read(root, "docs/operations.md"), re.M):
+        if not re.search(rf"\.{key}\b", users):
+            yield f"docs/operations.md: nothing in runtime/daemon looks at the setting {key}"
+
+
 def unlisted_records(root):
     index = tree.read(root, "docs/adr/README.md")
     for name in sorted(os.listdir(os.path.join(root, "docs/adr"))):
@@ -85,7 +93,7 @@ def main():
     architecture = tree.read(root, "ARCHITECTURE.md")
     if len(architecture.splitlines()) >= MOST_LINES:
         problems.append(f"ARCHITECTURE.md: has {len(architecture.splitlines())} lines; it stays under {MOST_LINES}")
-    problems += [*wrong_layers(root, architecture), *unknown_functions(root, architecture), *unlisted_records(root), *unknown_texts(root)]
+    problems += [*wrong_layers(root, architecture), *unknown_functions(root, architecture), *unlisted_records(root), *unknown_texts(root), *idle_settings(root)]
     tree.report(problems, "place(s) where a document and the tree differ", "Mend the document, or what it describes.")
 
 
