@@ -46,7 +46,7 @@ constexpr auto count = [](std::string_view key, NumberField field, std::string_v
 constexpr std::array settings{
     // Connections
     duration("idle_timeout", &D::idle_timeout, "60s", "1s", "24h", "A connection without streams is closed after this."),
-    duration("keep_alive", &D::keep_alive, "15s", "1s", "10m", "How often a connection with open streams says that it is alive."),
+    duration("keep_alive", &D::keep_alive, "15s", "1s", "30s", "How often a connection with open streams says that it is alive."),
     duration("connect_timeout", &D::connect_timeout, "10s", "100ms", "5m", "How long a dial tries all addresses of a peer."),
     duration("stream_open_timeout", &D::stream_open_timeout, "10s", "100ms", "5m", "How long a new stream waits for the peer's leave to open it."),
     duration("handshake_timeout", &D::handshake_timeout, "10s", "100ms", "5m", "How long one handshake may take."),

@@ -4,6 +4,7 @@
 #include "home/files.hpp"
 #include "identity/derive.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <unistd.h>
@@ -15,7 +16,8 @@ constexpr std::size_t max_settings_size = 1024 * 1024;
 constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the drain's deadline, for plugins to leave.
 constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
 constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
-constexpr int exit_by_signal = 130;                              ///< A second SIGINT or SIGTERM: as shells say it.
+constexpr Duration idle_margin = std::chrono::seconds(30);
+constexpr int exit_by_signal = 130; ///< A second SIGINT or SIGTERM: as shells say it.
 
 io::WorldSettings world_settings(const config::DaemonConfig& settings) {
   io::WorldSettings out;
@@ -29,6 +31,7 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   node::Settings to;
   to.quic.handshake_timeout = from.handshake_timeout;
   to.quic.keep_alive = from.keep_alive;
+  to.quic.idle_timeout = std::max(to.quic.idle_timeout, from.idle_timeout + idle_margin); // the pool's comes first, and says goodbye
   to.quic.stream_window = from.stream_window;
   to.quic.max_stream_window = from.max_stream_window;
   to.quic.max_parked_bytes = from.max_parked_bytes;

@@ -52,7 +52,6 @@ public:
   std::string settings_path() const { return path_ + "/kith.yaml"; }
   std::string socket_path() const { return path_ + "/daemon.sock"; }
   std::string state_path() const { return path_ + "/state.db"; }
-  std::string log_path() const { return path_ + "/daemon.log"; }
   std::string plugins_path() const { return path_ + "/plugins"; }
   std::string identity_path(std::string_view name) const;
   std::string key_path(std::string_view name) const;

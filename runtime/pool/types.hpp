@@ -35,7 +35,7 @@ struct Candidate {
   bool hinted = false;
 };
 
-/// Every limit and time of the pool. kith.yaml sets them under `pool:` by the same names.
+/// Every limit and time of the pool. Those that a user may want to change have a name in kith.yaml (runtime/daemon hands them on).
 struct Settings {
   Duration attempt_gap = std::chrono::milliseconds(50);       ///< Between two attempts of a race, while none fails.
   Duration connect_timeout = std::chrono::seconds(10);        ///< Of an attempt, and the longest wait of a waiter.
