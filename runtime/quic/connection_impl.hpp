@@ -101,6 +101,7 @@ private:
   void fill_settings(ngtcp2_settings& settings, TimePoint now) const;
   void fill_params(ngtcp2_transport_params& params) const;
   ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
+  bool paces() const noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
   void account(Stream& stream, std::uint64_t count, bool fin);

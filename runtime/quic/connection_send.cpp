@@ -45,7 +45,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
     listening_ = true;
     set_keep_alive();
   }
-  ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
+  if (paces()) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
   out.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
   out.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
   out.remote = from_sockaddr(path.path.remote);
@@ -53,6 +53,14 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   out.segment = segment < static_cast<std::size_t>(written) ? static_cast<std::uint16_t>(segment) : std::uint16_t{0};
   out.ecn = info.ecn;
   return static_cast<std::size_t>(written);
+}
+
+// Pacing (RFC 9002 §7.7) keeps a window from queueing up on the way. Where a whole window drains within max_self_queue there is nothing to spread, and a
+// kernel timer for every train costs more than the train.
+bool Connection::paces() const noexcept {
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  return info.min_rtt > static_cast<ngtcp2_duration>(endpoint_.settings.max_self_queue.count());
 }
 
 ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,

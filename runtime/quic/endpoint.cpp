@@ -461,9 +461,12 @@ void Endpoint::on_deadline(TimePoint now) {
 }
 
 bool Endpoint::next_event(Event& event) {
-  if (impl_->events.empty()) return false;
-  event = std::move(impl_->events.front());
-  impl_->events.pop_front();
+  if (impl_->next_event == impl_->events.size()) {
+    impl_->events.clear();
+    impl_->next_event = 0;
+    return false;
+  }
+  event = std::move(impl_->events[impl_->next_event++]);
   if (event.stream) EndpointImpl::take_signals(*event.stream, event.signals);
   return true;
 }

@@ -80,7 +80,8 @@ public:
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections;
   std::unordered_map<CidKey, Connection*, CidHash> routes;
   std::unordered_map<CidKey, Connection*, CidHash> peer_tokens; ///< By the reset tokens of peers: a stateless reset carries no id of ours.
-  std::deque<Event> events;
+  std::vector<Event> events;                                    // from next_event on; emptied when all were taken, so that its memory stays
+  std::size_t next_event = 0;
   std::deque<ConnectionId> writers;
   std::vector<ConnectionId> dead;
   struct TimerEntry {
