@@ -55,6 +55,7 @@ constexpr std::array settings{
     duration("backoff_first", &D::backoff_first, "250ms", "10ms", "1m", "The first pause between automatic reconnects; it doubles each time."),
     duration("backoff_most", &D::backoff_most, "60s", "100ms", "24h", "The longest pause between automatic reconnects."),
     duration("drain_deadline", &D::drain_deadline, "10s", "0s", "1h", "How long running streams may go on after a stop or an identity-offline."),
+    duration("max_self_queue", &D::max_self_queue, "1ms", "100us", "100ms", "A path on which a whole window drains within this is not paced: it builds no longer queue."),
     count("max_connections", &D::max_connections, "4096", "1", "1000000", "Connections of the whole daemon."),
     count("max_stranger_connections", &D::max_stranger_connections, "256", "0", "1000000", "Of these, connections from peers that nobody knows."),
     count("max_half_open", &D::max_half_open, "512", "1", "1000000", "Handshakes that others have begun and not finished."),
