@@ -63,10 +63,16 @@ Result<KnownIdentity*> Admin::identity_of(const protocol::Object& fields) {
   return parts_.roster.find_identity(name->value_or(""));
 }
 
-Result<KnownIdentity*> Admin::good_identity_of(const protocol::Object& fields) {
-  auto identity = identity_of(fields);
+Result<KnownIdentity*> Admin::good_identity(std::string_view name) {
+  auto identity = parts_.roster.find_identity(name);
   if (identity && !(*identity)->loaded) return bad_request((*identity)->name + " can't be used: " + (*identity)->problem.value_or(Error{}).text);
   return identity;
+}
+
+Result<KnownIdentity*> Admin::good_identity_of(const protocol::Object& fields) {
+  const auto name = fields.text("identity");
+  if (!name) return name.error();
+  return good_identity(name->value_or(""));
 }
 
 void Admin::in_lane(const std::string& name, const Tell& tell, std::function<void(Tell)> work) {
@@ -102,10 +108,37 @@ void Admin::announce(const KnownIdentity& identity, std::string_view state) {
                         protocol::ObjectWriter().text("identity", identity.name).text("id", identity.id.text()).text("state", state).finish());
 }
 
+/// What a binding's file says, as node takes it: understood, and accepted by the plugin. Errors have the file's line and column.
+Result<node::BindingSpec> Admin::usable_spec(const KnownIdentity& identity, const config::BindingConfig& binding) const {
+  const std::string file = parts_.home.identity_path(identity.name);
+  auto spec = binding_spec(identity, binding, file);
+  if (!spec || binding.provider) return spec;
+  const auto fits = parts_.plugins.check_config(binding.protocol, binding.config_json, binding.config, file);
+  if (!fits && fits.error().code == Code::unknown_protocol) return config::error_at(file, binding.mark, fits.error().text);
+  if (!fits) return fits.error();
+  return spec;
+}
+
 Result<void> Admin::adopt(KnownIdentity& identity) {
-  const node::IdentitySpec spec = identity_spec(identity, parts_.home.identity_path(identity.name));
-  if (auto added = parts_.node.add_identity(spec); !added) return added;
-  if (!identity.loaded->config.online) return {};
+  const home::LoadedIdentity& loaded = *identity.loaded;
+  node::IdentitySpec spec;
+  spec.id = identity.id;
+  spec.name = identity.name;
+  std::copy(loaded.key.seed().begin(), loaded.key.seed().end(), spec.seed.begin());
+  spec.listen = loaded.config.listen;
+  for (const auto& [id, row] : identity.peers) spec.peers.push_back(peer_spec(row));
+  identity.binding_problems.clear();
+  for (const auto& binding : loaded.config.bindings) {
+    auto one = usable_spec(identity, binding);
+    if (one) {
+      spec.bindings.push_back(std::move(*one));
+    } else {
+      identity.binding_problems[binding_key(binding.protocol, binding.alias)] = one.error().text;
+    }
+  }
+  const auto added = parts_.node.add_identity(spec);
+  identity::wipe(spec.seed);
+  if (!added || !loaded.config.online) return added;
   auto online = parts_.node.set_online(identity.id);
   if (online && parts_.online) parts_.online(identity.id);
   return online;

@@ -96,7 +96,10 @@ private:
   void pool_list(Ask& ask, Tell tell);
   void pool_close(Ask& ask, Tell tell);
   void apply_reload(std::vector<home::IdentityFile> files, Result<std::string> settings, const Tell& tell);
+  void set_nameless(const std::string& name);
   void apply_files(KnownIdentity& identity, home::LoadedIdentity loaded);
+
+  Result<node::BindingSpec> usable_spec(const KnownIdentity& identity, const config::BindingConfig& binding) const;
 
   // --- JSON
   std::string identity_json(const KnownIdentity& identity, const node::Status& status) const;
@@ -111,6 +114,7 @@ private:
   /// The identity that a request names. Errors: those of the roster.
   Result<KnownIdentity*> identity_of(const protocol::Object& fields);
   /// The same, with files that are good.
+  Result<KnownIdentity*> good_identity(std::string_view name);
   Result<KnownIdentity*> good_identity_of(const protocol::Object& fields);
   /// Runs `work` when no other change of the same lane runs; it calls the Tell that it gets exactly once. Too many waiting: busy.
   void in_lane(const std::string& lane, const Tell& tell, std::function<void(Tell)> work);

@@ -273,7 +273,7 @@ void Admin::undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::stri
         const config::BindingConfig* before = identity.loaded->config.find(wanted->protocol, wanted->alias);
         if (before == nullptr) {
           parts_.node.remove_binding(identity.id, wanted->protocol, wanted->alias, parts_.world.now(), [] {});
-        } else if (const auto spec = binding_spec(identity, *before, parts_.home.identity_path(identity.name))) {
+        } else if (const auto spec = usable_spec(identity, *before)) {
           parts_.node.put_binding(identity.id, *spec, [](const Result<void>&) {});
         }
         tell(error);

@@ -140,11 +140,12 @@ void Admin::apply_reload(std::vector<home::IdentityFile> files, Result<std::stri
       (known != nullptr ? *known : parts_.roster.add(file.name)).problem = file.loaded.error();
       continue;
     }
-    if (known != nullptr && known->loaded && known->loaded->text == file.loaded->text && known->id == file.loaded->config.id) {
+    const bool same = known != nullptr && known->loaded && known->loaded->text == file.loaded->text && known->id == file.loaded->config.id;
+    if (same && known->binding_problems.empty()) {
       known->problem.reset();
       continue;
     }
-    changed.push_back(file.name);
+    if (!same) changed.push_back(file.name); // the same text may mean something else now: a peer's name, a plugin
     if (known != nullptr && known->loaded && known->id != file.loaded->config.id) { // another identity under an old name
       parts_.node.remove_identity(known->id, [] {});
       known = nullptr;
@@ -187,17 +188,26 @@ void Admin::apply_reload(std::vector<home::IdentityFile> files, Result<std::stri
   } else {
     for (const auto& error : config::check_daemon(*settings, file)) parts_.settings_problems.push_back(config::problem_in(file, error));
     if (parts_.settings_problems.empty()) restart = changed_settings(parts_.settings_text, *settings, file);
+    if (const auto parsed = config::parse_daemon(*settings, file)) set_nameless(parsed->nameless);
+    std::erase(restart, "nameless");
   }
   tell(protocol::ObjectWriter().texts("changed", changed).texts("restart", restart).raw("errors", errors_json(problems())).finish());
+}
+
+/// Who answers handshakes without a name; empty: the only one online.
+void Admin::set_nameless(const std::string& name) {
+  if (name.empty()) return parts_.node.set_nameless(std::nullopt);
+  const auto found = good_identity(name);
+  if (found) return parts_.node.set_nameless((*found)->id);
+  parts_.settings_problems.push_back(config::problem_in(parts_.home.settings_path(), bad_request("nameless: " + found.error().text)));
 }
 
 /// The difference between what runs and what the files say now, live.
 void Admin::apply_files(KnownIdentity& identity, home::LoadedIdentity loaded) {
   const auto before = std::exchange(identity.loaded, std::make_shared<const home::LoadedIdentity>(std::move(loaded)));
   identity.problem.reset();
-  identity.binding_problems.clear();
+  const auto had_problems = std::exchange(identity.binding_problems, {});
   const config::IdentityConfig& now = identity.loaded->config;
-  const std::string file = parts_.home.identity_path(identity.name);
   if (before->config.online && !now.online) {
     const auto done = parts_.node.set_offline(identity.id, parts_.world.now() + parts_.drain_timeout, [] {});
     if (done) announce(identity, "offline");
@@ -208,22 +218,16 @@ void Admin::apply_files(KnownIdentity& identity, home::LoadedIdentity loaded) {
     }
   }
   for (const auto& binding : now.bindings) {
-    const auto spec = binding_spec(identity, binding, file);
-    if (!spec) {
-      identity.binding_problems[binding_key(binding.protocol, binding.alias)] = spec.error().text;
+    const auto spec = usable_spec(identity, binding);
+    const std::string key = binding_key(binding.protocol, binding.alias);
+    if (!spec) { // what ran goes on as it was
+      identity.binding_problems[key] = spec.error().text;
       continue;
     }
     const config::BindingConfig* old = before->config.find(binding.protocol, binding.alias);
-    if (old != nullptr) {
-      const auto old_spec = binding_spec(identity, *old, file);
-      if (old_spec && *old_spec == *spec) continue;
-    }
-    parts_.node.put_binding(identity.id, *spec,
-                            [this, id = identity.id, key = binding_key(binding.protocol, binding.alias)](const Result<void>& running) {
-                              KnownIdentity* known = parts_.roster.by_id(id);
-                              if (running || known == nullptr) return;
-                              known->binding_problems[key] = running.error().text;
-                            });
+    const auto old_spec = old != nullptr && !had_problems.contains(key) ? usable_spec(identity, *old) : Result<node::BindingSpec>(Error{});
+    if (old_spec && *old_spec == *spec) continue;
+    parts_.node.put_binding(identity.id, *spec, [](const Result<void>&) {}); // status shows one that does not start
   }
   if (!before->config.online && now.online) {
     if (const auto done = parts_.node.set_online(identity.id); !done) {
@@ -246,6 +250,7 @@ void Admin::config_check(Ask& ask, Tell tell) {
   struct Checked {
     std::vector<std::string> files;
     std::vector<config::Problem> problems;
+    std::vector<std::pair<std::string, config::IdentityConfig>> identities; ///< Without problems, so far.
   };
   on_disk<Checked>(
       [this, file]() -> Result<Checked> {
@@ -266,19 +271,21 @@ void Admin::config_check(Ask& ask, Tell tell) {
             continue;
           }
           out.problems.insert(out.problems.end(), found->begin(), found->end());
+          if (!found->empty() || each.ends_with("/kith.yaml")) continue;
+          const auto text = home::read_file(each, config::max_text_size);
+          if (auto parsed = text ? config::parse_identity(*text, each) : Result<config::IdentityConfig>(text.error())) {
+            out.identities.emplace_back(each, std::move(*parsed));
+          }
         }
         return out;
       },
       [this, tell](Result<Checked> checked) {
         if (!checked) return tell(checked.error());
-        for (const auto& name : checked->files) { // what only the plugins' schemas know
-          for (const auto& [identity_name, identity] : parts_.roster.identities()) {
-            if (parts_.home.identity_path(identity_name) != name || !identity->loaded) continue;
-            for (const auto& binding : identity->loaded->config.bindings) {
-              if (binding.provider) continue;
-              const auto fits = parts_.plugins.check_config(binding.protocol, binding.config_json, binding.config, name);
-              if (!fits) checked->problems.push_back(config::problem_in(name, fits.error()));
-            }
+        for (const auto& [name, config] : checked->identities) { // what only the plugins know
+          for (const auto& binding : config.bindings) {
+            if (binding.provider) continue;
+            const auto fits = parts_.plugins.check_config(binding.protocol, binding.config_json, binding.config, name);
+            if (!fits) checked->problems.push_back(config::problem_in(name, fits.error()));
           }
         }
         tell(protocol::ObjectWriter().texts("files", checked->files).raw("errors", errors_json(checked->problems)).finish());

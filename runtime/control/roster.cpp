@@ -165,24 +165,4 @@ Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const conf
   return spec;
 }
 
-node::IdentitySpec identity_spec(KnownIdentity& identity, const std::string& file) {
-  const home::LoadedIdentity& loaded = *identity.loaded;
-  node::IdentitySpec spec;
-  spec.id = identity.id;
-  spec.name = identity.name;
-  std::copy(loaded.key.seed().begin(), loaded.key.seed().end(), spec.seed.begin());
-  spec.listen = loaded.config.listen;
-  identity.binding_problems.clear();
-  for (const auto& binding : loaded.config.bindings) {
-    auto one = binding_spec(identity, binding, file);
-    if (one) {
-      spec.bindings.push_back(std::move(*one));
-    } else {
-      identity.binding_problems[binding_key(binding.protocol, binding.alias)] = one.error().text;
-    }
-  }
-  for (const auto& [id, row] : identity.peers) spec.peers.push_back(peer_spec(row));
-  return spec;
-}
-
 } // namespace kith::control

@@ -58,8 +58,6 @@ private:
 node::PeerSpec peer_spec(const store::PeerRow& row);
 /// Errors: bad_request with file, line and column, for an access word that nobody understands.
 Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file);
-/// Bindings that can't be understood are left out and noted in binding_problems.
-node::IdentitySpec identity_spec(KnownIdentity& identity, const std::string& file);
 std::string binding_key(std::string_view protocol, std::string_view alias);
 
 } // namespace kith::control

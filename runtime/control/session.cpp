@@ -58,6 +58,7 @@ void Session::wait_readable() {
 void Session::wait_hangup() {
   socket_.async_wait(io::UnixStream::wait_error, [self = shared_from_this()](const error_code& error) {
     if (error || !self->alive_) return;
+    if (self->input_ended_) return self->lose();
     self->hung_up_ = true; // what it said before is read first; the end of file then ends the session
     self->wait_readable();
   });

@@ -324,6 +324,36 @@ class TheDaemon(Case):
         (error,) = c.data("config.check", file=self.home("kith.yaml"))["errors"]
         self.assertEqual((error["line"], error["column"]), (2, 1))
 
+    def test_bindings_that_can_not_run_are_named_with_their_place_and_stop_no_other(self):
+        a, b, one, _ = self.pair()
+        file = one.home + "/identities/alice.yaml"
+        good = read(file)
+        lines = good.count("\n")
+        write(file, good + "  - protocol: Echo\n    alias: second\n    config: {max_length: many}\n  - protocol: Nope\n")
+        errors = a.data("config.check", file=file)["errors"]
+        self.assertEqual([e["line"] for e in errors][:1], [lines + 3])
+        errors = a.data("reload")["errors"]
+        self.assertEqual([(e["file"], e["line"]) for e in errors], [(file, lines + 3), (file, lines + 4)])
+        self.until(lambda: [i["state"] for i in a.data("identity.show")["bindings"]] == ["running", "failed", "failed"], "running")
+        self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
+        one.stop()
+        a = self.client_of(self.start("alice"))
+        self.until(lambda: [i["state"] for i in a.data("identity.show")["bindings"]] == ["running", "failed", "failed"], "running")
+        self.assertEqual(len(a.data("status")["errors"]), 2)
+        write(file, good)
+        self.assertEqual(a.data("reload"), {"changed": ["alice"], "restart": [], "errors": []})
+
+    def test_a_name_in_the_file_is_good_once_the_peer_is_there(self):
+        one = self.start("home")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice", online=True)
+        write(one.home + "/identities/alice.yaml", read(one.home + "/identities/alice.yaml").rstrip().removesuffix("bindings: []") +
+              "\nbindings:\n  - protocol: Echo\n    access: [peer:bob]\n")
+        self.assertEqual(len(c.data("reload")["errors"]), 1)
+        c.ask("peer.add", name="bob", peer=self.client_of(self.start("other")).data("identity.create", name="bob")["id"])
+        self.assertEqual(c.data("reload"), {"changed": [], "restart": [], "errors": []})
+        self.until(lambda: c.data("identity.show")["bindings"][0]["state"] == "running", "running")
+
     def test_pool(self):
         a, b, _, _ = self.pair()
         b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
