@@ -2,10 +2,15 @@
 // Connections: what QUIC tells of them goes to the pool, what the pool wants goes to QUIC; and each one's control stream.
 #include "node/node_impl.hpp"
 
+#include "base/varint.hpp"
+
 #include <algorithm>
 #include <variant>
 
 namespace kith::node {
+
+ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
+
 namespace {
 constexpr std::chrono::seconds heard_interval{1}; // the pool is told at most this often that a connection is alive
 
@@ -222,6 +227,22 @@ void NodeImpl::send_error_text(Link& link, std::uint64_t stream, const Error& er
   write_control(link, wire::encode(wire::StreamError{stream, error}));
 }
 
+// The first unidirectional stream of the peer's whose type says so is its control stream; all others are stopped.
+void NodeImpl::on_uni_stream(Link& link, const quic::StreamPtr& quic) {
+  if (quic != link.control_in) {
+    Bytes scratch;
+    ByteView front = peek_header(*quic->in(), scratch);
+    const auto type = take_varint(front);
+    if (!type) return; // not here yet
+    if (*type != wire::control_stream_type || link.control_in || link.alpn != wire::alpn) {
+      quic->stop_sending(static_cast<std::uint64_t>(Code::unsupported_version));
+      return;
+    }
+    link.control_in = quic;
+  }
+  on_control_data(link);
+}
+
 void NodeImpl::on_control_data(Link& link) {
   Pipe& in = *link.control_in->in();
   for (ByteView piece = in.peek(); !piece.empty(); piece = in.peek()) {
@@ -230,11 +251,7 @@ void NodeImpl::on_control_data(Link& link) {
     for (;;) {
       const auto frame = link.decoder.next();
       if (!frame) {
-        if (frame.error().code == Code::unsupported_version) {
-          link.control_in->stop_sending(static_cast<std::uint64_t>(Code::unsupported_version));
-        } else {
-          endpoint_.close(link.id, Code::bad_request, frame.error().text, now_);
-        }
+        endpoint_.close(link.id, Code::bad_request, frame.error().text, now_);
         return;
       }
       if (!frame->has_value()) break;
@@ -251,6 +268,11 @@ void NodeImpl::on_control_frame(Link& link, const wire::ControlFrame& frame) {
     link.goaway_seen = true;
     link.goaway_limit = goaway->last_accepted;
     pool_.goaway(to_pool(link.id), now_);
+    std::deque<StreamKey> waiting;
+    waiting.swap(link.waiting);
+    for (const StreamKey key : waiting) {
+      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) send_header(*stream, link);
+    }
     // What it will not take was never handed to anybody: it goes elsewhere at once.
     std::vector<StreamKey> unseen;
     streams_.for_each([&](NodeStream& stream) {

@@ -225,6 +225,7 @@ public:
   void announce(Link& link);
   void do_action(const pool::Action& action);
   void start_attempt(const pool::StartAttempt& action);
+  void on_uni_stream(Link& link, const quic::StreamPtr& quic);
   void on_control_data(Link& link);
   void on_control_frame(Link& link, const wire::ControlFrame& frame);
   void send_hello(Link& link);

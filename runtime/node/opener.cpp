@@ -107,6 +107,17 @@ void NodeImpl::granted(pool::WaiterId waiter, pool::ConnId connection) {
 }
 
 void NodeImpl::send_header(NodeStream& stream, Link& link) {
+  if (link.goaway_seen) { // it came between the grant and this: another connection, once, as for a stream that was refused
+    set_deadline(stream, never);
+    if (std::exchange(stream.outgoing->retried, true)) {
+      fail(stream, {Code::going_away, "the peer takes no more streams on this connection"}, true);
+      return;
+    }
+    defer([this, key = stream.key] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
+    });
+    return;
+  }
   const OpenRequest& request = stream.outgoing->request;
   auto opened = endpoint_.open_stream(link.id, stream.in, stream.out);
   if (!opened) {
@@ -152,7 +163,7 @@ void NodeImpl::on_reply(NodeStream& stream) {
     return;
   }
   if (!decoded->has_value()) {
-    if (stream.in->at_end()) fail(stream, {Code::internal, "the peer ended the stream without a reply"}, true);
+    if (stream.in->finished()) fail(stream, {Code::internal, "the peer ended the stream without a reply"}, true);
     return;
   }
   const wire::Reply& reply = (*decoded)->value;

@@ -69,7 +69,7 @@ void NodeImpl::on_header(NodeStream& stream) {
   Bytes scratch;
   const auto decoded = wire::decode_open(peek_header(*stream.in, scratch));
   if (decoded && !decoded->has_value()) {
-    if (!stream.in->at_end()) return;
+    if (!stream.in->finished()) return;
     --stream.link->headerless;
     refuse(stream, Code::bad_request, "the stream ended in its header");
     return;

@@ -159,13 +159,7 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   const quic::StreamPtr& quic = event.stream;
   Link* link = find_link(event.connection);
   if (!quic->bidirectional()) {
-    if (link == nullptr) return;
-    if (event.signals.opened && !quic->local() && !link->control_in && link->alpn == wire::alpn) link->control_in = quic;
-    if (quic == link->control_in) {
-      on_control_data(*link);
-    } else if (event.signals.opened) {
-      quic->stop_sending(static_cast<std::uint64_t>(Code::unsupported_version));
-    }
+    if (link != nullptr && !quic->local()) on_uni_stream(*link, quic);
     return;
   }
   if (event.signals.opened && link != nullptr) on_incoming(*link, quic);

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Peers that keep to QUIC and not to docs/wire.md, against a whole node. Whatever they do, bob's calls go through and nothing of theirs is kept.
+#include "net.hpp"
+#include "raw_host.hpp"
+
+#include "base/varint.hpp"
+#include "wire/control.hpp"
+#include "wire/open.hpp"
+
+namespace kith::testing {
+namespace {
+
+constexpr std::uint64_t code(Code c) { return static_cast<std::uint64_t>(c); }
+
+/// alice and bob as ever, and mallory, whom alice knows as a member.
+struct Siege : Two {
+  Siege() : mallory(sim, network, 66) {
+    node::PeerSpec peer;
+    peer.id = mallory.id;
+    peer.name = "mallory";
+    peer.addresses = {mallory.ip};
+    alice.node->put_peer(alice.id, peer);
+  }
+
+  quic::ConnectionId dial() {
+    const auto connection = mallory.dial(alice.id, alice.ip);
+    EXPECT_TRUE(run([&] { return mallory.is_ready(connection); }));
+    return connection;
+  }
+
+  bool bob_is_served() {
+    const auto call = bob.call(alice, "still there?");
+    return run([&] { return call->end.has_value(); }, seconds(5)) && call->ok();
+  }
+
+  const node::ConnectionStatus* link() {
+    status = alice.node->status();
+    for (const auto& connection : status.identities.at(0).connections) {
+      if (connection.peer == mallory.id) return &connection;
+    }
+    return nullptr;
+  }
+
+  /// After mallory has left, nothing of hers is held.
+  bool all_freed(quic::ConnectionId connection) {
+    mallory.close(connection, Code{});
+    sim.run_for(seconds(1));
+    return link() == nullptr && alice.factory.echo->live() == 0;
+  }
+
+  RawHost mallory;
+  node::Status status;
+};
+
+Bytes header(std::string_view protocol = "Echo", StreamKind kind = StreamKind::call) {
+  wire::Open open;
+  open.kind = kind;
+  open.protocol = protocol;
+  open.alias = "default";
+  return wire::encode(open);
+}
+
+Bytes half(const Bytes& whole) { return {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 2)}; }
+
+std::optional<Error> refusal(const RawStream& stream) {
+  const auto decoded = wire::decode_reply(as_bytes(stream.got));
+  if (!decoded || !decoded->has_value()) return std::nullopt;
+  return (*decoded)->value.error;
+}
+
+Bytes control(std::initializer_list<Bytes> frames) {
+  Bytes out = wire::encode_control_stream_type();
+  for (const Bytes& frame : frames) out.insert(out.end(), frame.begin(), frame.end());
+  return out;
+}
+
+Bytes raw_frame(std::uint64_t type, const Bytes& payload) {
+  Bytes out;
+  append_varint(out, type);
+  append_varint(out, payload.size());
+  out.insert(out.end(), payload.begin(), payload.end());
+  return out;
+}
+
+TEST(NodeAdversaryTest, AHundredHalfHeaders) {
+  Siege siege;
+  const auto connection = siege.dial();
+  for (int i = 0; i < 100; ++i) ASSERT_NE(siege.mallory.open(connection, half(header())), nullptr);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(1));
+  std::size_t busy = 0;
+  for (const auto& stream : siege.mallory.streams) {
+    if (!stream->stopped) continue;
+    ++busy;
+    EXPECT_EQ(stream->quic->stop_code(), code(Code::busy));
+    ASSERT_TRUE(refusal(*stream));
+    EXPECT_EQ(refusal(*stream)->code, Code::busy);
+  }
+  EXPECT_EQ(busy, 68U);
+  EXPECT_TRUE(siege.bob_is_served());
+  siege.sim.run_for(seconds(5)); // the rest has had its 5 s
+  for (const auto& stream : siege.mallory.streams) {
+    if (!stream->quic->local()) continue;
+    EXPECT_TRUE(stream->stopped);
+    EXPECT_TRUE(stream->closed);
+  }
+  ASSERT_NE(siege.link(), nullptr);
+  EXPECT_EQ(siege.link()->streams, 0U);
+  // And she may go on, with whole ones.
+  const RawStream* good = siege.mallory.open(connection, header(), true);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(1));
+  EXPECT_TRUE(good->ended);
+  EXPECT_FALSE(refusal(*good));
+  EXPECT_EQ(siege.alice.factory.echo->calls, 2U) << "half a header reaches nobody";
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, AHeaderThatDripsHasFiveSeconds) {
+  for (const auto pace : {milliseconds(100), milliseconds(400)}) {
+    Siege siege;
+    const auto connection = siege.dial();
+    const Bytes bytes = header();
+    const RawStream* stream = siege.mallory.open(connection, {});
+    for (const std::uint8_t octet : bytes) {
+      if (!stream->quic->gone()) stream->write({&octet, 1});
+      siege.mallory.pump();
+      siege.sim.run_for(pace);
+    }
+    const bool slow = pace * bytes.size() > seconds(5);
+    EXPECT_EQ(siege.alice.factory.echo->calls, slow ? 0U : 1U);
+    EXPECT_EQ(stream->stopped, slow);
+    EXPECT_EQ(stream->quic->stop_code(), slow ? code(Code::bad_request) : 0U);
+    EXPECT_TRUE(siege.bob_is_served());
+    EXPECT_TRUE(siege.all_freed(connection));
+  }
+}
+
+TEST(NodeAdversaryTest, HeadersThatAreNone) {
+  Bytes garbage(100, 0xaa);
+  garbage[0] = 60;
+  const Bytes too_long{0x50, 0x01, 0x01};
+  Bytes trailing = header();
+  ++trailing[0];
+  trailing.push_back(0);
+  const std::vector<std::pair<Bytes, Code>> cases{
+      {{0x00}, Code::bad_request},
+      {too_long, Code::bad_request},
+      {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, Code::bad_request},
+      {garbage, Code::unsupported_version},
+      {trailing, Code::bad_request},
+      {header("kith.peer"), Code::unknown_protocol},
+      {header("Nobody"), Code::unknown_protocol},
+  };
+  for (const auto& [bytes, expected] : cases) {
+    Siege siege;
+    const auto connection = siege.dial();
+    const RawStream* stream = siege.mallory.open(connection, bytes);
+    siege.mallory.pump();
+    siege.sim.run_for(seconds(1));
+    ASSERT_TRUE(refusal(*stream)) << code_name(expected);
+    EXPECT_EQ(refusal(*stream)->code, expected) << refusal(*stream)->text;
+    EXPECT_TRUE(stream->ended);
+    EXPECT_TRUE(stream->stopped);
+    EXPECT_EQ(siege.alice.factory.echo->calls, 0U);
+    EXPECT_TRUE(siege.bob_is_served());
+    EXPECT_TRUE(siege.all_freed(connection));
+  }
+}
+
+TEST(NodeAdversaryTest, AStreamThatEndsInItsHeader) {
+  Siege siege;
+  const auto connection = siege.dial();
+  const RawStream* stream = siege.mallory.open(connection, half(header()), true);
+  const RawStream* empty = siege.mallory.open(connection, {}, true);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(1));
+  for (const RawStream* one : {stream, empty}) {
+    ASSERT_TRUE(refusal(*one));
+    EXPECT_EQ(refusal(*one)->code, Code::bad_request);
+    EXPECT_TRUE(one->closed);
+  }
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, AStreamThatIsResetInItsHeader) {
+  Siege siege;
+  const auto connection = siege.dial();
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 32; ++i) {
+      const RawStream* stream = siege.mallory.open(connection, half(header()));
+      siege.mallory.pump();
+      siege.sim.run_for(milliseconds(5));
+      stream->quic->reset(code(Code::cancelled));
+      stream->quic->stop_sending(code(Code::cancelled));
+    }
+    siege.mallory.pump();
+    siege.sim.run_for(seconds(1));
+    const RawStream* good = siege.mallory.open(connection, header(), true);
+    siege.mallory.pump();
+    siege.sim.run_for(seconds(1));
+    EXPECT_FALSE(refusal(*good)) << "round " << round << ": streams that are gone still count as headerless";
+    EXPECT_TRUE(good->ended);
+  }
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, BrokenControlFramesEndTheConnection) {
+  const Bytes hello = wire::encode(wire::Hello{});
+  Bytes long_hello(17, 0); // boot id and version, then no meta count
+  const std::vector<std::pair<std::string, Bytes>> cases{
+      {"a second HELLO", control({hello, hello})},
+      {"HELLO cut short", control({raw_frame(1, Bytes(5, 0))})},
+      {"HELLO without meta", control({raw_frame(1, long_hello)})},
+      {"GOAWAY with more than an id", control({raw_frame(2, {0x00, 0x00})})},
+      {"ERROR with code 0", control({raw_frame(3, {0x00, 0x00, 0x00})})},
+      {"ERROR with a text that is none", control({raw_frame(3, {0x00, 0x01, 0x01, 0xff})})},
+      {"a known frame above its limit", control({raw_frame(2, Bytes(5000, 0))})},
+      {"a known frame of 2^62 octets", control({{0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})},
+  };
+  for (const auto& [name, bytes] : cases) {
+    SCOPED_TRACE(name);
+    Siege siege;
+    const auto connection = siege.dial();
+    siege.mallory.open_uni(connection, bytes);
+    siege.mallory.pump();
+    siege.sim.run_for(seconds(1));
+    const quic::CloseReason* reason = siege.mallory.ending(connection);
+    ASSERT_NE(reason, nullptr);
+    EXPECT_EQ(reason->error.code, Code::bad_request) << reason->error.text;
+    EXPECT_TRUE(reason->by_peer);
+    EXPECT_FALSE(reason->error.text.empty());
+    EXPECT_EQ(siege.link(), nullptr);
+    EXPECT_TRUE(siege.bob_is_served());
+  }
+}
+
+TEST(NodeAdversaryTest, UnidirectionalStreamsOfOtherTypesAreStoppedAndTheControlStreamStillHeard) {
+  Siege siege;
+  const auto connection = siege.dial();
+  const RawStream* strange = siege.mallory.open_uni(connection, Bytes{0x21, 1, 2, 3});
+  const RawStream* silent = siege.mallory.open_uni(connection, {});
+  siege.mallory.pump();
+  siege.sim.run_for(milliseconds(100));
+  siege.mallory.open_uni(connection, control({wire::encode(wire::Hello{})}));
+  siege.mallory.pump();
+  siege.sim.run_for(milliseconds(100));
+  EXPECT_TRUE(strange->stopped);
+  EXPECT_EQ(strange->quic->stop_code(), code(Code::unsupported_version));
+  EXPECT_FALSE(silent->stopped) << "its type has not come yet";
+  // Her HELLO was heard when alice says hers.
+  EXPECT_TRUE(std::any_of(siege.mallory.streams.begin(), siege.mallory.streams.end(),
+                          [](const auto& s) { return !s->quic->local() && !s->quic->bidirectional() && s->got.size() > 16; }));
+  const RawStream* second = siege.mallory.open_uni(connection, control({wire::encode(wire::Hello{})}));
+  siege.mallory.pump();
+  siege.sim.run_for(milliseconds(100));
+  EXPECT_TRUE(second->stopped) << "one control stream a side";
+  EXPECT_EQ(siege.mallory.ending(connection), nullptr);
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, FloodsOfControlFramesAreReadAndForgotten) {
+  Siege siege;
+  const auto connection = siege.dial();
+  Bytes flood = control({wire::encode(wire::Hello{})});
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const Bytes frame = wire::encode(wire::StreamError{4 * i, Error{Code::internal, std::string(200, 'x')}});
+    flood.insert(flood.end(), frame.begin(), frame.end());
+  }
+  const Bytes unknown = raw_frame(77, Bytes(5'000'000, 0));
+  flood.insert(flood.end(), unknown.begin(), unknown.end());
+  siege.mallory.open_uni(connection, flood);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(20));
+  EXPECT_EQ(siege.mallory.ending(connection), nullptr);
+  siege.link();
+  EXPECT_LT(siege.status.buffer_bytes, 1'000'000U);
+  EXPECT_TRUE(siege.bob_is_served());
+  const RawStream* good = siege.mallory.open(connection, header(), true);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(1));
+  EXPECT_TRUE(good->ended);
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, GoawaysWithoutEnd) {
+  Siege siege;
+  const auto connection = siege.dial();
+  Bytes flood = control({});
+  for (std::uint64_t i = 0; i < 10'000; ++i) {
+    const Bytes frame = wire::encode(wire::Goaway{i % 3 == 0 ? std::optional<std::uint64_t>{} : i * 7919 % 4'000'000});
+    flood.insert(flood.end(), frame.begin(), frame.end());
+  }
+  siege.mallory.open_uni(connection, flood);
+  const RawStream* call = siege.mallory.open(connection, header(), true);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(5));
+  EXPECT_TRUE(call->ended) << "what she opens goes on";
+  EXPECT_TRUE(siege.bob_is_served());
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+// Alice calls; mallory says GOAWAY on each connection and takes nothing: the call is sent twice at most, and alice does not dial for ever.
+TEST(NodeAdversaryTest, APeerThatAlwaysGoesAway) {
+  Siege siege;
+  siege.mallory.on_ready = [&](quic::ConnectionId connection) { siege.mallory.open_uni(connection, control({wire::encode(wire::Goaway{})})); };
+  Program call(*siege.alice.node);
+  node::OpenRequest request;
+  request.identity = siege.alice.id;
+  request.peer = siege.mallory.id;
+  request.protocol = "Echo";
+  call.call(request, "x");
+  ASSERT_TRUE(siege.run([&] { return call.end.has_value(); }, seconds(61)));
+  EXPECT_EQ(call.end->error.code, Code::going_away) << code_name(call.end->error.code) << " " << call.end->error.text;
+  EXPECT_LE(siege.mallory.connections.size(), 3U);
+  siege.sim.run_for(seconds(100));
+  EXPECT_LE(siege.mallory.connections.size(), 3U);
+  EXPECT_EQ(siege.link(), nullptr);
+}
+
+TEST(NodeAdversaryTest, RepliesThatAreNone) {
+  Bytes long_text{0x01, 0x09};
+  append_varint(long_text, 2000);
+  long_text.resize(2100, 'x');
+  const std::vector<std::pair<std::string, Bytes>> cases{
+      {"neither ok nor error", {0x02}},         {"code 0", {0x01, 0x00, 0x00}}, {"a text above its limit", long_text},
+      {"meta without end", {0x00, 0x40, 0xff}}, {"half of one", {0x00}},        {"nothing", {}},
+  };
+  for (const auto& [name, bytes] : cases) {
+    SCOPED_TRACE(name);
+    Siege siege;
+    siege.mallory.on_stream = [&, answer = bytes](quic::ConnectionId, RawStream& stream) {
+      if (stream.quic->bidirectional() && stream.ended && !stream.quic->out()->finished() && stream.quic->out()->committed() == 0) {
+        stream.write(answer, true);
+      }
+    };
+    Program call(*siege.alice.node);
+    node::OpenRequest request;
+    request.identity = siege.alice.id;
+    request.peer = siege.mallory.id;
+    request.protocol = "Echo";
+    call.call(request, "x");
+    ASSERT_TRUE(siege.run([&] { return call.end.has_value(); }, seconds(10)));
+    EXPECT_FALSE(call.ok());
+    EXPECT_FALSE(call.end->error.text.empty());
+    siege.sim.run_for(seconds(1));
+    ASSERT_NE(siege.link(), nullptr);
+    EXPECT_EQ(siege.link()->streams, 0U);
+  }
+}
+
+TEST(NodeAdversaryTest, AResponseWithoutEnd) {
+  Siege siege;
+  siege.mallory.on_stream = [&](quic::ConnectionId, RawStream& stream) {
+    if (!stream.quic->bidirectional() || stream.quic->out()->committed() != 0) return;
+    stream.quic->out()->set_limit(1 << 30);
+    stream.write(wire::encode(wire::Reply{}));
+    stream.write(Bytes(3 << 20, 'x'));
+  };
+  Program call(*siege.alice.node);
+  node::OpenRequest request;
+  request.identity = siege.alice.id;
+  request.peer = siege.mallory.id;
+  request.protocol = "Echo";
+  call.call(request, "x");
+  ASSERT_TRUE(siege.run([&] { return call.end.has_value(); }, seconds(20)));
+  EXPECT_EQ(call.end->error.code, Code::too_large);
+  siege.sim.run_for(seconds(1));
+  siege.link();
+  EXPECT_LT(siege.status.buffer_bytes, 1'000'000U);
+  EXPECT_TRUE(siege.bob_is_served());
+}
+
+TEST(NodeAdversaryTest, ResetCodesOfEveryKind) {
+  Siege siege;
+  const auto connection = siege.dial();
+  for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{12}, std::uint64_t{999}, std::uint64_t{1000}, max_varint}) {
+    const RawStream* stream = siege.mallory.open(connection, header("Echo", StreamKind::stream));
+    siege.mallory.pump();
+    siege.sim.run_for(milliseconds(100));
+    ASSERT_EQ(siege.alice.factory.echo->live(), 1U);
+    stream->quic->reset(number);
+    stream->quic->stop_sending(number);
+    siege.mallory.pump();
+    siege.sim.run_for(milliseconds(100));
+    EXPECT_EQ(siege.alice.factory.echo->live(), 0U);
+    EXPECT_EQ(code(siege.alice.factory.echo->last_end.error.code), number == 0 ? code(Code::cancelled) : number);
+  }
+  EXPECT_TRUE(siege.all_freed(connection));
+}
+
+TEST(NodeAdversaryTest, StrangersWhomNothingAdmitsAreClosedDeniedAndForgotten) {
+  Siege siege;
+  RawHost eve(siege.sim, siege.network, 77);
+  for (int i = 0; i < 50; ++i) {
+    const auto connection = eve.dial(siege.alice.id, siege.alice.ip);
+    siege.sim.run_for(milliseconds(20));
+    eve.open(connection, header(), true);
+    eve.open_uni(connection, control({wire::encode(wire::Hello{})}));
+    eve.pump();
+    siege.sim.run_for(milliseconds(200));
+    const quic::CloseReason* reason = eve.ending(connection);
+    ASSERT_NE(reason, nullptr);
+    EXPECT_EQ(reason->error.code, Code::denied);
+  }
+  EXPECT_EQ(siege.alice.factory.echo->calls, 0U);
+  EXPECT_TRUE(siege.alice.node->status().identities.at(0).connections.empty());
+  EXPECT_TRUE(siege.bob_is_served());
+}
+
+// Streams pour in while the identity goes: nothing of it may be touched afterwards.
+TEST(NodeAdversaryTest, AnIdentityThatIsRemovedUnderFire) {
+  Siege siege;
+  const auto connection = siege.dial();
+  for (int i = 0; i < 200; ++i) {
+    siege.mallory.open(connection, i % 2 == 0 ? header("Echo", StreamKind::stream) : half(header()));
+    siege.mallory.pump();
+    if (i == 100) siege.alice.node->remove_identity(siege.alice.id, [] {});
+    siege.sim.run_for(milliseconds(1));
+  }
+  siege.sim.run_for(seconds(30));
+  EXPECT_TRUE(siege.alice.node->status().identities.empty());
+  EXPECT_NE(siege.mallory.ending(connection), nullptr);
+}
+
+} // namespace
+} // namespace kith::testing
