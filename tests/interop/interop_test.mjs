@@ -14,7 +14,8 @@ const echo = { protocol: 'Echo', type: 'json' }
 
 /// A dial that the other end turns down, rather than one that nobody answers.
 async function turnedDown(endpoint, id, address, offered = alpn) {
-  await assert.rejects(within(endpoint.connect(irohAddress(id, address), offered), 'a refusal', 9000), (error) => !/still waiting/.test(error.message))
+  const dial = within(endpoint.connect(irohAddress(id, address), offered), 'a refusal', 9000)
+  await assert.rejects(dial, (error) => !/still waiting/.test(error.message))
 }
 
 const cases = {
@@ -190,6 +191,20 @@ const cases = {
     await Promise.all(peer.connections.map((connection) => connection.closed()))
     assert.equal((await bob.ok(['call', 'bob', 'iro', 'Echo', json({ message: 'anew' })])).trim(), json({ echoed: 'anew' }))
     assert.equal(peer.connections.length, 2)
+  },
+
+  // A ticket as iroh prints it tells kith whom to call, and where.
+  async kith_reads_irohs_ticket() {
+    const endpoint = await irohEndpoint([alpn])
+    const { bob, peer } = await bobWhoKnows(endpoint)
+    peer.serve(async (header, send, recv, rest) => {
+      await writeAll(send, Buffer.concat([wire.encodeReply({}), await readToEnd(recv, rest)]))
+      await send.finish()
+    })
+    await bob.ok(['peer', 'remove', 'bob', 'iro'])
+    const at = irohAddress(endpoint.id().toBytes(), endpoint.boundSockets().find((address) => address.startsWith('127.')))
+    await bob.ok(['peer', 'add', 'bob', 'ticketed', iroh.EndpointTicket.fromAddr(at).toString()])
+    assert.equal((await bob.ok(['call', 'bob', 'ticketed', 'Echo', '--bytes'], 'as it was')).trim(), 'as it was')
   },
 
   async kith_finds_another_key() {
