@@ -66,7 +66,7 @@ double bulk(Link& link, std::size_t up, std::size_t down, milliseconds time) {
   return static_cast<double>(total) * 8 / seconds(Clock::now() - start) / 1e9;
 }
 
-double messages(Link& link, milliseconds time) {
+double messages(Link& link, milliseconds time, bool each) {
   warm(link, 1);
   std::uint64_t total = 0;
   Row row(link, [&](std::uint64_t, std::uint64_t count) {
@@ -74,7 +74,7 @@ double messages(Link& link, milliseconds time) {
     link.stop();
   });
   const auto start = Clock::now();
-  link.messages(0, start + time, 0);
+  link.messages(0, start + time, 0, each);
   link.run();
   return static_cast<double>(total) / seconds(Clock::now() - start) / 1e6;
 }
@@ -190,8 +190,8 @@ bool run_row(Link& link, const std::string& row, milliseconds time) {
     std::printf("{\"bulk8\":%.3f}\n", bulk(link, 8, 0, time));
   } else if (row == "both") {
     std::printf("{\"both\":%.3f}\n", bulk(link, 1, 1, time));
-  } else if (row == "messages") {
-    std::printf("{\"messages\":%.3f}\n", messages(link, time));
+  } else if (row == "messages" || row == "writes") {
+    std::printf("{\"%s\":%.3f}\n", row.c_str(), messages(link, time, row == "writes"));
   } else if (row == "call") {
     latency(link, time, false);
   } else if (row == "beside") {

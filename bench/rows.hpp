@@ -38,7 +38,8 @@ public:
   virtual void call(std::size_t connection, std::uint64_t tag) = 0;
   virtual void upload(std::size_t connection, Clock::time_point until, std::uint64_t tag) = 0;
   virtual void download(std::size_t connection, std::chrono::milliseconds time, std::uint64_t tag) = 0;
-  virtual void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag) = 0;
+  /// `each`: one write(2) for each message, where there is one.
+  virtual void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag, bool each) = 0;
   /// The next call on it dials anew.
   virtual void hang_up(std::size_t connection) = 0;
   virtual void run() = 0;  ///< Until stop().

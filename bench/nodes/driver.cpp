@@ -92,7 +92,7 @@ void Driver::upload(std::size_t connection, Clock::time_point until, std::uint64
   produce(made);
 }
 
-void Driver::messages(std::size_t connection, Clock::time_point until, std::uint64_t tag) {
+void Driver::messages(std::size_t connection, Clock::time_point until, std::uint64_t tag, bool /*each*/) {
   Open& made = open(connection, Mode::messages, tag);
   made.until = until;
   produce(made);

@@ -50,7 +50,7 @@ public:
   void call(std::size_t connection, std::uint64_t tag) override;
   void upload(std::size_t connection, Clock::time_point until, std::uint64_t tag) override;
   void download(std::size_t connection, std::chrono::milliseconds time, std::uint64_t tag) override;
-  void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag) override;
+  void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag, bool each) override;
   void hang_up(std::size_t connection) override;
   void run() override { node_.world.run(); }
   void stop() override { node_.world.stop(); }

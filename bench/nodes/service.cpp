@@ -26,7 +26,7 @@ void BenchService::read(StreamKey key, Served& served) {
       served.in->consume(piece.size());
     }
   } else {
-    served.counter.take(*served.in, served.mode == Mode::messages);
+    count(*served.in, served.counter, served.mode == Mode::messages);
   }
   control_.consumed(key);
   if (!finished) return;
@@ -40,9 +40,7 @@ void BenchService::answer(StreamKey key, Served& served) {
     writable(key);
     return;
   }
-  const std::string text = served.mode == Mode::echo   ? served.request
-                           : served.mode == Mode::sink ? number(served.counter.octets(), 8)
-                                                       : number(served.counter.messages(), 8);
+  const std::string text = served.mode == Mode::echo ? served.request : served.counter.reply(served.mode);
   served.out->write(as_bytes(text));
   served.out->finish();
   control_.produced(key);

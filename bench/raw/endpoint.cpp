@@ -38,18 +38,6 @@ void new_cid(ngtcp2_cid& cid, std::size_t size) {
   random_octets(cid.data, size);
 }
 
-std::string number(std::uint64_t n, std::size_t size) {
-  std::string out(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<char>(n >> (8 * (size - 1 - i)));
-  return out;
-}
-
-std::uint64_t read_number(const char* bytes, std::size_t size) {
-  std::uint64_t n = 0;
-  for (std::size_t i = 0; i < size; ++i) n = n << 8 | static_cast<std::uint8_t>(bytes[i]);
-  return n;
-}
-
 } // namespace
 
 struct RawCallbacks {
@@ -325,7 +313,7 @@ void Endpoint::download(std::size_t connection, std::chrono::milliseconds time, 
   stream.finish = true;
 }
 
-void Endpoint::messages(std::size_t connection, Clock::time_point until, std::uint64_t tag) {
+void Endpoint::messages(std::size_t connection, Clock::time_point until, std::uint64_t tag, bool /*each*/) {
   Stream& stream = open(connection, Mode::messages, tag);
   stream.ring = std::make_unique_for_overwrite<std::uint8_t[]>(ring_size);
   stream.until = until;
@@ -344,23 +332,9 @@ bool Endpoint::on_data(Stream& stream, const std::uint8_t* data, std::size_t siz
   if (server_ && stream.request.empty() && data != end) stream.request.push_back(static_cast<char>(*data++));
   const char mode = server_ ? stream.request[0] : '\0';
   stream.received += static_cast<std::uint64_t>(end - data);
-  if (mode == static_cast<char>(Mode::messages)) {
-    while (data != end) {
-      if (stream.message_left != 0) {
-        const std::size_t count = std::min(stream.message_left, static_cast<std::size_t>(end - data));
-        data += count;
-        stream.message_left -= count;
-        if (stream.message_left == 0) ++stream.counted;
-      } else {
-        stream.length = static_cast<std::uint16_t>(stream.length << 8 | *data++);
-        if (++stream.length_seen == 2) {
-          stream.message_left = stream.length;
-          stream.length_seen = 0;
-          stream.length = 0;
-        }
-      }
-    }
-  } else if (mode != static_cast<char>(Mode::sink) && stream.request.size() < 2 * call_size) {
+  if (mode == static_cast<char>(Mode::messages) || mode == static_cast<char>(Mode::sink)) {
+    stream.counter.take({data, end}, mode == static_cast<char>(Mode::messages));
+  } else if (stream.request.size() < 2 * call_size) {
     stream.request.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(end - data));
   }
   if (!fin) return true;
@@ -368,7 +342,7 @@ bool Endpoint::on_data(Stream& stream, const std::uint8_t* data, std::size_t siz
   if (server_) {
     serve(stream);
   } else if (stream.request.size() == 8 && stream.received == 8) {
-    events_->done(stream.tag, read_number(stream.request.data(), 8));
+    events_->done(stream.tag, read_number(stream.request));
   } else {
     events_->done(stream.tag, stream.received);
   }
@@ -378,11 +352,11 @@ bool Endpoint::on_data(Stream& stream, const std::uint8_t* data, std::size_t siz
 void Endpoint::serve(Stream& stream) {
   switch (static_cast<Mode>(stream.request.empty() ? '\0' : stream.request[0])) {
     case Mode::echo: stream.head = std::move(stream.request); break;
-    case Mode::sink: stream.head = number(stream.received, 8); break;
-    case Mode::messages: stream.head = number(stream.counted, 8); break;
+    case Mode::sink:
+    case Mode::messages: stream.head = stream.counter.reply(static_cast<Mode>(stream.request[0])); break;
     case Mode::source:
       stream.bulk = true;
-      stream.until = Clock::now() + std::chrono::milliseconds(read_number(stream.request.data() + 1, 4));
+      stream.until = Clock::now() + std::chrono::milliseconds(read_number(std::string_view(stream.request).substr(1)));
       make_ready(stream);
       return;
     default: die("a stream of no known mode");

@@ -2,6 +2,7 @@
 // The least QUIC program over ngtcp2 and wolfSSL that is still fast: one UDP socket, a loop by hand, GSO trains out, recvmmsg with GRO in.
 #pragma once
 
+#include "octets.hpp"
 #include "raw/udp.hpp"
 #include "rows.hpp"
 
@@ -45,10 +46,7 @@ struct Stream {
   // in
   std::string request;
   std::uint64_t received = 0;
-  std::uint64_t counted = 0;    ///< Messages.
-  std::size_t message_left = 0; ///< Octets of the message under way.
-  std::size_t length_seen = 0;  ///< Octets of its length.
-  std::uint16_t length = 0;
+  Counter counter;
   bool ended = false;
 };
 
@@ -82,7 +80,7 @@ public:
   void call(std::size_t connection, std::uint64_t tag) override;
   void upload(std::size_t connection, Clock::time_point until, std::uint64_t tag) override;
   void download(std::size_t connection, std::chrono::milliseconds time, std::uint64_t tag) override;
-  void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag) override;
+  void messages(std::size_t connection, Clock::time_point until, std::uint64_t tag, bool each) override;
   void hang_up(std::size_t connection) override;
   void run() override;
   void stop() override { stopped_ = true; }
