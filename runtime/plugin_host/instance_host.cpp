@@ -65,8 +65,9 @@ void InstanceHost::start(Done done) {
     done(result);
   };
   auto work = completion(std::move(finished), [this]() -> Result<void> {
-    if (auto ok = instance_.create(); !ok) return ok;
-    if (auto ok = instance_.configure(options_.config); !ok) return ok;
+    // A fence that came while one of them was stuck forbids the next.
+    if (auto ok = instance_.create(); !ok || fenced_.load(std::memory_order_acquire)) return ok;
+    if (auto ok = instance_.configure(options_.config); !ok || fenced_.load(std::memory_order_acquire)) return ok;
     return instance_.start();
   });
   world_.disk().post([self = shared_from_this(), work = std::move(work)]() mutable {
@@ -75,6 +76,7 @@ void InstanceHost::start(Done done) {
     if (!failed) std::filesystem::permissions(self->options_.data_folder, std::filesystem::perms::owner_all, failed);
     if (failed) self->log(LogLevel::warn, "no data folder: " + self->options_.data_folder.string() + ": " + failed.message());
     self->to_instance(std::move(work));
+    if (self->strand_ != nullptr && !self->watch_wanted_.exchange(true)) self->schedule_network();
   });
 }
 
@@ -148,7 +150,7 @@ void InstanceHost::set_failed(std::string text) {
 // --- stuck workers
 
 void InstanceHost::watch() {
-  if (strand_ == nullptr || watching_ || watch_timer_ == nullptr) return;
+  if (strand_ == nullptr || watching_ || watch_timer_ == nullptr || fenced_.load(std::memory_order_relaxed)) return;
   watching_ = true;
   watch_timer_->arm(world_.now() + options_.fence_after);
 }
@@ -158,7 +160,8 @@ void InstanceHost::check_stuck() {
   const Duration::rep since = entered_at_.load(std::memory_order_acquire);
   const TimePoint now = world_.now();
   if (since == 0) {
-    if (instance_lane_.scheduled.load(std::memory_order_acquire)) watch();
+    // Asked in this order: run_instance raises `running_` before it clears `scheduled`.
+    if (instance_lane_.scheduled.load() || running_.load()) watch();
   } else if (now - TimePoint(Duration(since)) >= options_.fence_after) {
     fence();
   } else {

@@ -110,6 +110,7 @@ private:
   // instance thread
   void deliver(Port& port, std::uint32_t bits);
   void run_instance();
+  void deliver_all();
   void notify(const PortPtr& port, std::uint32_t bits);
   void report_failure();
   void clear_fenced();
@@ -145,6 +146,7 @@ private:
   std::atomic<bool> rearm_{false};
   std::atomic<bool> watch_wanted_{false};
   std::atomic<bool> fenced_{false};
+  std::atomic<bool> running_{false}; ///< run_instance is at work, between two callbacks too.
   std::atomic<Duration::rep> wake_at_{0};
   std::atomic<Duration::rep> entered_at_{0}; ///< 0: no plugin code runs.
 
@@ -153,6 +155,7 @@ private:
   std::shared_ptr<const hosting::PeerTable> peers_ = std::make_shared<const hosting::PeerTable>();
   bool inside_ = false;
   bool failure_reported_ = false;
+  bool cleared_ = false; ///< A fenced instance has been stopped and destroyed.
   Duration entered_cpu_{};
   std::atomic<Duration::rep> cpu_{0};
   std::atomic<std::uint64_t> overruns_{0};

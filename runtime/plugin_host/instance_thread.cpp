@@ -36,6 +36,12 @@ void InstanceHost::to_network(Task task) {
 }
 
 void InstanceHost::run_instance() {
+  running_.store(true);
+  deliver_all();
+  running_.store(false);
+}
+
+void InstanceHost::deliver_all() {
   instance_lane_.scheduled.store(false);
   std::vector<PortPtr> ports;
   std::vector<Task> tasks;
@@ -61,7 +67,8 @@ void InstanceHost::run_instance() {
 
 // The stuck call has returned after all: the plugin may join its threads and free its memory, and that is the last it does.
 void InstanceHost::clear_fenced() {
-  if (std::exchange(failure_reported_, true)) return;
+  if (std::exchange(cleared_, true)) return;
+  failure_reported_ = true; // fence() has said why
   const Error why{Code::plugin_failed, "given up"};
   instance_.fail("given up: a callback came back too late");
   instance_.stop(why);

@@ -29,9 +29,17 @@ kith_status create(const kith_host* host, kith_instance** out) {
   return KITH_OK;
 }
 
+void wait_for_the_writer_to_go() {
+  const int fd = ::open(std::getenv("KITH_TEST_FIFO"), O_RDONLY);
+  char octet_read = 0;
+  while (::read(fd, &octet_read, 1) > 0) {}
+  ::close(fd);
+}
+
 kith_status configure(kith_instance* instance, kith_text config) {
   const std::string_view json(config.data, config.size);
   if (json.find("throw") != std::string_view::npos) throw std::runtime_error("thrown by configure");
+  if (json.find("stuck") != std::string_view::npos) wait_for_the_writer_to_go();
   if (json.find("refuse") == std::string_view::npos) return KITH_OK;
   const kith_host* host = of(instance).host;
   host->set_error(host, text("refused by configure"));
@@ -45,12 +53,7 @@ void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
   self.last = std::string(opened->command.data, opened->command.size);
   if (self.last == "throws") throw std::runtime_error("thrown by on_opened");
   if (self.last == "never_answers") return;
-  if (self.last == "stuck") { // until the writer of this FIFO goes
-    const int fd = ::open(std::getenv("KITH_TEST_FIFO"), O_RDONLY);
-    char octet_read = 0;
-    while (::read(fd, &octet_read, 1) > 0) {}
-    ::close(fd);
-  }
+  if (self.last == "stuck") wait_for_the_writer_to_go();
   std::uint8_t octet = 0;
   std::size_t done = 0;
   kith_buffer room{};

@@ -148,6 +148,14 @@ protected:
     return node_.streams[key];
   }
 
+  // What "stuck" of Misbehaving waits for: until its writer goes.
+  std::string make_fifo() {
+    const std::string fifo = (folder_.path() / "fifo").string();
+    EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    ::setenv("KITH_TEST_FIFO", fifo.c_str(), 1);
+    return fifo;
+  }
+
   Duration cpu_{};
   Duration cpu_step_{};
   TemporaryFolder folder_;
@@ -258,9 +266,7 @@ TEST_P(Instance, OverrunsOfInlineCallbacksAreCounted) {
 
 TEST_P(Instance, AStuckWorkerIsFenced) {
   if (GetParam()) return; // an inline one would hold the network thread itself
-  const std::string fifo = (folder_.path() / "fifo").string();
-  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  ::setenv("KITH_TEST_FIFO", fifo.c_str(), 1);
+  const std::string fifo = make_fifo();
   load(KITH_MISBEHAVING);
   ASSERT_TRUE(start());
   const StreamKey key = node_.open(StreamKind::stream, {}, "stuck");
@@ -275,6 +281,41 @@ TEST_P(Instance, AStuckWorkerIsFenced) {
   EXPECT_EQ(finish(next).code, Code::plugin_failed);
   stop();
   ::close(fd); // now the callback returns, and finds itself alone
+}
+
+TEST_P(Instance, AnInstanceThatHangsWhileItStartsIsFenced) {
+  if (GetParam()) return;
+  const std::string fifo = make_fifo();
+  load(KITH_MISBEHAVING, R"({"stuck":1})");
+  std::optional<Result<void>> started;
+  host_->start([&](const Result<void>& result) { started = result; });
+  int ran = 0;
+  world_.run_until([&] { return ran++ == 1; }); // the disk has handed over to the instance, and asked for it to be watched
+  const int fd = ::open(fifo.c_str(), O_WRONLY);
+  world_.advance(std::chrono::seconds(6));
+  ASSERT_TRUE(started);
+  ASSERT_FALSE(*started);
+  EXPECT_EQ(started->error().code, Code::plugin_failed);
+  EXPECT_EQ(host_->status().state, hosting::State::failed);
+  stop();
+  ::close(fd);
+}
+
+TEST_P(Instance, AHangIsSeenAlthoughTheWatchCameBetweenTwoCallbacks) {
+  if (GetParam()) return;
+  const std::string fifo = make_fifo();
+  load(KITH_MISBEHAVING);
+  ASSERT_TRUE(start());
+  world_.hold_clock(); // the batch has begun, and its callback not yet
+  node_.open(StreamKind::stream, {}, "stuck");
+  world_.wait_until_one_is_held();
+  world_.advance(std::chrono::seconds(5));
+  world_.release_clock();
+  const int fd = ::open(fifo.c_str(), O_WRONLY);
+  world_.advance(std::chrono::seconds(6));
+  EXPECT_EQ(host_->status().state, hosting::State::failed);
+  stop();
+  ::close(fd);
 }
 
 } // namespace

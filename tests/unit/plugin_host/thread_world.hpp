@@ -97,7 +97,10 @@ public:
     disk_.join();
     for (const auto& strand : strands_) strand->join();
   }
-  TimePoint now() const override { return TimePoint(Duration(now_.load())); }
+  TimePoint now() const override {
+    if (std::this_thread::get_id() != own_thread_) wait_if_held();
+    return TimePoint(Duration(now_.load()));
+  }
   UnixSeconds unix_now() const override { return 0; }
   Random& random() override { throw std::logic_error("no randomness here"); }
   Log& log() override { return log_; }
@@ -121,6 +124,22 @@ public:
       if (timers_.contains(timer)) timer->fire_if_due();
     }
   }
+  /// From now on every other thread that asks for the time waits for release.
+  void hold_clock() {
+    const std::lock_guard lock(hold_mutex_);
+    held_ = true;
+  }
+  void wait_until_one_is_held() {
+    std::unique_lock lock(hold_mutex_);
+    hold_changed_.wait(lock, [this] { return waiting_ > 0; });
+  }
+  void release_clock() {
+    {
+      const std::lock_guard lock(hold_mutex_);
+      held_ = false;
+    }
+    hold_changed_.notify_all();
+  }
   std::string log_text() const { return log_.text(); }
 
 private:
@@ -141,6 +160,20 @@ private:
     TimePoint at_ = never;
   };
 
+  void wait_if_held() const {
+    std::unique_lock lock(hold_mutex_);
+    if (!held_) return;
+    ++waiting_;
+    hold_changed_.notify_all();
+    hold_changed_.wait(lock, [this] { return !held_; });
+    --waiting_;
+  }
+
+  const std::thread::id own_thread_ = std::this_thread::get_id();
+  mutable std::mutex hold_mutex_;
+  mutable std::condition_variable hold_changed_;
+  mutable int waiting_ = 0;
+  bool held_ = false;
   MemoryLog log_;
   std::atomic<Duration::rep> now_{1'000'000'000'000};
   std::set<ManualTimer*> timers_;
