@@ -66,17 +66,25 @@ Result<void> NodeImpl::set_online(const PeerId& id) {
   Identity* identity = find_identity(id);
   if (identity == nullptr || identity->removing) return no_identity(id);
   if (identity->online) return {};
+  std::vector<SocketId> opened;
   for (std::size_t i = identity->sockets.size(); i < identity->listen.size(); ++i) {
     auto socket = world_.udp().open(identity->listen[i], *this);
-    if (!socket) return socket.error();
-    identity->sockets.push_back(*socket);
+    if (!socket) {
+      for (const SocketId other : opened) world_.udp().close(other);
+      return socket.error();
+    }
+    opened.push_back(*socket);
   }
+  identity->sockets.insert(identity->sockets.end(), opened.begin(), opened.end());
   identity->online = true;
   identity->draining = false;
+  identity->finishing = false;
   for (auto& drained : std::exchange(identity->drained, {})) defer(std::move(drained));
   serve(*identity);
   for (const auto& [key, binding] : identity->bindings) {
-    if (binding->spec.enabled && !binding->removing && !binding->owned) start_when_stopped(*binding, [](const Result<void>&) {});
+    if (binding->spec.enabled && !binding->removing && !binding->owned && !binding->starting) {
+      start_when_stopped(*binding, [](const Result<void>&) {});
+    }
   }
   want_service();
   return {};
@@ -95,6 +103,7 @@ Result<void> NodeImpl::set_offline(const PeerId& id, TimePoint drain_until, std:
   identity->drain_until = drain_until;
   if (drained) identity->drained.push_back(std::move(drained));
   endpoint_.stop_serving(id);
+  close_unproven(id, nullptr, Code::offline);
   pool_.identity_offline(id, drain_until, now_);
   streams_.for_each([&](NodeStream& stream) {
     if (stream.identity != identity || stream.phase != Phase::waiting) return;
@@ -111,7 +120,7 @@ void NodeImpl::check_drains() {
   std::vector<Identity*> ready;
   next_drain_ = never;
   for (const auto& [id, identity] : identities_) {
-    if (identity->draining) {
+    if (identity->draining && !identity->finishing) {
       if (identity->streams == 0) {
         ready.push_back(identity.get());
       } else if (now_ >= identity->drain_until) {
@@ -130,7 +139,7 @@ void NodeImpl::check_drains() {
   }
   for (Identity* identity : ready) finish_offline(*identity);
   for (const auto& [id, identity] : identities_) {
-    if (identity->draining) next_drain_ = std::min(next_drain_, identity->drain_until);
+    if (identity->draining && !identity->finishing) next_drain_ = std::min(next_drain_, identity->drain_until);
     for (const auto& [key, binding] : identity->bindings) {
       if (binding->draining) next_drain_ = std::min(next_drain_, binding->drain_until);
     }
@@ -139,35 +148,68 @@ void NodeImpl::check_drains() {
 
 // The last stream is gone: what served it stops, and then whoever waited for that is told.
 void NodeImpl::finish_offline(Identity& identity) {
-  identity.draining = false;
+  identity.finishing = true;
   auto left = std::make_shared<std::size_t>(1);
   const auto one_less = [this, left, id = identity.id] {
     if (--*left != 0) return;
     Identity* still = find_identity(id);
-    if (still == nullptr || still->online) return;
+    if (still == nullptr || !still->finishing) return; // it came back meanwhile
+    still->draining = false;
+    still->finishing = false;
+    if (!still->sockets.empty()) {
+      // With its sockets its connections end; the sockets close after that was said.
+      for (const auto& [connection, link] : links_) {
+        if (link->identity == id && !link->closing) endpoint_.close(connection, Code::offline, "", now_);
+      }
+      world_.network().post([this, id, alive = std::weak_ptr<bool>(alive_)] {
+        if (alive.expired()) return;
+        Identity* offline = find_identity(id);
+        if (offline == nullptr || offline->online) return;
+        for (const SocketId socket : std::exchange(offline->sockets, {})) world_.udp().close(socket);
+      });
+    }
     for (auto& drained : std::exchange(still->drained, {})) defer(std::move(drained));
-    // Its own sockets close after what is still to be sent (CONNECTION_CLOSE) has gone.
-    world_.network().post([this, id, alive = std::weak_ptr<bool>(alive_)] {
-      if (alive.expired()) return;
-      Identity* offline = find_identity(id);
-      if (offline == nullptr || offline->online) return;
-      for (const SocketId socket : std::exchange(offline->sockets, {})) world_.udp().close(socket);
-    });
   };
   for (const auto& [key, binding] : identity.bindings) {
-    if (binding->owned == nullptr) continue;
+    if (!binding->owned && !binding->starting && !binding->stopping) continue;
     ++*left;
     stop_binding(*binding, one_less);
   }
   defer(one_less);
 }
 
-void NodeImpl::erase_identity(const PeerId& id) {
+void NodeImpl::remove_identity(const PeerId& id, std::function<void()> removed) {
+  Identity* identity = find_identity(id);
+  if (identity == nullptr) {
+    if (removed) defer(std::move(removed));
+    return;
+  }
+  identity->removing = true;
+  static_cast<void>(set_offline(id, world_.now(), [this, id, removed = std::move(removed)] { erase_identity(id, removed); }));
+}
+
+// Connections of it may linger and streams with them, which know it: it goes when the last of these has.
+void NodeImpl::erase_identity(const PeerId& id, std::function<void()> removed) {
   const auto at = identities_.find(id);
-  if (at == identities_.end()) return;
-  for (const SocketId socket : at->second->sockets) world_.udp().close(socket);
+  if (at == identities_.end()) {
+    if (removed) removed();
+    return;
+  }
+  Identity& identity = *at->second;
+  for (const auto& [connection, link] : links_) {
+    if (link->identity == id && !link->closing) endpoint_.close(connection, Code::offline, "", now_);
+  }
+  if (identity.streams != 0) {
+    identity.draining = true;
+    identity.drain_until = now_;
+    identity.drained.push_back([this, id, removed = std::move(removed)] { erase_identity(id, removed); });
+    defer([this] { check_drains(); });
+    return;
+  }
+  for (const SocketId socket : identity.sockets) world_.udp().close(socket);
   identities_.erase(at);
   endpoint_.remove_key(id);
+  if (removed) removed();
 }
 
 std::optional<PeerId> NodeImpl::nameless_for(SocketId socket) const {
@@ -258,7 +300,9 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
   want_service();
   const bool wanted = spec.enabled && identity->online && policy;
   const bool remade = !fresh && (before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256);
-  if (!wanted) {
+  if (wanted && spec.provider && !remade && !fresh && !binding.draining && !binding.stopping) {
+    done({}); // its program goes on; policy and ALPNs are in force already
+  } else if (!wanted) {
     drain_binding(binding, now_ + settings_.drain_deadline, {});
     done(policy);
   } else if (binding.owned && !remade && !binding.draining) {
@@ -309,18 +353,26 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
   spec.sha256 = binding.spec.sha256;
   const std::uint64_t generation = ++binding.generation;
   binding.state = "starting";
+  binding.starting = true;
   services_.start(spec, *this, [this, id = identity.id, key = BindingKey(spec.protocol, spec.alias), generation, done](auto started) {
     Identity* now = find_identity(id);
     const auto at = now != nullptr ? now->bindings.find(key) : std::map<BindingKey, std::unique_ptr<Binding>>::iterator{};
-    Binding* same = now != nullptr && at != now->bindings.end() && at->second->generation == generation ? at->second.get() : nullptr;
-    if (!started) {
-      if (same != nullptr) same->state = "failed: " + started.error().text;
-      done(started.error());
+    Binding* same = now != nullptr && at != now->bindings.end() ? at->second.get() : nullptr;
+    if (same != nullptr) same->starting = false;
+    if (same == nullptr || same->generation != generation) { // stopped again meanwhile
+      const auto stopped = [this, id, key] { stop_done(id, key); };
+      if (started) {
+        stop_and_forget(
+            std::move(*started), [this](std::function<void()> work) { defer(std::move(work)); }, stopped);
+      } else {
+        defer(stopped);
+      }
+      done({});
       return;
     }
-    if (same == nullptr) { // stopped again meanwhile
-      stop_and_forget(std::move(*started), [this](std::function<void()> work) { defer(std::move(work)); }, {});
-      done({});
+    if (!started) {
+      same->state = "failed: " + started.error().text;
+      done(started.error());
       return;
     }
     same->owned = std::move(*started);
@@ -337,6 +389,10 @@ void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
   binding.draining = false;
   if (!binding.spec.provider) binding.service = nullptr; // a provider stays attached until its program goes
   binding.state = "stopped";
+  if (binding.starting) { // the answer to its start comes, and ends it
+    binding.stopping = true;
+    return;
+  }
   if (!binding.owned) {
     run_stopped(binding);
     return;
@@ -344,13 +400,16 @@ void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
   binding.stopping = true;
   stop_and_forget(
       std::move(binding.owned), [this](std::function<void()> work) { defer(std::move(work)); },
-      [this, id = binding.identity, key = binding.key] {
-        const Identity* identity = find_identity(id);
-        const auto at = identity != nullptr ? identity->bindings.find(key) : decltype(identity->bindings.find(key)){};
-        if (identity == nullptr || at == identity->bindings.end()) return;
-        at->second->stopping = false;
-        run_stopped(*at->second);
-      });
+      [this, id = binding.identity, key = binding.key] { stop_done(id, key); });
+}
+
+void NodeImpl::stop_done(const PeerId& id, const BindingKey& key) {
+  const Identity* identity = find_identity(id);
+  if (identity == nullptr) return;
+  const auto at = identity->bindings.find(key);
+  if (at == identity->bindings.end()) return;
+  at->second->stopping = false;
+  run_stopped(*at->second);
 }
 
 void NodeImpl::run_stopped(Binding& binding) {

@@ -36,11 +36,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
     case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), now_); return;
     case Kind::streams:
       if (Link* link = find_link(event.connection)) {
-        std::deque<StreamKey> waiting;
-        waiting.swap(link->waiting);
-        for (const StreamKey key : waiting) {
-          if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) send_header(*stream, *link);
-        }
+        send_waiting(*link);
       }
       return;
   }
@@ -66,7 +62,12 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   if (++identity->connected[link.peer] == 1) observer_.peer_changed(identity->id, link.peer, true);
   if (!link.dialer) {
     // Until the dialer's HELLO or first stream it may yet abandon this connection for another; on ALPNs of bindings there is no HELLO.
-    if (link.alpn != wire::alpn) announce(link);
+    if (link.alpn != wire::alpn) {
+      announce(link);
+      return;
+    }
+    unproven_.emplace_back(now_ + unproven_timeout, id);
+    if (unproven_.size() > max_unproven) unproven_.front().first = now_; // the oldest makes room
     return;
   }
   link.announced = true;
@@ -84,11 +85,32 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   send_hello(link);
 }
 
+void NodeImpl::on_unproven_deadlines() {
+  while (!unproven_.empty() && unproven_.front().first <= now_) {
+    const quic::ConnectionId id = unproven_.front().second;
+    unproven_.pop_front();
+    const Link* link = find_link(id);
+    if (link != nullptr && !link->announced && !link->closing) endpoint_.close(id, Code::timeout, "neither HELLO nor a stream", now_);
+  }
+}
+
+void NodeImpl::close_unproven(const PeerId& identity, const PeerId* peer, Code code) {
+  for (const auto& [id, link] : links_) {
+    if (!link->announced && !link->closing && link->identity == identity && (peer == nullptr || link->peer == *peer)) {
+      endpoint_.close(id, code, "", now_);
+    }
+  }
+}
+
 void NodeImpl::announce(Link& link) {
-  link.announced = true;
   const Identity* identity = find_identity(link.identity);
   const auto info = endpoint_.info(link.id);
-  if (identity == nullptr || !info) return;
+  if (identity == nullptr || !info || link.closing) return;
+  if (!identity->online || !admissible(*identity, link.peer)) {
+    endpoint_.close(link.id, identity->online ? Code::denied : Code::offline, "", now_);
+    return;
+  }
+  link.announced = true;
   pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
   pool_.heard(to_pool(link.id), info->pto, now_);
   if (link.alpn == wire::alpn) send_hello(link);
@@ -265,14 +287,14 @@ void NodeImpl::on_control_frame(Link& link, const wire::ControlFrame& frame) {
   if (std::holds_alternative<wire::Hello>(frame)) {
     if (!link.announced) announce(link);
   } else if (const auto* goaway = std::get_if<wire::Goaway>(&frame)) {
+    if (++link.goaways > max_goaways) {
+      endpoint_.close(link.id, Code::bad_request, "GOAWAY without end", now_);
+      return;
+    }
     link.goaway_seen = true;
     link.goaway_limit = goaway->last_accepted;
     pool_.goaway(to_pool(link.id), now_);
-    std::deque<StreamKey> waiting;
-    waiting.swap(link.waiting);
-    for (const StreamKey key : waiting) {
-      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) send_header(*stream, link);
-    }
+    send_waiting(link);
     // What it will not take was never handed to anybody: it goes elsewhere at once.
     std::vector<StreamKey> unseen;
     streams_.for_each([&](NodeStream& stream) {
@@ -284,7 +306,8 @@ void NodeImpl::on_control_frame(Link& link, const wire::ControlFrame& frame) {
       if (stream != nullptr && !retry(*stream)) fail(*stream, {Code::going_away, "the peer takes no more streams on this connection"}, true);
     }
   } else if (const auto* error = std::get_if<wire::StreamError>(&frame)) {
-    if (link.error_texts.size() < max_error_texts) link.error_texts[error->stream_id] = error->error;
+    if (link.error_texts.size() >= max_error_texts) link.error_texts.erase(link.error_texts.begin()); // the oldest stream's
+    link.error_texts[error->stream_id] = error->error;
   }
 }
 

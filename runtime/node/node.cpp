@@ -48,6 +48,7 @@ void NodeImpl::on_timer() {
   pool_.on_deadline(now_);
   on_stream_deadlines();
   if (now_ >= next_drain_) check_drains();
+  on_unproven_deadlines();
   service();
 }
 
@@ -95,7 +96,10 @@ void NodeImpl::transmit() {
     if (world_.udp().send(*blocked_) == SendResult::blocked) return;
     blocked_.reset();
   }
-  const std::size_t max_train = shared_sockets_.empty() ? 1 : world_.udp().max_train(shared_sockets_.front());
+  std::size_t max_train = shared_sockets_.empty() ? 1 : world_.udp().max_train(shared_sockets_.front());
+  for (auto at = identities_.begin(); shared_sockets_.empty() && at != identities_.end(); ++at) {
+    if (!at->second->sockets.empty()) max_train = world_.udp().max_train(at->second->sockets.front());
+  }
   for (std::size_t i = 0; i < trains_per_turn; ++i) {
     const auto datagram = endpoint_.transmit(buffer_, max_train, now_);
     if (!datagram) return;
@@ -112,6 +116,7 @@ void NodeImpl::arm_timer() {
   TimePoint at = std::min(endpoint_.next_deadline(), pool_.next_deadline());
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->deadline);
   at = std::min(at, next_drain_);
+  if (!unproven_.empty()) at = std::min(at, unproven_.front().first);
   timer_->arm(at);
 }
 
@@ -154,18 +159,7 @@ Result<void> Node::set_offline(const PeerId& identity, TimePoint drain_until, st
   return impl_->set_offline(identity, drain_until, std::move(drained));
 }
 
-void Node::remove_identity(const PeerId& identity, std::function<void()> removed) {
-  Identity* own = impl_->find_identity(identity);
-  if (own == nullptr) {
-    impl_->defer(std::move(removed));
-    return;
-  }
-  own->removing = true;
-  static_cast<void>(impl_->set_offline(identity, impl_->world_.now(), [impl = impl_.get(), identity, removed = std::move(removed)] {
-    impl->erase_identity(identity);
-    if (removed) removed();
-  }));
-}
+void Node::remove_identity(const PeerId& identity, std::function<void()> removed) { impl_->remove_identity(identity, std::move(removed)); }
 
 bool Node::is_online(const PeerId& identity) const {
   const Identity* own = std::as_const(*impl_).find_identity(identity);
@@ -216,6 +210,7 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
   impl_->now_ = impl_->world_.now();
   own->peers[peer.id] = peer;
   if (peer.blocked) {
+    impl_->close_unproven(identity, &peer.id, Code::denied);
     impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
   } else {
     impl_->pool_.befriended(identity, peer.id);
@@ -229,7 +224,10 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   if (own == nullptr || own->peers.erase(peer) == 0) return;
   impl_->now_ = impl_->world_.now();
   impl_->re_evaluate(*own);
-  if (!impl_->admissible(*own, peer)) impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
+  if (!impl_->admissible(*own, peer)) {
+    impl_->close_unproven(identity, &peer, Code::denied);
+    impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
+  }
   impl_->want_service();
 }
 
@@ -244,6 +242,7 @@ bool Node::close_peer(const PeerId& identity, const PeerId& peer) {
   const Identity* own = impl_->find_identity(identity);
   if (own == nullptr || !own->connected.contains(peer)) return false;
   impl_->now_ = impl_->world_.now();
+  impl_->close_unproven(identity, &peer, Code::cancelled);
   impl_->pool_.close_peer(identity, peer, {Code::cancelled, "closed by hand"}, impl_->now_);
   impl_->want_service();
   return true;

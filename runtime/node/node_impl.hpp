@@ -21,8 +21,11 @@
 
 namespace kith::node {
 
-inline constexpr std::size_t trains_per_turn = 64;      ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t max_error_texts = 64;      ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t trains_per_turn = 64; ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t max_error_texts = 64; ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t max_goaways = 16;     ///< Of one connection; a peer needs one, or two.
+inline constexpr std::size_t max_unproven = 256;   ///< Accepted connections that have shown neither HELLO nor stream.
+inline constexpr std::chrono::seconds unproven_timeout{30};
 inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
 
 struct Identity;
@@ -42,6 +45,7 @@ struct Binding {
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
   bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
+  bool starting = false; ///< A start is under way; its answer comes.
   bool stopping = false; ///< Its service was told to stop and has not said that it has.
   TimePoint drain_until = never;
   std::vector<std::function<void()>> stopped; ///< Called when it has stopped.
@@ -54,6 +58,7 @@ struct Identity {
   quic::Credentials credentials;
   bool online = false;
   bool draining = false;
+  bool finishing = false; ///< Its streams are gone, its services are stopping.
   bool removing = false;
   TimePoint drain_until = never;
   std::vector<std::function<void()>> drained;
@@ -77,6 +82,7 @@ struct Link {
   bool closing = false;
   quic::CloseReason reason; ///< When closing.
   bool goaway_seen = false;
+  std::size_t goaways = 0;
   std::optional<std::uint64_t> goaway_limit;  ///< With goaway_seen: streams of ours above this never ran; nothing: none did.
   std::optional<std::uint64_t> last_accepted; ///< Of the peer's streams.
   std::size_t headerless = 0;
@@ -122,6 +128,7 @@ struct NodeStream : boost::intrusive::set_base_hook<> {
   PeerId peer;
   Role least = Role::public_; ///< Of the command, for re-evaluation.
   TimePoint deadline = never;
+  TimePoint credit_by = never; ///< Waits for stream credit, until then.
   bool in_deadlines = false;
   bool counted_in_pool = false;
   bool wants_writable = false; ///< Asked for before there was a QUIC stream.
@@ -188,7 +195,7 @@ public:
   void on_stream_event(const quic::Event& event);
   void on_readable(NodeStream& stream);
   void on_peer_gave_up(NodeStream& stream, std::uint64_t code);
-  void on_quic_closed(NodeStream& stream);
+  void on_quic_closed(NodeStream& stream, bool lost);
   bool within_call_limit(const NodeStream& stream) const;
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
   void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
@@ -203,6 +210,7 @@ public:
   void route(NodeStream& stream, const wire::Open& open);
   void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open);
   void refuse(NodeStream& stream, Code code, std::string_view text);
+  void refuse_unseen(const quic::StreamPtr& quic, bool raw, Code code, std::string_view text);
   access::Subject subject(const Identity& identity, const PeerId& peer) const;
   bool admissible(const Identity& identity, const PeerId& peer) const;
   void re_evaluate(Identity& identity);
@@ -214,6 +222,7 @@ public:
   void find_connection(NodeStream& stream);
   void granted(pool::WaiterId waiter, pool::ConnId connection);
   void send_header(NodeStream& stream, Link& link);
+  void send_waiting(Link& link);
   void on_reply(NodeStream& stream);
   /// Sends it once more, unseen by its user, when that is possible.
   bool retry(NodeStream& stream);
@@ -223,6 +232,9 @@ public:
   void on_ready(quic::ConnectionId id);
   void on_closed(quic::Event& event);
   void announce(Link& link);
+  /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).
+  void close_unproven(const PeerId& identity, const PeerId* peer, Code code);
+  void on_unproven_deadlines();
   void do_action(const pool::Action& action);
   void start_attempt(const pool::StartAttempt& action);
   void on_uni_stream(Link& link, const quic::StreamPtr& quic);
@@ -244,7 +256,8 @@ public:
   Result<void> set_online(const PeerId& id);
   Result<void> set_offline(const PeerId& id, TimePoint drain_until, std::function<void()> drained);
   void finish_offline(Identity& identity);
-  void erase_identity(const PeerId& id);
+  void remove_identity(const PeerId& id, std::function<void()> removed);
+  void erase_identity(const PeerId& id, std::function<void()> removed);
   void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);
   void remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
   void start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done);
@@ -252,6 +265,7 @@ public:
   void stop_binding(Binding& binding, std::function<void()> done);
   void drain_binding(Binding& binding, TimePoint until, std::function<void()> done);
   void start_when_stopped(Binding& binding, std::function<void(Result<void>)> done);
+  void stop_done(const PeerId& identity, const BindingKey& key);
   void run_stopped(Binding& binding);
   Binding* find_binding(const PeerId& identity, const BindingKey& key) noexcept;
   Result<void> set_policy(Binding& binding);
@@ -278,6 +292,7 @@ public:
   std::optional<PeerId> nameless_;
   std::vector<SocketId> shared_sockets_;
   std::unordered_map<quic::ConnectionId, std::unique_ptr<Link>> links_;
+  std::deque<std::pair<TimePoint, quic::ConnectionId>> unproven_; ///< Accepted, unknown to the pool; by time.
   std::unordered_map<pool::AttemptId, quic::ConnectionId> dials_;
   std::unordered_map<quic::ConnectionId, pool::AttemptId> attempts_;
   std::unordered_map<pool::WaiterId, StreamKey> waiters_;

@@ -99,8 +99,8 @@ void NodeImpl::granted(pool::WaiterId waiter, pool::ConnId connection) {
   if (stream == nullptr || stream->phase != Phase::waiting) return;
   stream->outgoing->has_waiter = false;
   Link* link = find_link(static_cast<quic::ConnectionId>(connection));
-  if (link == nullptr || link->closing) {
-    fail(*stream, {Code::connection_lost, "the connection was lost"}, false);
+  if (link == nullptr || link->closing) { // it went between the grant and this; nothing has left
+    find_connection(*stream);
     return;
   }
   send_header(*stream, *link);
@@ -121,14 +121,22 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   const OpenRequest& request = stream.outgoing->request;
   auto opened = endpoint_.open_stream(link.id, stream.in, stream.out);
   if (!opened) {
+    if (link.waiting.size() >= max_stream_waiters) {
+      std::erase_if(link.waiting, [this](StreamKey key) {
+        const NodeStream* waiter = streams_.find(key);
+        return waiter == nullptr || waiter->phase != Phase::waiting;
+      });
+    }
     if (opened.error().code != Code::busy || link.waiting.size() >= max_stream_waiters) {
       fail(stream, opened.error(), false);
       return;
     }
     link.waiting.push_back(stream.key);
-    set_deadline(stream, std::min(request.deadline, now_ + settings_.stream_open_timeout));
+    if (stream.credit_by == never) stream.credit_by = now_ + settings_.stream_open_timeout;
+    set_deadline(stream, std::min(request.deadline, stream.credit_by));
     return;
   }
+  stream.credit_by = never;
   stream.quic = *opened;
   stream.quic->user = static_cast<std::uint64_t>(stream.key);
   stream.link = &link;
@@ -155,6 +163,22 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   if (std::exchange(stream.wants_writable, false)) stream.quic->want_writable();
 }
 
+// The peer gives streams again: those that wait go in their order, as far as that reaches.
+void NodeImpl::send_waiting(Link& link) {
+  while (!link.waiting.empty()) {
+    const StreamKey key = link.waiting.front();
+    link.waiting.pop_front();
+    NodeStream* stream = streams_.find(key);
+    if (stream == nullptr || stream->phase != Phase::waiting) continue;
+    send_header(*stream, link);
+    if (!link.waiting.empty() && link.waiting.back() == key) { // no more now: it keeps its place
+      link.waiting.pop_back();
+      link.waiting.push_front(key);
+      return;
+    }
+  }
+}
+
 void NodeImpl::on_reply(NodeStream& stream) {
   Bytes scratch;
   const auto decoded = wire::decode_reply(peek_header(*stream.in, scratch));
@@ -172,8 +196,8 @@ void NodeImpl::on_reply(NodeStream& stream) {
     fail(stream, *reply.error, true);
     return;
   }
-  stream.header_in = (*decoded)->used;
-  stream.in->consume(stream.header_in);
+  stream.header_in += (*decoded)->used;
+  stream.in->consume((*decoded)->used);
   stream.quic->consumed();
   stream.phase = Phase::open;
   stream.quic->retain(false);
@@ -190,7 +214,7 @@ bool NodeImpl::retry(NodeStream& stream) {
   detach_quic(stream);
   stream.in->consume(stream.in->readable());
   stream.in->reopen();
-  stream.header_in = 0;
+  stream.header_in = stream.in->committed(); // what the first answer took of the pipe
   stream.out->rewind();
   stream.phase = Phase::waiting;
   set_deadline(stream, never);

@@ -25,18 +25,24 @@ constexpr std::size_t header_window = wire::max_header_size + 8; // and its leng
 ByteView peek_header(Pipe& pipe, Bytes& scratch) { return contiguous(pipe, scratch, header_window); }
 
 void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
-  if (!link.announced) announce(link); // its first stream shows that the dialer uses the connection
   Identity* identity = find_identity(link.identity);
-  if (identity == nullptr) { // deleted; its connections are on their way out
-    quic->reset(static_cast<std::uint64_t>(Code::going_away));
-    quic->stop_sending(static_cast<std::uint64_t>(Code::going_away));
+  // Refused without a trace of ours: nobody's count, nobody's memory but QUIC's.
+  const bool raw = link.alpn != wire::alpn;
+  if (identity == nullptr || !identity->online || link.goaway_sent || link.closing) {
+    refuse_unseen(quic, raw, Code::going_away, "");
+    return;
+  }
+  if (!link.announced) announce(link); // its first stream shows that the dialer uses the connection
+  if (link.headerless >= settings_.max_headerless_streams || streams_.size() >= settings_.max_streams ||
+      slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
+    refuse_unseen(quic, raw, Code::busy, "");
     return;
   }
   NodeStream& stream = streams_.add();
   ++counts_.opened;
   quic->user = static_cast<std::uint64_t>(stream.key);
   stream.incoming = true;
-  stream.raw = link.alpn != wire::alpn;
+  stream.raw = raw;
   stream.kind = StreamKind::stream;
   stream.identity = identity;
   ++identity->streams;
@@ -47,16 +53,7 @@ void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
   stream.out = quic->out();
   stream.counted_in_pool = true;
   pool_.stream_opened(static_cast<pool::ConnId>(link.id), now_);
-  if (link.goaway_sent || !identity->online) {
-    refuse(stream, Code::going_away, "");
-    return;
-  }
   link.last_accepted = std::max(link.last_accepted.value_or(0), static_cast<std::uint64_t>(quic->id()));
-  if (link.headerless >= settings_.max_headerless_streams || streams_.size() > settings_.max_streams ||
-      slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
-    refuse(stream, Code::busy, "");
-    return;
-  }
   if (stream.raw) {
     route(stream, {});
     return;
@@ -186,17 +183,21 @@ void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decisio
 }
 
 void NodeImpl::refuse(NodeStream& stream, Code code, std::string_view text) {
-  const auto number = static_cast<std::uint64_t>(code);
   set_deadline(stream, never);
   stream.user = nullptr;
   stream.phase = Phase::over;
-  if (stream.raw) {
-    stream.quic->reset(number);
+  refuse_unseen(stream.quic, stream.raw, code, text);
+}
+
+void NodeImpl::refuse_unseen(const quic::StreamPtr& quic, bool raw, Code code, std::string_view text) {
+  const auto number = static_cast<std::uint64_t>(code);
+  if (raw) {
+    quic->reset(number);
   } else {
-    stream.out->finish();
-    stream.quic->start_sending(wire::encode(wire::Reply{Error{code, std::string(text)}, {}}));
+    quic->out()->finish();
+    quic->start_sending(wire::encode(wire::Reply{Error{code, std::string(text)}, {}}));
   }
-  stream.quic->stop_sending(number);
+  quic->stop_sending(number);
   want_service();
 }
 

@@ -179,7 +179,7 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   }
   if (event.signals.writable && stream->user != nullptr && stream->phase != Phase::over) stream->user->writable(key);
   stream = streams_.find(key);
-  if (event.signals.closed && stream != nullptr && stream->quic == quic) on_quic_closed(*stream);
+  if (event.signals.closed && stream != nullptr && stream->quic == quic) on_quic_closed(*stream, event.signals.lost);
 }
 
 void NodeImpl::on_peer_gave_up(NodeStream& stream, std::uint64_t code) {
@@ -217,12 +217,11 @@ void NodeImpl::on_readable(NodeStream& stream) {
   if (stream.user != nullptr) stream.user->readable(key);
 }
 
-void NodeImpl::on_quic_closed(NodeStream& stream) {
+void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
   if (stream.phase == Phase::over) {
     free_stream(stream);
     return;
   }
-  const bool lost = stream.link == nullptr || stream.link->closing;
   if (lost && (stream.phase == Phase::sent || stream.phase == Phase::waiting)) {
     // Nothing of it can have run: the peer was restarted and saw only this, or said that it would not take it.
     const bool unseen = stream.link != nullptr && stream.link->reason.stateless_reset && stream.quic->only_in_last_packet();
@@ -238,7 +237,10 @@ void NodeImpl::on_quic_closed(NodeStream& stream) {
   }
   const std::uint64_t received = stream.in->committed() - std::min(stream.in->committed(), stream.header_in);
   const std::uint64_t sent = stream.quic->sent_octets() - std::min(stream.quic->sent_octets(), stream.prefix_out);
-  if (!lost && stream.in->finished()) {
+  // A call has its answer with the peer's FIN, whatever becomes of the connection then; a stream is over when both directions are.
+  const bool whole =
+      stream.kind == StreamKind::call && !stream.incoming ? stream.phase == Phase::open : !lost && stream.quic->fin_sent() && !stream.quic->stopped();
+  if (stream.in->finished() && whole) {
     finish(stream, {true, {}, false, sent, received});
   } else if (lost) {
     Error error{Code::connection_lost, "the connection was lost"};

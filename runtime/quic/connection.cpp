@@ -129,6 +129,7 @@ struct Callbacks {
     if (stream == nullptr || stream->send_over_) return 0;
     Connection& connection = self(user);
     stream->send_over_ = true;
+    stream->stopped_ = true;
     stream->stop_code_ = code;
     stream->signals_.stopped = true;
     connection.scheduler_.remove(*stream);
@@ -257,6 +258,7 @@ Connection::Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noe
 
 Connection::~Connection() {
   if (tls_) wolfSSL_set_app_data(tls_.get(), nullptr);
+  if (half_open_) endpoint_.end_half_open(first_remote_);
 }
 
 void Connection::fill_settings(ngtcp2_settings& settings, TimePoint now) const {
@@ -362,7 +364,8 @@ Result<void> Connection::start_accept(const Incoming& incoming, const Datagram& 
   wolfSSL_set_accept_state(tls_.get());
   ngtcp2_conn_set_tls_native_handle(conn, tls_.get());
   half_open_ = true;
-  ++endpoint_.half_open;
+  first_remote_ = first.remote;
+  endpoint_.begin_half_open(first_remote_);
   endpoint_.add_cid(*this, scid);
   endpoint_.add_cid(*this, incoming.retried ? incoming.retry_scid : incoming.original_dcid); // Initials carry it until the client learns ours
   return {};
@@ -398,7 +401,7 @@ int Connection::become_ready() {
     peer_ = *peer;
     alpn_ = alpn;
     half_open_ = false;
-    --endpoint_.half_open;
+    endpoint_.end_half_open(first_remote_);
   }
   state_ = State::ready;
   ++(dialer_ ? endpoint_.counters.handshakes_dialed : endpoint_.counters.handshakes_accepted);
@@ -413,8 +416,10 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   now_ = now;
   if (state_ == State::gone) return;
   if (state_ == State::closing) {
-    if (!close_packet_.empty()) {
-      close_pending_ = true; // RFC 9000 §10.2.1: the close again, at most one for what arrived in this turn
+    // RFC 9000 §10.2.1: the close again, for the 1st, 2nd, 4th, … packet, and never more octets than three times what came.
+    ++late_packets_;
+    if (!close_packet_.empty() && (late_packets_ & (late_packets_ - 1)) == 0 && close_packet_.size() <= 3 * packet.size()) {
+      close_pending_ = true;
       endpoint_.want_write(*this);
     }
     return;
@@ -438,6 +443,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   }
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();
+  if (endpoint_.slabs.bytes_in_use() > endpoint_.settings.max_buffer_bytes) endpoint_.relieve();
   endpoint_.want_write(*this);
 }
 

@@ -130,19 +130,16 @@ void Connection::send_close(const ngtcp2_ccerr& error, CloseReason reason, TimeP
 
 // Frees what is large at once; the connection ids stay until `linger_until`, so that late packets find somebody.
 void Connection::finish(CloseReason reason, TimePoint linger_until) {
-  if (half_open_) {
-    half_open_ = false;
-    --endpoint_.half_open;
-  }
-  state_ = State::closing;
+  state_ = State::closing; // a handshake that failed counts as half open until this lingering ends: refusing strangers has its bound too
   early_.clear();
   linger_until_ = linger_until;
-  endpoint_.emit({Event::Kind::closed, id_, nullptr, {}, std::move(reason)});
+  endpoint_.emit_first({Event::Kind::closed, id_, nullptr, {}, std::move(reason)}); // what its streams say after that is to be read with this in mind
   for (auto& [id, stream] : streams_) {
     scheduler_.remove(*stream);
     stream->lost_in_last_packet_ = stream->only_in_last_packet();
     stream->connection_ = nullptr;
     stream->signals_.closed = true;
+    stream->signals_.lost = true;
     mark(*stream);
   }
   streams_.clear();

@@ -86,6 +86,8 @@ public:
   void stream_stop(Stream& stream, std::uint64_t code);
   void stream_set_urgency(Stream& stream, std::uint8_t urgency);
   void release_acked(Stream& stream);
+  Stream* longest_parked() noexcept;
+  void reset_too_slow(Stream& stream);
   std::uint64_t packets_written() const noexcept { return packets_written_; }
 
   // --- for the endpoint's maps and queues
@@ -137,6 +139,7 @@ private:
   SocketId socket_{};
   Address local_label_; ///< The dialer's synthetic local address.
   Address remote_;
+  Address first_remote_; ///< Of an accepted connection: whom its handshake counts against.
   std::size_t initials_left_ = 0;
   bool heard_ = false;
   bool limit_initials_ = false;
@@ -162,6 +165,7 @@ private:
   Bytes close_packet_;
   std::optional<Datagram> close_datagram_;
   bool close_pending_ = false;
+  std::uint64_t late_packets_ = 0; ///< That came after the close.
   TimePoint linger_until_ = never;
   CloseReason reason_;
 };

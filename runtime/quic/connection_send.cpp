@@ -23,11 +23,9 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
     out.bytes = {buffer.data(), close_packet_.size()};
     return close_packet_.size();
   }
-  if (limit_initials_ && !heard_) {
-    if (initials_left_ == 0) return 0;
-    --initials_left_;
-    max_train = 1;
-  }
+  const bool limited = limit_initials_ && !heard_;
+  if (limited && initials_left_ == 0) return 0;
+  if (limited) max_train = 1;
   ngtcp2_path_storage path;
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
@@ -40,6 +38,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
     return 0;
   }
   if (written == 0) return 0;
+  if (limited) --initials_left_;
   if (ping_pending_ && in_flight() > before) { // whatever asks for an acknowledgement will do; an ACK alone does not
     ping_pending_ = false;
     listening_ = true;

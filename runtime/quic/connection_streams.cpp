@@ -29,7 +29,7 @@ int Connection::on_stream_data(Stream* stream, ByteView data, bool fin) {
 }
 
 void Connection::stream_consumed(Stream& stream) {
-  const std::uint64_t consumed = stream.in_->committed() - stream.in_->outstanding();
+  const std::uint64_t consumed = stream.in_->committed() - stream.in_->outstanding() - stream.base_;
   // Parked octets are those received and not yet consumed, over all streams.
   if (consumed > stream.counted_) {
     parked_ -= std::min(parked_, consumed - stream.counted_);
@@ -48,7 +48,10 @@ void Connection::stream_consumed(Stream& stream) {
 
 void Connection::grow_window(Stream& stream) {
   const Settings& s = endpoint_.settings;
-  if (stream.window_ >= s.max_stream_window || parked_ > s.max_parked_bytes / 2 || stream.in_->outstanding() != 0) return;
+  if (stream.window_ >= s.max_stream_window || parked_ > s.max_parked_bytes / 2 || stream.in_->outstanding() != 0 ||
+      endpoint_.slabs.bytes_in_use() > s.max_buffer_bytes / 2) {
+    return;
+  }
   if (stream.received_ - stream.doubled_at_ < stream.window_) return;
   ngtcp2_conn_info info{};
   ngtcp2_conn_get_conn_info2(conn_.get(), &info);
@@ -59,21 +62,37 @@ void Connection::grow_window(Stream& stream) {
   if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
 }
 
-// More than max_parked_bytes wait to be read on this connection: the stream whose reader is furthest behind pays.
-void Connection::check_parked() {
+Stream* Connection::longest_parked() noexcept {
   Stream* worst = nullptr;
   for (const auto& [id, stream] : streams_) {
     if (stream->in_ && !stream->parked_out_ && (worst == nullptr || stream->in_->outstanding() > worst->in_->outstanding())) worst = stream.get();
   }
-  if (worst == nullptr) return;
-  worst->parked_out_ = true;
-  parked_ -= std::min(parked_, worst->in_->outstanding());
-  worst->counted_ = worst->received_;
-  worst->reset_code_ = static_cast<std::uint64_t>(Code::too_slow);
-  worst->signals_.reset = true;
-  stream_stop(*worst, worst->reset_code_);
-  stream_reset(*worst, worst->reset_code_);
-  mark(*worst);
+  return worst;
+}
+
+void Connection::reset_too_slow(Stream& stream) {
+  stream.parked_out_ = true;
+  stream.reset_code_ = static_cast<std::uint64_t>(Code::too_slow);
+  stream.signals_.reset = true;
+  stream_stop(stream, stream.reset_code_);
+  stream_reset(stream, stream.reset_code_);
+  mark(stream);
+}
+
+// More than max_parked_bytes wait to be read on this connection: the streams whose readers are furthest behind pay. Their octets count until their users let
+// go of them, beside the limit; a connection that has condemned as much again is closed.
+void Connection::check_parked() {
+  std::uint64_t condemned = 0;
+  for (const auto& [id, stream] : streams_) {
+    if (stream->parked_out_) condemned += stream->in_->outstanding();
+  }
+  const std::uint64_t limit = endpoint_.settings.max_parked_bytes;
+  if (condemned > limit) {
+    close(Code::too_slow, "nobody reads what is sent", now_);
+    return;
+  }
+  if (parked_ - std::min(parked_, condemned) <= limit) return;
+  if (Stream* worst = longest_parked()) reset_too_slow(*worst);
 }
 
 void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
@@ -124,6 +143,7 @@ StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, Pip
   auto stream = std::make_shared<Stream>(*this, id, bidirectional, local, std::move(in), std::move(out));
   stream->window_ = stream->credited_ = endpoint_.settings.stream_window;
   stream->doubled_when_ = now_;
+  if (stream->in_) stream->base_ = stream->in_->committed();
   streams_.emplace(id, stream);
   if (bidirectional) ++bidi_streams_;
   return stream;

@@ -78,7 +78,13 @@ CidKey::CidKey(ByteView cid) noexcept : size(static_cast<std::uint8_t>(std::min<
 // --- EndpointImpl
 
 EndpointImpl::EndpointImpl(const Settings& s, const Secrets& k, Random& r, SlabPool& p)
-    : settings(s), secrets(k), random(r), slabs(p), routes(64, CidHash{k.hash}), peer_tokens(64, CidHash{k.hash}) {}
+    : settings(s),
+      secrets(k),
+      random(r),
+      slabs(p),
+      routes(64, CidHash{k.hash}),
+      peer_tokens(64, CidHash{k.hash}),
+      half_open_by_source(64, CidHash{k.hash}) {}
 
 EndpointImpl::Identity* EndpointImpl::find_identity(const PeerId& id) noexcept {
   const auto at = identities.find(id);
@@ -184,6 +190,42 @@ void EndpointImpl::emit(const Connection& connection, const StreamPtr& stream) {
   events.push_back({Event::Kind::stream, connection.id(), stream, {}, {}});
 }
 
+namespace {
+// Who an address belongs to, as far as penalties go: a host has a whole IPv6 prefix to choose from.
+CidKey source_of(const Address& address) noexcept {
+  constexpr std::size_t ipv6_prefix = 7; // octets: a /56
+  return CidKey(address.is_v4() ? address.ip_bytes() : address.ip_bytes().first(ipv6_prefix));
+}
+} // namespace
+
+void EndpointImpl::begin_half_open(const Address& source) {
+  ++half_open;
+  ++half_open_by_source[source_of(source)];
+}
+
+void EndpointImpl::end_half_open(const Address& source) {
+  --half_open;
+  const auto at = half_open_by_source.find(source_of(source));
+  if (at != half_open_by_source.end() && --at->second == 0) half_open_by_source.erase(at);
+}
+
+std::size_t EndpointImpl::half_open_of(const Address& source) const {
+  const auto at = half_open_by_source.find(source_of(source));
+  return at == half_open_by_source.end() ? 0 : at->second;
+}
+
+void EndpointImpl::relieve() {
+  Connection* owner = nullptr;
+  Stream* worst = nullptr;
+  for (const auto& [id, connection] : connections) {
+    Stream* stream = connection->longest_parked();
+    if (stream == nullptr || (worst != nullptr && stream->in()->outstanding() <= worst->in()->outstanding())) continue;
+    worst = stream;
+    owner = connection.get();
+  }
+  if (worst != nullptr && worst->in()->outstanding() != 0) owner->reset_too_slow(*worst);
+}
+
 void EndpointImpl::reap() {
   for (const ConnectionId id : dead) {
     const auto at = connections.find(id);
@@ -267,7 +309,8 @@ void EndpointImpl::accept(const Datagram& datagram, ByteView packet, TimePoint n
     ++counters.datagrams_dropped;
     return;
   }
-  if (half_open >= settings.max_half_open || connections.size() >= settings.max_connections) {
+  const std::size_t of_source = half_open_of(datagram.remote);
+  if (half_open >= settings.max_half_open || established() >= settings.max_connections || of_source >= settings.max_half_open_per_source) {
     ++counters.refused_busy;
     return;
   }
@@ -288,7 +331,7 @@ void EndpointImpl::accept(const Datagram& datagram, ByteView packet, TimePoint n
     incoming.retry_scid = header.dcid;
     incoming.original_dcid = original;
     incoming.token = {header.token, header.tokenlen};
-  } else if (half_open >= settings.retry_above) {
+  } else if (half_open >= settings.retry_above || of_source >= settings.retry_above_per_source) {
     ngtcp2_cid scid{};
     new_cid(scid, settings.cid_size < NGTCP2_MIN_INITIAL_DCIDLEN ? NGTCP2_MIN_INITIAL_DCIDLEN : settings.cid_size);
     std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
@@ -342,7 +385,7 @@ void Endpoint::set_nameless(std::function<std::optional<PeerId>(SocketId)> choos
 
 Result<ConnectionId> Endpoint::connect(const Dial& dial, TimePoint now) {
   const TlsRandomScope scope(impl_->random);
-  if (impl_->connections.size() >= impl_->settings.max_connections) {
+  if (impl_->established() >= impl_->settings.max_connections) {
     return Error{Code::busy, "max_connections (" + std::to_string(impl_->settings.max_connections) + ") reached"};
   }
   Connection& connection = impl_->make_connection(true);

@@ -4,6 +4,7 @@
 
 #include "quic/connection_impl.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <unordered_map>
@@ -40,6 +41,9 @@ public:
     bool serving = false;
   };
 
+  ~EndpointImpl() { connections.clear(); } // they count themselves out of the tables below
+  EndpointImpl(const EndpointImpl&) = delete;
+  EndpointImpl& operator=(const EndpointImpl&) = delete;
   EndpointImpl(const Settings& settings, const Secrets& secrets, Random& random, SlabPool& slabs);
 
   Result<void> prepare(const Credentials& credentials);
@@ -58,12 +62,20 @@ public:
   void reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
   void want_write(Connection& connection);
   void update_timer(Connection& connection);
+  void emit_first(Event event) { events.insert(events.begin() + static_cast<std::ptrdiff_t>(next_event), std::move(event)); }
   void emit(Event event) { events.push_back(std::move(event)); }
   void emit(const Connection& connection, const StreamPtr& stream);
   static void take_signals(Stream& stream, Stream::Signals& out) noexcept {
     out = std::exchange(stream.signals_, {});
     stream.in_queue_ = false;
   }
+  void begin_half_open(const Address& source);
+  void end_half_open(const Address& source);
+  std::size_t half_open_of(const Address& source) const;
+  /// Connections that are more than a stranger's unfinished handshake.
+  std::size_t established() const noexcept { return connections.size() - std::min(connections.size(), half_open); }
+  /// Pipes hold more than max_buffer_bytes: the stream that parks most, of all connections, is reset.
+  void relieve();
   void reap();
 
   void receive_packet(const Datagram& datagram, ByteView packet, TimePoint now);
@@ -98,7 +110,8 @@ public:
   };
   std::deque<Reply> replies; // packets outside any connection: Retry, version negotiation, stateless reset
   Counters counters;
-  std::size_t half_open = 0;
+  std::size_t half_open = 0; ///< Accepted, and not authenticated: under way, or refused and lingering.
+  std::unordered_map<CidKey, std::size_t, CidHash> half_open_by_source;
   std::uint64_t last_id = 0;
   TimePoint reset_second{};
   std::uint32_t resets_in_second = 0;

@@ -24,13 +24,16 @@ struct Settings {
   std::uint64_t max_stream_window = 16 * 1024 * 1024; ///< A window doubles up to here while its reader keeps the pipe empty.
   std::uint64_t connection_window = 24 * 1024 * 1024; ///< Credit of a connection; it returns when octets enter a stream's pipe.
   std::uint64_t max_parked_bytes = 64 * 1024 * 1024;  ///< Received and not yet read, for one connection.
+  std::uint64_t max_buffer_bytes = 512 * 1024 * 1024; ///< In the pipes of all connections together.
   std::uint64_t max_send_buffer = 4 * 1024 * 1024;    ///< Octets a stream's producer may leave outstanding, at most.
   std::uint64_t max_streams = 1024;                   ///< Bidirectional streams a peer may have open at once.
   std::uint64_t max_uni_streams = 16;
 
   std::size_t max_connections = 10'000;
-  std::size_t max_half_open = 1'000; ///< Handshakes of strangers under way; more are dropped.
-  std::size_t retry_above = 100;     ///< Handshakes under way from which on a stranger must prove its address first (Retry, RFC 9000 §8.1.2).
+  std::size_t max_half_open = 1'000;         ///< Handshakes of strangers under way; more are dropped.
+  std::size_t max_half_open_per_source = 64; ///< Of these, from one IPv4 address or one IPv6 /56.
+  std::size_t retry_above_per_source = 16;   ///< As retry_above, for one source: whoever borrows its address can't use up its share.
+  std::size_t retry_above = 100; ///< Handshakes under way from which on a stranger must prove its address first (Retry, RFC 9000 §8.1.2).
   std::uint32_t stateless_resets_per_second = 200;
 
   std::uint8_t cid_size = 8; ///< Octets of the connection ids that we give out.

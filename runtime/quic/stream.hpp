@@ -31,6 +31,7 @@ public:
     bool reset : 1 = false;    ///< The peer gave up sending: reset_code().
     bool stopped : 1 = false;  ///< The peer gave up reading: stop_code(). What was not acknowledged is dropped.
     bool closed : 1 = false;   ///< Both directions are over, or the connection is: nothing follows.
+    bool lost : 1 = false;     ///< With closed: the connection went before the stream had ended.
     bool any() const noexcept { return opened || readable || writable || reset || stopped || closed; }
   };
 
@@ -61,6 +62,7 @@ public:
 
   /// Everything that was sent left in one packet, the last one that the connection sent: a stateless reset that comes now means that the peer never saw it.
   bool only_in_last_packet() const noexcept;
+  bool stopped() const noexcept { return stopped_; }           ///< The peer gave up reading.
   bool fin_sent() const noexcept { return fin_sent_; }         ///< Everything, the end included, has left (not necessarily arrived).
   std::uint64_t sent_octets() const noexcept { return sent_; } ///< Prefix and all; retransmissions don't count.
 
@@ -99,8 +101,10 @@ private:
   std::uint64_t last_packet_ = 0;
   bool lost_in_last_packet_ = false; ///< only_in_last_packet(), kept when the connection went.
   std::uint64_t stop_code_ = 0;
+  bool stopped_ = false;
 
   // receiving
+  std::uint64_t base_ = 0; ///< Octets that an earlier stream put into `in` (a request that is sent again).
   std::uint64_t received_ = 0;
   std::uint64_t credited_ = 0; ///< The peer may send up to this offset.
   std::uint64_t counted_ = 0;  ///< Octets that no longer count as parked.

@@ -85,14 +85,16 @@ Bytes encode(const StreamError& frame) {
 void ControlDecoder::push(ByteView in) {
   if (failed_) return;
   skip(in);
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(used_)); // once a piece, not once a frame
+  used_ = 0;
   buffer_.insert(buffer_.end(), in.begin(), in.end());
 }
 
 Result<std::optional<ControlFrame>> ControlDecoder::next() {
   if (failed_) return *failed_;
-  ByteView in = buffer_;
+  ByteView in = ByteView(buffer_).subspan(used_);
   auto frame = parse(in);
-  buffer_.erase(buffer_.begin(), buffer_.end() - static_cast<std::ptrdiff_t>(in.size()));
+  used_ = buffer_.size() - in.size();
   if (!frame) return fail(frame.error());
   return frame;
 }
@@ -100,6 +102,7 @@ Result<std::optional<ControlFrame>> ControlDecoder::next() {
 Result<std::optional<ControlFrame>> ControlDecoder::fail(Error error) {
   failed_ = std::move(error);
   buffer_.clear();
+  used_ = 0;
   return *failed_;
 }
 

@@ -59,6 +59,7 @@ private:
   void skip(ByteView& in) noexcept;
 
   Bytes buffer_;
+  std::size_t used_ = 0; ///< Octets at its front that next() has taken.
   std::uint64_t to_skip_ = 0;
   bool typed_ = false;
   bool greeted_ = false;
