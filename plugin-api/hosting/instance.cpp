@@ -192,7 +192,9 @@ kith_stream_id Instance::opened(StreamOpening opening) {
 void Instance::replied(kith_stream_id id, const Result<std::string>& content_type) {
   Stream* stream = streams_.find(id);
   const kith_plugin_dial* table = protocol_.capabilities.dial;
-  if (stream == nullptr || stream->incoming || stream->ended || table == nullptr || !takes_streams()) return;
+  if (stream == nullptr || stream->incoming) return;
+  stream->replied = content_type.has_value();
+  if (stream->ended || table == nullptr || !takes_streams()) return;
   kith_dial_replied info{};
   info.struct_size = sizeof info;
   info.ok = content_type ? 1 : 0;

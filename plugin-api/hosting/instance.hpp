@@ -87,6 +87,7 @@ private:
     std::shared_ptr<StreamPort> port;
     bool incoming = true;
     bool accepted = false; ///< Or dialed by us.
+    bool replied = false;  ///< Of a dialed one: the peer accepted, and what comes is the plugin's to read.
     bool finished = false;
     bool ended = false;
     bool wants_room = false;

@@ -73,7 +73,9 @@ struct StreamCalls {
 
   // --- reading
 
+  // Until the reply, the host itself reads a dialed stream's pipe: the reply's header comes first. A pipe has one consumer.
   static kith_status look(Stream& stream, ByteView& piece) {
+    if (!stream.incoming && !stream.replied) return KITH_WOULD_BLOCK;
     const bool finished = stream.in->finished(); // before peek: bytes come before the finish
     piece = stream.in->peek();
     stream.peeked = piece.size();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plugin that breaks one rule for each command that a stream names, written against the C ABI so that nothing stops it.
+#include <kith/abi/draft/dial.h>
 #include <kith/abi/entry.h>
+#include <kith/abi/log.h>
 #include <kith/abi/stream.h>
 #include <kith/abi/timer.h>
 
@@ -18,6 +20,8 @@ struct Instance {
   const kith_host* host;
   const kith_host_stream* calls;
   std::string last;
+  kith_stream_id dialed;
+  kith_stream_id asker; ///< Of "dials".
 };
 
 Instance& of(kith_instance* instance) { return *reinterpret_cast<Instance*>(instance); }
@@ -25,7 +29,7 @@ kith_text text(std::string_view from) { return {from.data(), from.size()}; }
 
 kith_status create(const kith_host* host, kith_instance** out) {
   const auto* calls = static_cast<const kith_host_stream*>(host->get_capability(host, text(KITH_STREAM_ID)));
-  *out = reinterpret_cast<kith_instance*>(new Instance{host, calls, {}});
+  *out = reinterpret_cast<kith_instance*>(new Instance{host, calls, {}, 0, 0});
   return KITH_OK;
 }
 
@@ -46,6 +50,15 @@ kith_status configure(kith_instance* instance, kith_text config) {
   return KITH_E_FAILED;
 }
 
+// Reads from the stream that "dials" opened and tells the asker: the octet, or "-" when it would block.
+void read_dialed(Instance& self) {
+  std::uint8_t octet = 0;
+  std::size_t done = 0;
+  const kith_status status = self.calls->read(self.host, self.dialed, {&octet, 1}, &done);
+  if (status == KITH_WOULD_BLOCK) octet = '-';
+  self.calls->write(self.host, self.asker, {&octet, 1}, &done);
+}
+
 void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
   Instance& self = of(instance);
   const kith_host* host = self.host;
@@ -54,6 +67,23 @@ void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
   if (self.last == "throws") throw std::runtime_error("thrown by on_opened");
   if (self.last == "never_answers") return;
   if (self.last == "stuck") wait_for_the_writer_to_go();
+  if (self.last == "dials") {
+    const auto* dial = static_cast<const kith_host_dial*>(host->get_capability(host, text(KITH_DIAL_ID)));
+    kith_dial_request request{};
+    request.struct_size = sizeof request;
+    request.kind = KITH_KIND_STREAM;
+    request.deadline_ns = KITH_NEVER;
+    request.protocol = text("Any");
+    self.asker = id;
+    self.calls->accept(host, id, text(""));
+    dial->open(host, &request, &self.dialed);
+    read_dialed(self);
+    return;
+  }
+  if (self.last == "logs") {
+    const auto* log = static_cast<const kith_host_log*>(host->get_capability(host, text(KITH_LOG_ID)));
+    for (int i = 0; i < 1000; ++i) log->write(host, KITH_LOG_INFO, text("chatter"));
+  }
   std::uint8_t octet = 0;
   std::size_t done = 0;
   kith_buffer room{};
@@ -75,7 +105,12 @@ void on_opened(kith_instance* instance, const kith_stream_opened* opened) {
   if (self.last == "code_zero") self.calls->reset(host, id, 0, text(""));
 }
 
-void on_stream(kith_instance*, kith_stream_id) {}
+void on_readable(kith_instance* instance, kith_stream_id id) {
+  Instance& self = of(instance);
+  if (self.last == "dials" && id == self.dialed) read_dialed(self);
+}
+
+void on_writable(kith_instance*, kith_stream_id) {}
 
 void on_closed(kith_instance* instance, kith_stream_id id, const kith_stream_closed*) {
   Instance& self = of(instance);
@@ -85,13 +120,13 @@ void on_closed(kith_instance* instance, kith_stream_id id, const kith_stream_clo
 }
 
 const void* get_capability(kith_text id) {
-  static constexpr kith_plugin_stream stream{sizeof(kith_plugin_stream), 0, on_opened, on_stream, on_stream, on_closed};
+  static constexpr kith_plugin_stream stream{sizeof(kith_plugin_stream), 0, on_opened, on_readable, on_writable, on_closed};
   return std::string_view(id.data, id.size) == KITH_STREAM_ID ? &stream : nullptr;
 }
 
 const kith_protocol protocol = {sizeof(kith_protocol),
                                 0,
-                                0,
+                                KITH_NEED_DIAL,
                                 KITH_ROLE_MEMBER,
                                 text("Misbehaving"),
                                 text("1"),

@@ -14,7 +14,7 @@ namespace {
 using plugin_host::InstanceHost;
 
 // The node's side: takes notes, and ends a stream when both directions have ended or one side said so.
-class FakeNode final : public StreamControl {
+class FakeNode final : public StreamControl, public plugin_host::Dialer {
 public:
   struct Open {
     PipePtr in;
@@ -48,6 +48,15 @@ public:
     info.out = stream.out;
     host_->opened(info);
     return key;
+  }
+
+  // What the plugin dialed; the first octet is the node's to read, as a reply's header is.
+  Result<StreamKey> open(const PeerId&, const hosting::DialRequest&, PipePtr in, PipePtr out, StreamUser&) override {
+    dialed = static_cast<StreamKey>(next_++);
+    streams[dialed].in = std::move(in);
+    streams[dialed].out = std::move(out);
+    streams[dialed].in->write(as_bytes(std::string_view("h")));
+    return dialed;
   }
 
   void send(StreamKey key, std::string_view bytes, bool fin) {
@@ -85,6 +94,7 @@ public:
 
   SlabPool& slabs;
   std::map<StreamKey, Open> streams;
+  StreamKey dialed = StreamKey::none;
 
 private:
   // Everything is acknowledged at once, and room is told from the loop, as a node would.
@@ -117,7 +127,7 @@ protected:
     options.data_folder = folder_.path() / "data";
     options.run_inline = GetParam();
     options.cpu_time = [this] { return cpu_ += cpu_step_; };
-    host_ = InstanceHost::make(world_, node_, node_.slabs, nullptr, std::move(options));
+    host_ = InstanceHost::make(world_, node_, node_.slabs, &node_, std::move(options));
     node_.attach(*host_);
   }
 
@@ -262,6 +272,21 @@ TEST_P(Instance, OverrunsOfInlineCallbacksAreCounted) {
   stop();
   EXPECT_EQ(host_->status().overruns > 0, GetParam());
   EXPECT_EQ(world_.log_text().find("of the network thread") != std::string::npos, GetParam());
+}
+
+TEST_P(Instance, ADialedStreamIsThePluginsToReadAfterTheReplyOnly) {
+  load(KITH_MISBEHAVING);
+  ASSERT_TRUE(start());
+  const StreamKey asker = node_.open(StreamKind::stream, {}, "dials");
+  world_.run_until([&] { return node_.dialed != StreamKey::none && !node_.streams[asker].got.empty(); });
+  EXPECT_EQ(node_.streams[asker].got, "-");
+  FakeNode::Open& dialed = node_.streams[node_.dialed];
+  dialed.in->consume(dialed.in->readable());
+  host_->replied(node_.dialed, std::string());
+  node_.send(node_.dialed, "x", false);
+  world_.run_until([&] { return node_.streams[asker].got.size() > 1; });
+  EXPECT_EQ(node_.streams[asker].got, "-x");
+  stop();
 }
 
 TEST_P(Instance, AStuckWorkerIsFenced) {
