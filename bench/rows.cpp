@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -165,13 +166,23 @@ double connections(Link& link, milliseconds time) {
   return static_cast<double>(total) / seconds(Clock::now() - start) / 1e3;
 }
 
+/// VmRSS of this process.
+double resident_kb() {
+  std::ifstream in("/proc/self/status");
+  for (std::string text; std::getline(in, text);) {
+    if (text.starts_with("VmRSS:")) return std::strtod(text.c_str() + 6, nullptr);
+  }
+  return 0;
+}
+
 /// A call on each of `count` connections, 16 at a time; then nothing.
 void idle(Link& link, std::size_t count) {
   std::size_t next = 0;
   std::size_t finished = 0;
+  const double before = resident_kb();
   Row row(link, [&](std::uint64_t, std::uint64_t) {
     if (++finished == count) {
-      std::printf("{\"idle\":%zu}\n", count);
+      std::printf("{\"idle\":%zu,\"resident_kb\":%.0f}\n", count, before);
       std::fflush(stdout);
     } else if (next < count) {
       link.call(next++, 0);

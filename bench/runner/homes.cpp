@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "runner/homes.hpp"
+
+#include "rows.hpp"
+#include "runner/child.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+
+namespace kith::bench {
+namespace {
+constexpr auto patience = std::chrono::seconds(20);
+
+std::string kith(const std::filesystem::path& bin, const std::string& home, std::vector<std::string> words) {
+  words.insert(words.begin(), {(bin / "kith").string(), "--home", home});
+  Child child(words);
+  const std::string printed = child.rest(patience);
+  if (!child.ended_well(patience)) die("this failed: kith --home " + home + " " + words[3]);
+  return printed.substr(0, printed.find('\n'));
+}
+
+/// One line to the daemon's socket and one back; false when there is nobody.
+bool says_hello(const std::string& path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.data(), std::min(path.size(), sizeof name.sun_path - 1));
+  constexpr const char* hello = "{\"id\":\"0\",\"type\":\"hello\"}\n";
+  std::array<char, 256> answer{};
+  const bool heard = ::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
+                     ::send(fd, hello, std::strlen(hello), MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 0;
+  ::close(fd);
+  return heard;
+}
+} // namespace
+
+void Homes::wait_until_ready(const std::string& home, std::chrono::milliseconds limit) {
+  const auto until = Clock::now() + limit;
+  while (!says_hello(home + "/daemon.sock")) {
+    if (Clock::now() > until) die("the daemon of " + home + " did not start");
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+}
+
+Homes::Homes(const std::filesystem::path& bin, std::size_t identities) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "kith-bench.XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) die("no temporary folder");
+  folder_ = pattern;
+  const auto daemon = [&](const std::string& home) { return std::vector<std::string>{(bin / "kithd").string(), "--home", home}; };
+  for (const std::string& home : {accepting(), dialing()}) {
+    std::filesystem::create_directories(home + "/plugins");
+    for (const std::string& folder : {home, home + "/plugins"}) std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    const auto plugin = bin.parent_path() / "bench/plugins/Bench.so";
+    std::filesystem::copy_file(plugin, home + "/plugins/Bench.so");
+    std::filesystem::permissions(home + "/plugins/Bench.so", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  }
+  Child accepting_daemon(daemon(accepting()));
+  wait_until_ready(accepting(), patience);
+  kith(bin, accepting(), {"create-identity", "acceptor", "--online"});
+  for (std::size_t i = 1; i < identities; ++i) kith(bin, accepting(), {"create-identity", "other" + std::to_string(i), "--online"});
+  kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Bench", "--access", "public"});
+  kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Program", "--provider", "--access", "public"});
+  const std::string ticket = kith(bin, accepting(), {"ticket", "acceptor"});
+  Child dialing_daemon(daemon(dialing()));
+  wait_until_ready(dialing(), patience);
+  kith(bin, dialing(), {"create-identity", "dialer", "--online"});
+  kith(bin, dialing(), {"peer", "add", "dialer", "peer", ticket});
+  kith(bin, dialing(), {"stop"});
+  kith(bin, accepting(), {"stop"});
+}
+
+Homes::~Homes() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+} // namespace kith::bench
