@@ -51,7 +51,8 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.pool.max_stranger_connections = from.max_stranger_connections;
   to.max_call_bytes = from.max_call_bytes;
   to.max_resend_bytes = from.max_retry_bytes;
-  to.max_buffer_bytes = from.max_buffer_bytes;
+  to.max_buffer_bytes = to.quic.max_buffer_bytes = from.max_buffer_bytes;
+  to.drain_deadline = from.drain_deadline;
   to.header_timeout = from.header_timeout;
   to.stream_open_timeout = from.stream_open_timeout;
   to.max_headerless_streams = from.max_headerless_streams;
@@ -165,7 +166,7 @@ Result<void> Daemon::open_parts() {
   plugins_ = std::make_unique<node::PluginServices>(world_, std::move(plugins));
   observer_ = std::make_unique<control::Observer>(world_, *store_, roster_, topics_);
   node_ = std::make_unique<node::Node>(world_, node_settings(ground_.settings), quic_secrets(*secret), *plugins_, *observer_);
-  plugins_->set_dialer(&node_->dialer());
+  plugins_->set_node(node_->dialer(), node_->slabs());
   backend_ = std::make_unique<control::NodeBackend>(*node_);
   admin_ = std::make_unique<control::Admin>(control::AdminParts{world_,
                                                                 home,

@@ -251,6 +251,7 @@ bool Node::close_peer(const PeerId& identity, const PeerId& peer) {
 OpenedStream Node::open(const OpenRequest& request, StreamUser& user) { return impl_->open(request, user); }
 StreamControl& Node::control() { return *impl_; }
 plugin_host::Dialer& Node::dialer() { return *impl_; }
+SlabPool& Node::slabs() { return impl_->slabs_; }
 Status Node::status() const { return impl_->status(); }
 
 void Node::shutdown(TimePoint deadline, std::function<void()> done) {

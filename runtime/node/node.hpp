@@ -216,6 +216,8 @@ public:
   StreamControl& control();
   /// What plugins open streams with (kith.dial/1).
   plugin_host::Dialer& dialer();
+  /// Where all pipes take their slabs from: max_buffer_bytes is about this.
+  SlabPool& slabs();
 
   // --- status and the end
   Status status() const;

@@ -113,7 +113,7 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
   options.run_inline = spec.inline_.value_or(entry->protocol->suggests_inline);
   options.inline_overrun = options_.inline_overrun;
   options.fence_after = options_.fence_after;
-  auto host = plugin_host::InstanceHost::make(world_, control, slabs_, dialer_, std::move(options));
+  auto host = plugin_host::InstanceHost::make(world_, control, *slabs_, dialer_, std::move(options));
   host->start([this, host, entry = *entry, done = std::move(done)](const Result<void>& started) {
     if (started) return done(std::unique_ptr<Service>(std::make_unique<PluginService>(world_, host, *entry.protocol, entry.library)));
     // What failed half-way has still to leave the plugin's code.

@@ -28,8 +28,11 @@ class PluginServices final : public ServiceFactory {
 public:
   PluginServices(World& world, PluginOptions options) : world_(world), options_(std::move(options)) {}
 
-  /// What kith.dial/1 opens streams with; without it plugins can't dial.
-  void set_dialer(plugin_host::Dialer* dialer) noexcept { dialer_ = dialer; }
+  /// What kith.dial/1 opens streams with, and the pool that their pipes take slabs from, so that one limit holds for all. Before the first start.
+  void set_node(plugin_host::Dialer& dialer, SlabPool& slabs) noexcept {
+    dialer_ = &dialer;
+    slabs_ = &slabs;
+  }
 
   Result<ProtocolInfo> describe(std::string_view protocol) override;
   void start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) override;
@@ -42,8 +45,8 @@ public:
 private:
   World& world_;
   PluginOptions options_;
-  SlabPool slabs_; ///< Of the streams that plugins dial.
   plugin_host::Dialer* dialer_ = nullptr;
+  SlabPool* slabs_ = nullptr;
 };
 
 } // namespace kith::node

@@ -105,7 +105,8 @@ void Pool::on_deadline(TimePoint now) {
       const WaiterId id{timer.id};
       Entry& entry = *waiters_.at(id).entry;
       const bool own = waiters_.at(id).own_deadline;
-      answer(id, race_error(entry, std::string(own ? "the deadline passed before there was a connection to " : "no connection to ") + entry.key.peer.text()));
+      answer(id, race_error(entry, std::string(own ? "the deadline passed before there was a connection to " : "no connection to ") +
+                                       entry.key.peer.text()));
       end_race_if_unwanted(entry);
       drop_if_empty(entry);
     }

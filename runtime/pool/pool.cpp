@@ -17,9 +17,7 @@ template <class F> void Pool::for_identity(const PeerId& identity, F&& use) {
 }
 
 /// On a connection to oneself the acceptor's end opens nothing: the dialer's end serves the callers.
-bool Pool::Connection::usable() const noexcept {
-  return !goaway_sent && !goaway_received && (dialer || !entry->key.self());
-}
+bool Pool::Connection::usable() const noexcept { return !goaway_sent && !goaway_received && (dialer || !entry->key.self()); }
 
 bool Pool::Connection::dialed_by_smaller() const noexcept {
   const Key& key = entry->key;
@@ -56,8 +54,17 @@ std::optional<ConnId> Pool::current(const Key& key) const {
 
 Pool::Connection& Pool::add_connection(Entry& entry, ConnId id, const Address& remote, bool dialer, bool stranger, TimePoint now) {
   Connection& c = connections_[id];
-  c = {.id = id, .entry = &entry, .remote = remote, .dialer = dialer, .stranger = stranger, .order = next_id_++, .since = now, .heard = now,
-                 .idle_since = now, .pinged = now, .pto = settings_.initial_pto};
+  c = {.id = id,
+       .entry = &entry,
+       .remote = remote,
+       .dialer = dialer,
+       .stranger = stranger,
+       .order = next_id_++,
+       .since = now,
+       .heard = now,
+       .idle_since = now,
+       .pinged = now,
+       .pto = settings_.initial_pto};
   entry.connections.push_back(id);
   ++used_by_identity_[entry.key.identity];
   if (stranger) ++strangers_;
@@ -200,13 +207,16 @@ void Pool::stream_ended(ConnId connection, TimePoint now) {
   schedule(*c);
 }
 
+/// The dialer closes what is idle; an acceptor whose dialer does not, after twice that, so that nobody holds a connection by PINGs alone.
+Duration Pool::idle_limit(const Connection& c) const noexcept { return c.dialer ? settings_.idle_close : 2 * settings_.idle_close; }
+
 /// When check() has something to do at the earliest.
 TimePoint Pool::due(const Connection& c) const {
   TimePoint at = c.drain_until;
   if (c.suspect()) at = std::min(at, c.suspect_since + silent_ptos * c.pto);
   if (c.streams > 0) at = std::min(at, std::max(c.heard, c.pinged) + settings_.keep_alive);
   else if (c.linger_until != never) at = std::min(at, c.linger_until);
-  else if (c.dialer) at = std::min(at, c.idle_since + settings_.idle_close);
+  else at = std::min(at, c.idle_since + idle_limit(c));
   return at;
 }
 
@@ -222,7 +232,7 @@ void Pool::check(Connection& c, TimePoint now) {
     }
   } else if (c.linger_until != never) {
     if (now >= c.linger_until) return close(c, no_error, "retired", now);
-  } else if (c.dialer && now >= c.idle_since + settings_.idle_close) {
+  } else if (now >= c.idle_since + idle_limit(c)) {
     retire(c, now);
     settle(*c.entry, now);
   }

@@ -50,11 +50,11 @@ public:
   void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
   /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection.
   void accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
-  void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
-  void closed(ConnId connection, TimePoint now);        ///< By the peer, or lost.
-  void goaway(ConnId connection, TimePoint now);        ///< The peer accepts no more streams there.
+  void moved(ConnId connection, const Address& remote);       ///< The peer's address changed (migration).
+  void closed(ConnId connection, TimePoint now);              ///< By the peer, or lost.
+  void goaway(ConnId connection, TimePoint now);              ///< The peer accepts no more streams there.
   void heard(ConnId connection, Duration pto, TimePoint now); ///< A packet of the peer's; with the PTO measured now (RFC 9002 §6.2.1).
-  void stream_opened(ConnId connection, TimePoint now); ///< By either side.
+  void stream_opened(ConnId connection, TimePoint now);       ///< By either side.
   void stream_ended(ConnId connection, TimePoint now);
 
   // --- driving
@@ -83,11 +83,11 @@ private:
     Address remote;
     bool dialer;
     bool stranger;
-    std::uint64_t order;            // later connections have higher ones
+    std::uint64_t order; // later connections have higher ones
     TimePoint since;
     TimePoint heard;
-    TimePoint idle_since;           // of the last stream's end
-    TimePoint pinged;               // of the last keep-alive
+    TimePoint idle_since; // of the last stream's end
+    TimePoint pinged;     // of the last keep-alive
     Duration pto;
     std::size_t streams = 0;
     bool goaway_sent = false;
@@ -116,11 +116,11 @@ private:
     Key key;
     std::vector<ConnId> connections;
     std::set<WaiterId> waiters;
-    std::vector<Route> routes;       // of the race; empty when there is none
+    std::vector<Route> routes; // of the race; empty when there is none
     bool racing = false;
-    TimePoint next_start = never;    // of the next queued route
-    TimePoint redial_at = never;     // of the next automatic reconnect
-    bool redialing = false;          // the race runs (also) for a reconnect
+    TimePoint next_start = never; // of the next queued route
+    TimePoint redial_at = never;  // of the next automatic reconnect
+    bool redialing = false;       // the race runs (also) for a reconnect
     std::size_t redials = 0;
     std::vector<Candidate> redial_to;
     TimePoint scheduled = never;
@@ -147,6 +147,7 @@ private:
   void retire(Connection& connection, TimePoint now);
   void close(Connection& connection, Code code, std::string text, TimePoint now);
   void forget(Connection& connection, TimePoint now);
+  Duration idle_limit(const Connection& connection) const noexcept;
   TimePoint due(const Connection& connection) const;
   void check(Connection& connection, TimePoint now);
 

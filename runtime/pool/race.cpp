@@ -11,12 +11,12 @@ namespace {
 /// Which of several addresses' answers is the one to report: the closer it came to the peer, the better.
 int telling(Code code) noexcept {
   switch (code) {
-  case Code::unreachable: return 0;
-  case Code::wrong_key: return 2;
-  case Code::offline: return 3;
-  case Code::unsupported_version: return 4;
-  case Code::denied: return 5;
-  default: return 1;
+    case Code::unreachable: return 0;
+    case Code::wrong_key: return 2;
+    case Code::offline: return 3;
+    case Code::unsupported_version: return 4;
+    case Code::denied: return 5;
+    default: return 1;
   }
 }
 
@@ -90,7 +90,8 @@ void Pool::fail_all(Entry& entry, const Error& error) {
 /// Addresses that are new to the race, and those whose last attempt is so old that its next Initial may be seconds away.
 void Pool::add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now) {
   for (const Candidate& candidate : candidates) {
-    const auto known = std::find_if(entry.routes.rbegin(), entry.routes.rend(), [&](const Route& r) { return r.candidate.address == candidate.address; });
+    const auto known =
+        std::find_if(entry.routes.rbegin(), entry.routes.rend(), [&](const Route& r) { return r.candidate.address == candidate.address; });
     const bool fresh = known == entry.routes.rend();
     if (!fresh && (known->queued || now - known->started < settings_.attempt_refresh)) continue;
     if (!fresh && !known->attempt) {
@@ -111,7 +112,9 @@ void Pool::start_race(Entry& entry, TimePoint now) {
 
 /// Starts what may start now: one attempt each attempt_gap.
 void Pool::start_routes(Entry& entry, TimePoint now) {
-  const auto flying = [&] { return static_cast<std::size_t>(std::ranges::count_if(entry.routes, [](const Route& r) { return r.attempt.has_value(); })); };
+  const auto flying = [&] {
+    return static_cast<std::size_t>(std::ranges::count_if(entry.routes, [](const Route& r) { return r.attempt.has_value(); }));
+  };
   const auto queued = std::ranges::find(entry.routes, true, &Route::queued);
   if (queued != entry.routes.end() && now >= entry.next_start && flying() < settings_.max_attempts_per_peer) start_route(entry, *queued, now);
   end_race_if_lost(entry, now);
@@ -200,9 +203,13 @@ Error Pool::race_error(const Entry& entry, std::string_view reason) const {
   std::string_view gap = ": ";
   for (auto it = entry.routes.begin(); it != entry.routes.end(); ++it) {
     const Route& route = *it;
-    const bool again = std::any_of(it + 1, entry.routes.end(), [&](const Route& later) { return later.candidate.address == route.candidate.address; });
+    const bool again =
+        std::any_of(it + 1, entry.routes.end(), [&](const Route& later) { return later.candidate.address == route.candidate.address; });
     if (again) continue; // the last attempt at an address speaks for it
-    error.text += std::string(gap) + route.candidate.address.text() + ": " + (route.said ? route.said->text : route.attempt ? "no answer yet" : "not tried");
+    error.text += std::string(gap) + route.candidate.address.text() + ": " +
+                  (route.said      ? route.said->text
+                   : route.attempt ? "no answer yet"
+                                   : "not tried");
     gap = "; ";
     if (route.said && telling(route.said->code) > telling(error.code)) error.code = route.said->code;
   }

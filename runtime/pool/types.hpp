@@ -37,22 +37,22 @@ struct Candidate {
 
 /// Every limit and time of the pool. Those that a user may want to change have a name in kith.yaml (runtime/daemon hands them on).
 struct Settings {
-  Duration attempt_gap = std::chrono::milliseconds(50);       ///< Between two attempts of a race, while none fails.
-  Duration connect_timeout = std::chrono::seconds(10);        ///< Of an attempt, and the longest wait of a waiter.
-  Duration attempt_refresh = std::chrono::seconds(1);         ///< A new want dials an address again when its last attempt is older than this.
-  Duration idle_close = std::chrono::seconds(60);             ///< Without a stream; the dialer closes.
-  Duration keep_alive = std::chrono::seconds(15);             ///< PING after so much silence while streams are open.
-  Duration backoff_first = std::chrono::milliseconds(250);    ///< Automatic reconnects only; doubles,
-  Duration backoff_limit = std::chrono::seconds(60);          ///< up to this; jitter takes off up to half.
-  Duration redial_within = std::chrono::milliseconds(500);    ///< After a change of our addresses.
-  Duration initial_pto = std::chrono::seconds(1);             ///< Until heard() tells a measured one (RFC 9002 §6.2.2).
-  std::size_t max_redials = 10;                 ///< Automatic reconnects in a row before giving up.
-  std::size_t max_connections = 4096;           ///< With attempts in flight.
+  Duration attempt_gap = std::chrono::milliseconds(50);    ///< Between two attempts of a race, while none fails.
+  Duration connect_timeout = std::chrono::seconds(10);     ///< Of an attempt, and the longest wait of a waiter.
+  Duration attempt_refresh = std::chrono::seconds(1);      ///< A new want dials an address again when its last attempt is older than this.
+  Duration idle_close = std::chrono::seconds(60);          ///< Without a stream; the dialer closes.
+  Duration keep_alive = std::chrono::seconds(15);          ///< PING after so much silence while streams are open.
+  Duration backoff_first = std::chrono::milliseconds(250); ///< Automatic reconnects only; doubles,
+  Duration backoff_limit = std::chrono::seconds(60);       ///< up to this; jitter takes off up to half.
+  Duration redial_within = std::chrono::milliseconds(500); ///< After a change of our addresses.
+  Duration initial_pto = std::chrono::seconds(1);          ///< Until heard() tells a measured one (RFC 9002 §6.2.2).
+  std::size_t max_redials = 10;                            ///< Automatic reconnects in a row before giving up.
+  std::size_t max_connections = 4096;                      ///< With attempts in flight.
   std::size_t max_connections_per_identity = 1024;
-  std::size_t max_connections_per_key = 4;      ///< Old ones that still drain included.
-  std::size_t max_stranger_connections = 64;    ///< Accepted from peers without a role.
-  std::size_t max_attempts_per_peer = 16;       ///< In flight; further addresses wait their turn.
-  std::size_t max_addresses_per_peer = 32;      ///< Of one race; further ones are left out.
+  std::size_t max_connections_per_key = 4;   ///< Old ones that still drain included.
+  std::size_t max_stranger_connections = 64; ///< Accepted from peers without a role.
+  std::size_t max_attempts_per_peer = 16;    ///< In flight; further addresses wait their turn.
+  std::size_t max_addresses_per_peer = 32;   ///< Of one race; further ones are left out.
   std::size_t max_waiters_per_peer = 1024;
 };
 
@@ -60,13 +60,34 @@ struct Settings {
 inline constexpr int silent_ptos = 3;
 
 // --- actions: what the caller does next, in order
-struct StartAttempt { AttemptId attempt; Key key; Address address; bool hinted; };
-struct AbandonAttempt { AttemptId attempt; };           ///< Close it, even if it has just been authenticated. Sends no HELLO.
-struct Grant { WaiterId waiter; ConnId connection; };   ///< Open the stream now.
-struct Fail { WaiterId waiter; Error error; };
-struct Goaway { ConnId connection; };                   ///< Send GOAWAY; refuse further streams with going_away.
-struct Close { ConnId connection; Code code; std::string text; }; ///< The pool has forgotten it already; no closed() is needed.
-struct Ping { ConnId connection; };
+struct StartAttempt {
+  AttemptId attempt;
+  Key key;
+  Address address;
+  bool hinted;
+};
+struct AbandonAttempt {
+  AttemptId attempt;
+}; ///< Close it, even if it has just been authenticated. Sends no HELLO.
+struct Grant {
+  WaiterId waiter;
+  ConnId connection;
+}; ///< Open the stream now.
+struct Fail {
+  WaiterId waiter;
+  Error error;
+};
+struct Goaway {
+  ConnId connection;
+}; ///< Send GOAWAY; refuse further streams with going_away.
+struct Close {
+  ConnId connection;
+  Code code;
+  std::string text;
+}; ///< The pool has forgotten it already; no closed() is needed.
+struct Ping {
+  ConnId connection;
+};
 using Action = std::variant<StartAttempt, AbandonAttempt, Grant, Fail, Goaway, Close, Ping>;
 
 struct Counters {

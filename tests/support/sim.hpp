@@ -50,7 +50,9 @@ public:
   /// Throws std::runtime_error at the event cap, with the seed.
   bool run_until(const std::function<bool()>& condition, TimePoint limit);
   bool run_until(const std::function<bool()>& condition, Duration limit) { return run_until(condition, now_ + limit); }
-  void run_for(Duration time) { run_until([] { return false; }, now_ + time); }
+  void run_for(Duration time) {
+    run_until([] { return false; }, now_ + time);
+  }
 
   /// Adds to the event log: a hash of all that happened, in order, with its time.
   void note(std::string_view what, ByteView bytes = {}) noexcept;

@@ -26,10 +26,12 @@ bool SimUdp::owns_ip(const Address& address) const {
 
 Result<SocketId> SimUdp::open(const Address& listen, UdpReceiver& receiver) {
   Address address = listen;
-  if (!address.is_unspecified() && !owns_ip(address)) return Error{Code::internal, "can't listen on " + address.text() + ": no such address on " + host_};
+  if (!address.is_unspecified() && !owns_ip(address))
+    return Error{Code::internal, "can't listen on " + address.text() + ": no such address on " + host_};
   if (address.port == 0) address.port = network_.next_port_++;
   for (const auto& [id, socket] : sockets_) {
-    const bool overlap = socket.listen.family == address.family && (same_ip(socket.listen, address) || socket.listen.is_unspecified() || address.is_unspecified());
+    const bool overlap =
+        socket.listen.family == address.family && (same_ip(socket.listen, address) || socket.listen.is_unspecified() || address.is_unspecified());
     if (overlap && socket.listen.port == address.port) return Error{Code::internal, "can't listen on " + address.text() + ": address in use"};
   }
   const SocketId id{network_.next_socket_++};

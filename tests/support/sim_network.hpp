@@ -23,10 +23,10 @@ struct LinkRules {
   double burst_enter = 0;               ///< A datagram starts a burst with this probability,
   double burst_leave = 0.25;            ///< ends it with this one; inside, all are lost.
   double duplicate = 0;
-  double reorder = 0;                   ///< Held back by reorder_delay while later ones pass.
+  double reorder = 0; ///< Held back by reorder_delay while later ones pass.
   Duration reorder_delay = std::chrono::milliseconds(3);
-  std::size_t mtu = 1500;               ///< UDP payloads above mtu - 28 (IPv4) or - 48 (IPv6) vanish.
-  bool down = false;                    ///< A partition.
+  std::size_t mtu = 1500; ///< UDP payloads above mtu - 28 (IPv4) or - 48 (IPv6) vanish.
+  bool down = false;      ///< A partition.
 };
 
 struct LinkCounters {

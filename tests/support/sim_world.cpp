@@ -74,8 +74,12 @@ private:
 };
 
 SimWorld::SimWorld(Sim& sim, SimNetwork& network, const std::string& host, std::vector<Address> addresses)
-    : sim_(sim), random_(sim.random().next()), log_(sim, host), udp_(network, host, std::move(addresses)),
-      network_executor_(std::make_shared<SimExecutor>(sim, alive_)), disk_executor_(std::make_shared<SimExecutor>(sim, alive_)) {}
+    : sim_(sim),
+      random_(sim.random().next()),
+      log_(sim, host),
+      udp_(network, host, std::move(addresses)),
+      network_executor_(std::make_shared<SimExecutor>(sim, alive_)),
+      disk_executor_(std::make_shared<SimExecutor>(sim, alive_)) {}
 
 SimWorld::~SimWorld() = default;
 
@@ -83,7 +87,9 @@ Executor& SimWorld::network() { return *network_executor_; }
 
 Executor& SimWorld::disk() { return *disk_executor_; }
 
-UnixSeconds SimWorld::unix_now() const { return simulated_epoch + std::chrono::duration_cast<std::chrono::seconds>(sim_.now().time_since_epoch()).count(); }
+UnixSeconds SimWorld::unix_now() const {
+  return simulated_epoch + std::chrono::duration_cast<std::chrono::seconds>(sim_.now().time_since_epoch()).count();
+}
 
 std::unique_ptr<Timer> SimWorld::make_timer(std::function<void()> expired) { return std::make_unique<SimTimer>(sim_, alive_, std::move(expired)); }
 

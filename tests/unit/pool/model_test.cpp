@@ -121,7 +121,9 @@ private:
     });
   }
 
-  Duration delay() { return rules_.delay + Duration(rules_.jitter.count() == 0 ? 0 : random_.below(static_cast<std::uint64_t>(rules_.jitter.count()))); }
+  Duration delay() {
+    return rules_.delay + Duration(rules_.jitter.count() == 0 ? 0 : random_.below(static_cast<std::uint64_t>(rules_.jitter.count())));
+  }
 
   void end(ConnId id, std::size_t side) {
     Link& link = links_.at(id);
@@ -197,7 +199,10 @@ private:
         later(Duration(random_.below(50) * 1ms), [this, side, id] {
           finish(id, 1 - side);
           if (!links_.at(id).open[1 - side]) return;
-          deliver(id, side, [this, id, side] { hear(id, side); finish(id, side); });
+          deliver(id, side, [this, id, side] {
+            hear(id, side);
+            finish(id, side);
+          });
         });
       } else {
         deliver(id, side, [this, id, side] { finish(id, side); }); // refused with going_away: retried by the opener
@@ -320,7 +325,8 @@ TEST(PoolModel, RandomSchedulesWithoutFaults) {
 }
 
 TEST(PoolModel, RandomSchedulesWithLostHandshakes) {
-  for (std::uint64_t seed = 0; seed < 2000 && !testing::Test::HasFailure(); ++seed) random_schedule(seed, {.delay = 20ms, .jitter = 100ms, .lost_percent = 40});
+  for (std::uint64_t seed = 0; seed < 2000 && !testing::Test::HasFailure(); ++seed)
+    random_schedule(seed, {.delay = 20ms, .jitter = 100ms, .lost_percent = 40});
 }
 
 TEST(PoolModel, RandomSchedulesWithCrashes) {
