@@ -112,7 +112,7 @@ struct OtherCalls {
       self.misuse(KITH_E_ARGUMENT, "log: the text is null");
       return;
     }
-    if (!self.services_.log_enabled(to_level(level))) return;
+    if (!self.services_.log_enabled(to_level(level)) || !self.may_log()) return;
     const std::string line = clip_utf8(view(text), max_log_line);
     if (level == KITH_LOG_HOST_MISBEHAVING) self.log(LogLevel::error, "the plugin says that the host misbehaves: " + line);
     else self.log(to_level(level), line);

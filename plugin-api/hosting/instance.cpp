@@ -52,6 +52,37 @@ kith_status Instance::misuse(kith_status status, const char* what) {
   return status;
 }
 
+bool Instance::may_log() {
+  const TimePoint now = services_.now();
+  bool next = false;
+  {
+    const std::lock_guard lock(log_mutex_);
+    next = now - log_second_ >= std::chrono::seconds(1);
+    if (next) {
+      log_second_ = now;
+      log_lines_ = 0;
+    }
+    if (log_lines_ >= max_log_lines_per_second) {
+      ++log_lost_;
+      return false;
+    }
+    ++log_lines_;
+  }
+  if (next) tell_log_losses();
+  return true;
+}
+
+void Instance::tell_log_losses() {
+  std::uint64_t lost = 0;
+  {
+    const std::lock_guard lock(log_mutex_);
+    lost = std::exchange(log_lost_, 0);
+  }
+  if (lost != 0)
+    log(LogLevel::warn,
+        std::to_string(lost) + " log lines of the plugin were dropped: more than " + std::to_string(max_log_lines_per_second) + " in a second");
+}
+
 Result<void> Instance::life_call(const char* what, State next, kith_status (*call)(Instance&)) {
   error_text_.clear();
   kith_status status = KITH_E_FAILED;
@@ -95,9 +126,15 @@ Result<void> Instance::start() {
   return done;
 }
 
+Result<void> Instance::check_config(const std::string& config) {
+  Result<void> result;
+  enter("check_config", [&] { result = protocol_.check_config(config); }); // lets no exception out
+  return result;
+}
+
 Result<void> Instance::reconfigure(std::string config) {
   if (state_ != State::running) return Error{Code::internal, "reconfigure: the instance is " + std::string(state_name(state_))};
-  if (auto ok = protocol_.check_config(config); !ok) return ok.error();
+  if (auto ok = check_config(config); !ok) return ok.error();
   const kith_plugin_config* table = protocol_.capabilities.config;
   if (table == nullptr || table->apply == nullptr) return Error{Code::unsupported_version, protocol_.name + " takes a new config at its start only"};
   error_text_.clear();
@@ -134,6 +171,7 @@ void Instance::stop(const Error& why) {
     started_ = false;
     enter("stop", [&] { protocol_.abi->stop(plugin_); });
   }
+  tell_log_losses();
   if (state_ != State::failed) state_ = State::stopped;
 }
 

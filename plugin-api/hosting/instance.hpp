@@ -23,6 +23,7 @@ inline constexpr std::size_t max_posted = 65536;     ///< Posts that wait.
 inline constexpr std::size_t max_reject_text = 1024; ///< docs/wire.md: str text (<= 1024).
 inline constexpr std::size_t max_content_type = 64;
 inline constexpr std::size_t max_log_line = 4096;
+inline constexpr std::size_t max_log_lines_per_second = 100; ///< Of one instance; what is beyond is counted, and the count is logged.
 
 enum class State : std::uint8_t { loaded, created, configured, running, draining, stopped, destroyed, failed };
 std::string_view state_name(State state) noexcept;
@@ -63,6 +64,9 @@ public:
   std::size_t stream_count() const noexcept { return streams_.size(); }
   /// Broken rules so far. Any thread.
   std::uint64_t misuse_count() const noexcept { return misuses_.load(std::memory_order_relaxed); }
+
+  /// The plugin's own check, supervised like a callback. In any state. Errors: bad_request with the plugin's text, plugin_failed.
+  Result<void> check_config(const std::string& config);
 
   // --- signals
   /// Hands a stream in. 0: refused (not running, too many); the port was told.
@@ -107,6 +111,8 @@ private:
   kith_status misuse(kith_status status, const char* what);
   void close_stream(kith_stream_id id, const StreamEnd& end);
   void log(LogLevel level, std::string_view text) { services_.log(level, text); }
+  bool may_log();         // any thread
+  void tell_log_losses(); // any thread
 
   const Protocol& protocol_;
   HostServices& services_;
@@ -125,6 +131,10 @@ private:
   std::shared_ptr<const PeerTable> peers_; ///< Kept while the plugin may hold names of it.
   std::atomic<std::thread::id> caller_{};  ///< The thread that is inside plugin code now.
   std::atomic<std::uint64_t> misuses_{0};
+  std::mutex log_mutex_;
+  TimePoint log_second_{}; ///< When the second that log_lines_ counts began.
+  std::size_t log_lines_ = 0;
+  std::uint64_t log_lost_ = 0; ///< Since that was last said.
   std::mutex post_mutex_;
   std::vector<Posted> posted_;
   bool post_open_ = true;

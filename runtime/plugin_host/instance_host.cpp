@@ -66,6 +66,7 @@ void InstanceHost::start(Done done) {
   };
   auto work = completion(std::move(finished), [this]() -> Result<void> {
     // A fence that came while one of them was stuck forbids the next.
+    if (auto ok = instance_.check_config(options_.config); !ok || fenced_.load(std::memory_order_acquire)) return ok;
     if (auto ok = instance_.create(); !ok || fenced_.load(std::memory_order_acquire)) return ok;
     if (auto ok = instance_.configure(options_.config); !ok || fenced_.load(std::memory_order_acquire)) return ok;
     return instance_.start();

@@ -61,7 +61,7 @@ public:
   static std::shared_ptr<InstanceHost> make(World& world, StreamControl& control, SlabPool& slabs, Dialer* dialer, InstanceOptions options);
   ~InstanceHost() override;
 
-  /// Each calls `done` once, later, on the network thread. Errors: plugin_failed with the plugin's text.
+  /// Each calls `done` once, later, on the network thread. Errors: bad_request: the plugin's check refuses the config; plugin_failed with the plugin's text.
   void start(Done done);
   /// check, then apply. Errors: bad_request: refused, the old config stays; unsupported_version: the plugin needs a restart for that.
   void reconfigure(std::string config, Done done);
