@@ -126,8 +126,8 @@ Result<std::shared_ptr<const Library>> load_library(const std::filesystem::path&
   auto content = read_checked(file);
   if (!content) return content.error();
   const std::string hash = options.sha256(*content);
-  if (!options.pinned_sha256.empty() && hash != options.pinned_sha256)
-    return Error{Code::denied, file.string() + ": its SHA-256 is " + hash + ", pinned is " + options.pinned_sha256};
+  if (!options.pinned_sha256.empty() && !options.pinned_sha256.contains(hash))
+    return Error{Code::denied, file.string() + ": not loaded: its SHA-256 is " + hash + ", pinned is " + *options.pinned_sha256.begin()};
   auto copy = make_private_copy(file, *content, hash, options.private_folder);
   if (!copy) return copy.error();
 
@@ -138,8 +138,9 @@ Result<std::shared_ptr<const Library>> load_library(const std::filesystem::path&
   dll::shared_library library;
   ::dlerror();
   library.load(copy->string(), mode, failed);
+  const char* reason = failed ? ::dlerror() : nullptr;
+  ::unlink(copy->c_str()); // what is mapped stays; the folder does not fill with old versions
   if (failed) {
-    const char* reason = ::dlerror();
     return bad_request(file.string() + ": not a plugin: " + (reason != nullptr ? std::string(reason) : failed.message()));
   }
   if (!library.has(KITH_ENTRY_SYMBOL)) return bad_request(file.string() + ": not a kith plugin: it exports no " KITH_ENTRY_SYMBOL);

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace kith::hosting {
@@ -17,12 +18,12 @@ inline constexpr std::uint64_t max_plugin_size = 256ULL << 20U; ///< Octets of a
 
 struct LoadOptions {
   /// A folder of this daemon's own (0700, made when missing) for the private copies: overwriting a mapped file crashes whoever mapped it, and opening it
-  /// again gives the old one, so what is opened is a copy named by its hash.
+  /// again gives the old one, so what is opened is a copy named by its hash. The copy's name goes as soon as it is mapped.
   std::filesystem::path private_folder;
   /// SHA-256 as lower-case hex. libsodium is `identity`'s alone, so the caller brings it.
   std::function<std::string(ByteView)> sha256;
-  /// When not empty: the only hash that is accepted.
-  std::string pinned_sha256;
+  /// When not empty: the only hashes that are accepted. Compared before anything of the file runs.
+  std::set<std::string> pinned_sha256;
 };
 
 /// One loaded file. It stays mapped until the process ends: descriptors and code are never pulled from under anyone.

@@ -25,18 +25,27 @@ std::shared_ptr<const Registry> Registry::scan(const RegistryOptions& options) {
       out->problems_.push_back(bad_request(folder.string() + ": more than " + std::to_string(max_plugin_files) + " plugins; the rest is left out"));
       files.resize(max_plugin_files);
     }
-    for (const fs::path& file : files) out->add(file, options.load);
+    for (const fs::path& file : files) out->add(file, options);
   }
   return out;
 }
 
-void Registry::add(const fs::path& file, const hosting::LoadOptions& options) {
-  auto library = hosting::load_library(file, options);
+bool is_file_of(const fs::path& file, std::string_view protocol) { return file.stem().native() == protocol; }
+
+void Registry::add(const fs::path& file, const RegistryOptions& options) {
+  hosting::LoadOptions load = options.load;
+  if (const auto pins = options.pins.find(file.stem().native()); pins != options.pins.end()) load.pinned_sha256 = pins->second;
+  auto library = hosting::load_library(file, load);
   if (!library) {
     problems_.push_back(library.error());
     return;
   }
   for (const hosting::Protocol& protocol : (*library)->descriptor.protocols) {
+    if (options.pins.contains(protocol.name) && !is_file_of(file, protocol.name)) {
+      problems_.push_back(Error{Code::denied, file.string() + ": a binding pins protocol " + protocol.name +
+                                                  ", which must then be in a file called " + protocol.name + ".so"});
+      continue;
+    }
     const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
     if (same == entries_.end()) entries_.push_back({*library, &protocol});
     else

@@ -6,7 +6,10 @@
 #include "hosting/library.hpp"
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +22,13 @@ struct RegistryOptions {
   /// In order: the installed folder beside the binary, then KITH_HOME/plugins. Missing ones are no error. The first file that has a protocol wins.
   std::vector<std::filesystem::path> folders;
   hosting::LoadOptions load;
+  /// The sums that bindings pin, by protocol. What a file holds is only known once its code has run, so a pin goes by the file's name: PROTOCOL.so with
+  /// another sum is not opened, and a pinned protocol is taken from no file of another name.
+  std::map<std::string, std::set<std::string>, std::less<>> pins;
 };
+
+/// Whether the file is called PROTOCOL.so.
+bool is_file_of(const std::filesystem::path& file, std::string_view protocol);
 
 /// What was found at one point of time; immutable, so any thread may look. A rescan makes a new one.
 class Registry {
@@ -38,7 +47,7 @@ public:
   const std::vector<Error>& problems() const noexcept { return problems_; }
 
 private:
-  void add(const std::filesystem::path& file, const hosting::LoadOptions& options);
+  void add(const std::filesystem::path& file, const RegistryOptions& options);
 
   std::vector<std::filesystem::path> folders_;
   std::vector<Entry> entries_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "load.hpp"
 
+#include <algorithm>
 #include <fstream>
 
 namespace kith::test {
@@ -53,10 +54,21 @@ TEST(BadPlugin, FilesThatOthersMayWrite) {
 TEST(BadPlugin, PinnedToAnotherHash) {
   const TemporaryFolder folder;
   hosting::LoadOptions options = load_options(folder);
-  options.pinned_sha256 = "something else";
+  options.pinned_sha256 = {"something else"};
   const auto loaded = hosting::load_library(KITH_ECHO, options);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, Code::denied);
+}
+
+TEST(BadPlugin, NoCopyIsLeftBehind) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(hosting::load_library(KITH_ECHO, load_options(folder)));
+  ASSERT_FALSE(hosting::load_library(fs::path(KITH_BAD_DIR) / "BadNULL.so", load_options(folder)));
+  const fs::path file = folder.path() / "x.so";
+  std::ofstream(file) << "\x7f"
+                         "ELF and no more";
+  ASSERT_FALSE(hosting::load_library(file, load_options(folder)));
+  EXPECT_TRUE(fs::is_empty(folder.path() / "copies"));
 }
 
 class Misbehaving : public testing::Test {
@@ -86,6 +98,24 @@ TEST_F(Misbehaving, EachBrokenRuleIsCountedAndSurvived) {
   }
   EXPECT_EQ(host_->instance().state(), hosting::State::running);
   EXPECT_EQ(host_->instance().stream_count(), 0U);
+}
+
+TEST_F(Misbehaving, AFloodOfLogLinesIsCutAndCounted) {
+  ASSERT_TRUE(host_->start());
+  const auto count = [this](std::string_view part) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(host_->lines(), [&](const std::string& line) { return line.find(part) != std::string::npos; }));
+  };
+  host_->open({StreamKind::stream, {}, "logs", Role::member, never});
+  EXPECT_EQ(count("chatter"), hosting::max_log_lines_per_second);
+  EXPECT_EQ(count("dropped"), 0U);
+  host_->advance(std::chrono::seconds(1));
+  host_->open({StreamKind::stream, {}, "logs", Role::member, never});
+  EXPECT_EQ(count("chatter"), 2 * hosting::max_log_lines_per_second);
+  const std::string said = std::to_string(1000 - hosting::max_log_lines_per_second) + " log lines of the plugin were dropped";
+  EXPECT_EQ(count(said), 1U);
+  host_->stop(); // what the last second lost is said too
+  EXPECT_EQ(count(said), 2U);
 }
 
 TEST_F(Misbehaving, AnExceptionFailsTheInstanceAndItsStreams) {

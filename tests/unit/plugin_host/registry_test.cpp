@@ -19,7 +19,7 @@ TEST(Registry, FirstFolderWinsAndProblemsAreKept) {
   fs::copy_file(KITH_ECHO, first / "Echo.so");
   fs::copy_file(KITH_ECHO, second / "Other.so");
   std::ofstream(second / "Broken.so") << "no library";
-  const auto registry = plugin_host::Registry::scan({{first, second, folder.path() / "missing"}, load_options(folder)});
+  const auto registry = plugin_host::Registry::scan({{first, second, folder.path() / "missing"}, load_options(folder), {}});
   ASSERT_EQ(registry->all().size(), 1U);
   const auto echo = registry->find("Echo");
   ASSERT_TRUE(echo);
@@ -30,10 +30,45 @@ TEST(Registry, FirstFolderWinsAndProblemsAreKept) {
   EXPECT_NE(broken.error().text.find("not a shared library"), std::string::npos);
 }
 
+bool is_mapped(const fs::path& folder) {
+  std::ifstream maps("/proc/self/maps");
+  const std::string text((std::istreambuf_iterator<char>(maps)), {});
+  return text.find(folder.string()) != std::string::npos;
+}
+
+TEST(Registry, AFileWithAnotherSumThanThePinIsNotOpened) {
+  const TemporaryFolder folder;
+  fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");
+  const auto refused = plugin_host::Registry::scan({{folder.path()}, load_options(folder), {{"Echo", {"another sum"}}}});
+  EXPECT_TRUE(refused->all().empty());
+  EXPECT_FALSE(is_mapped(folder.path()));
+  const auto why = refused->find("Echo");
+  ASSERT_FALSE(why);
+  EXPECT_NE(why.error().text.find("pinned is another sum"), std::string::npos) << why.error().text;
+
+  const auto taken = plugin_host::Registry::scan({{folder.path()}, load_options(folder), {}});
+  ASSERT_EQ(taken->all().size(), 1U);
+  EXPECT_TRUE(is_mapped(folder.path()));
+  const std::string sum = taken->all()[0].library->sha256;
+  EXPECT_TRUE(plugin_host::Registry::scan({{folder.path()}, load_options(folder), {{"Echo", {"another sum", sum}}}})->find("Echo"));
+}
+
+TEST(Registry, APinnedProtocolIsTakenFromTheFileOfItsName) {
+  const TemporaryFolder folder;
+  fs::copy_file(KITH_ECHO, folder.path() / "A.so");
+  const std::string sum = plugin_host::Registry::scan({{folder.path()}, load_options(folder), {}})->all().at(0).library->sha256;
+  const plugin_host::RegistryOptions options{{folder.path()}, load_options(folder), {{"Echo", {sum}}}};
+  EXPECT_FALSE(plugin_host::Registry::scan(options)->find("Echo"));
+  fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");
+  const auto found = plugin_host::Registry::scan(options)->find("Echo");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->library->file.filename(), "Echo.so");
+}
+
 TEST(Registry, UnknownPluginNamesTheKnownOnesAndTheFolders) {
   const TemporaryFolder folder;
   fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");
-  const auto registry = plugin_host::Registry::scan({{folder.path()}, load_options(folder)});
+  const auto registry = plugin_host::Registry::scan({{folder.path()}, load_options(folder), {}});
   const auto found = registry->find("Ehco");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, Code::unknown_protocol);
