@@ -25,15 +25,15 @@ public:
   }
   void produced() override {}
   void consumed() override {}
-  void blocked() override { stream_.wants_room = true; }
+  void blocked() override { stream_.wants_room_ = true; }
   void set_urgency(std::uint8_t urgency) override { stream_.urgency = urgency; }
 
 private:
   void end_with(Code code, std::string_view text) {
     stream_.code = code;
     stream_.text = text;
-    stream_.end_wanted = true;
-    stream_.end = StreamEnd{false, {code, std::string(text)}, false, 0, 0};
+    stream_.end_wanted_ = true;
+    stream_.end_ = StreamEnd{false, {code, std::string(text)}, false, 0, 0};
   }
 
   FakeStream& stream_;
@@ -46,27 +46,27 @@ std::string test_hash(ByteView content) {
 }
 
 void FakeStream::send(std::string_view bytes) {
-  in->write(as_bytes(bytes));
-  readable = true;
+  in_->write(as_bytes(bytes));
+  readable_ = true;
 }
 
 void FakeStream::finish() {
-  in->finish();
-  readable = true;
+  in_->finish();
+  readable_ = true;
 }
 
 void FakeStream::reset(Code reason, std::string why) {
-  end_wanted = true;
-  end = StreamEnd{false, {reason, std::move(why)}, true, 0, 0};
+  end_wanted_ = true;
+  end_ = StreamEnd{false, {reason, std::move(why)}, true, 0, 0};
 }
 
-void FakeStream::set_window(std::uint64_t octets) { out->set_limit(octets); }
+void FakeStream::set_window(std::uint64_t octets) { out_->set_limit(octets); }
 
 std::string FakeStream::take() {
   std::string all;
-  for (ByteView piece = out->peek(); !piece.empty(); piece = out->peek()) {
+  for (ByteView piece = out_->peek(); !piece.empty(); piece = out_->peek()) {
     all += as_text(piece);
-    out->consume(piece.size());
+    out_->consume(piece.size());
   }
   return all;
 }
@@ -91,16 +91,16 @@ void FakeHost::stop() { instance_.stop({Code::shutting_down, "the test is over"}
 FakeStream& FakeHost::open(const FakeOpening& opening) {
   streams_.push_back(std::make_unique<FakeStream>());
   FakeStream& stream = *streams_.back();
-  stream.in = std::make_shared<Pipe>(slabs_);
-  stream.out = std::make_shared<Pipe>(slabs_);
+  stream.in_ = std::make_shared<Pipe>(slabs_);
+  stream.out_ = std::make_shared<Pipe>(slabs_);
   hosting::StreamOpening info;
   info.role = opening.role;
   info.kind = opening.kind;
   info.command = opening.command;
   info.content_type = opening.content_type;
   info.deadline = opening.deadline;
-  info.in = stream.in;
-  info.out = stream.out;
+  info.in = stream.in_;
+  info.out = stream.out_;
   info.port = std::make_shared<FakeStream::Port>(stream);
   stream.id = instance_.opened(std::move(info));
   return stream;
@@ -130,22 +130,22 @@ bool FakeHost::step() {
   for (std::size_t i = 0; i < streams_.size(); ++i) {
     FakeStream& stream = *streams_[i];
     if (stream.closed || stream.id == 0) continue;
-    if (std::exchange(stream.readable, false)) {
+    if (std::exchange(stream.readable_, false)) {
       instance_.readable(stream.id);
       did = true;
     }
-    if (stream.wants_room && stream.out->room() != 0) {
-      stream.wants_room = false;
+    if (stream.wants_room_ && stream.out_->room() != 0) {
+      stream.wants_room_ = false;
       instance_.writable(stream.id);
       did = true;
     }
-    if (!stream.end_wanted && stream.in->at_end() && stream.out->at_end()) {
-      stream.end_wanted = true;
-      stream.end = StreamEnd{true, {}, false, stream.out->committed(), stream.in->committed()};
+    if (!stream.end_wanted_ && stream.in_->at_end() && stream.out_->at_end()) {
+      stream.end_wanted_ = true;
+      stream.end_ = StreamEnd{true, {}, false, stream.out_->committed(), stream.in_->committed()};
     }
-    if (stream.end_wanted) {
+    if (stream.end_wanted_) {
       stream.closed = true;
-      instance_.closed(stream.id, stream.end);
+      instance_.closed(stream.id, stream.end_);
       did = true;
     }
   }

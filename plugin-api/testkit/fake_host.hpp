@@ -37,19 +37,19 @@ public:
   Code code = Code::internal; ///< Of reject or reset.
   std::string text;
   std::uint8_t urgency = 3;
-  bool finished() const noexcept { return out->finished(); }
+  bool finished() const noexcept { return out_->finished(); }
   bool closed = false; ///< The plugin has had its closed.
   kith_stream_id id = 0;
 
 private:
   friend class FakeHost;
   class Port;
-  std::shared_ptr<Pipe> in;
-  std::shared_ptr<Pipe> out;
-  bool readable = false;
-  bool wants_room = false;
-  bool end_wanted = false;
-  StreamEnd end;
+  std::shared_ptr<Pipe> in_;
+  std::shared_ptr<Pipe> out_;
+  bool readable_ = false;
+  bool wants_room_ = false;
+  bool end_wanted_ = false;
+  StreamEnd end_;
 };
 
 struct FakeOpening {

@@ -46,15 +46,15 @@ Result<PeerId> parse_peer_id(std::string_view text) {
     return bad_request("not an id: it has " + std::to_string(text.size()) + " characters, an id has 52 (or 64 hex digits); copy it again");
   }
   switch (text.back()) {
-  case '0':
-  case 'g': return from_base32(text, id52_alphabet, LetterCase::lower, "an id");
-  case 'a':
-  case 'q':
-  case 'A':
-  case 'Q': return from_base32(text, rfc4648_alphabet, LetterCase::any, "an id in RFC 4648 base32");
-  case 'y':
-  case 'o': return from_base32(text, z_alphabet, LetterCase::lower, "an id in z-base-32");
-  default: break;
+    case '0':
+    case 'g': return from_base32(text, id52_alphabet, LetterCase::lower, "an id");
+    case 'a':
+    case 'q':
+    case 'A':
+    case 'Q': return from_base32(text, rfc4648_alphabet, LetterCase::any, "an id in RFC 4648 base32");
+    case 'y':
+    case 'o': return from_base32(text, z_alphabet, LetterCase::lower, "an id in z-base-32");
+    default: break;
   }
   return bad_request("not an id: character 52 (" + describe_char(text.back()) +
                      ") sets spare bits or does not belong; an id ends in 0 or g (a or q in RFC 4648 base32, y or o in z-base-32); copy it again");

@@ -8,9 +8,7 @@ namespace {
 
 /// Octets of the character at the front of a text that is not empty; 0 when there is none that is valid.
 std::size_t character_size(std::string_view text) noexcept {
-  const auto at = [&](std::size_t i) {
-    return static_cast<std::uint8_t>(text[i]);
-  };
+  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = at(0);
   if (first < 0x80) return 1;
   const std::size_t size = first >= 0xC2 && first <= 0xDF ? 2U : (first & 0xF0U) == 0xE0 ? 3U : first >= 0xF0 && first <= 0xF4 ? 4U : 0U;

@@ -113,27 +113,27 @@ private:
 
   static bool size_fits(Item type, std::size_t size) noexcept {
     switch (type) {
-    case Item::id: return size == 32;
-    case Item::v4: return size == v4_item_size;
-    case Item::v6: return size == v6_item_size;
-    case Item::not_after: return size == not_after_size;
-    case Item::signature: return size == signature_size;
-    case Item::name:
-    case Item::invite: return size != 0;
-    default: return true;
+      case Item::id: return size == 32;
+      case Item::v4: return size == v4_item_size;
+      case Item::v6: return size == v6_item_size;
+      case Item::not_after: return size == not_after_size;
+      case Item::signature: return size == signature_size;
+      case Item::name:
+      case Item::invite: return size != 0;
+      default: return true;
     }
   }
 
   void store(Item type, ByteView value) {
     switch (type) {
-    case Item::id: std::copy(value.begin(), value.end(), ticket_.id.bytes.begin()); break;
-    case Item::v4:
-    case Item::v6: ticket_.addresses.push_back(item_address(value)); break;
-    case Item::relay: ticket_.relays.emplace_back(as_text(value)); break;
-    case Item::name: ticket_.name = as_text(value); break;
-    case Item::not_after: ticket_.not_after = item_u32(value); break;
-    case Item::invite: ticket_.invite.assign(value.begin(), value.end()); break;
-    default: break;
+      case Item::id: std::copy(value.begin(), value.end(), ticket_.id.bytes.begin()); break;
+      case Item::v4:
+      case Item::v6: ticket_.addresses.push_back(item_address(value)); break;
+      case Item::relay: ticket_.relays.emplace_back(as_text(value)); break;
+      case Item::name: ticket_.name = as_text(value); break;
+      case Item::not_after: ticket_.not_after = item_u32(value); break;
+      case Item::invite: ticket_.invite.assign(value.begin(), value.end()); break;
+      default: break;
     }
   }
 

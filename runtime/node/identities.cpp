@@ -337,7 +337,7 @@ void NodeImpl::start_when_stopped(Binding& binding, std::function<void(Result<vo
   });
 }
 
-void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done) {
+void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::function<void(Result<void>)>& done) {
   if (binding.spec.provider) {
     binding.state = binding.service != nullptr ? "running" : "waiting for a provider";
     done({});

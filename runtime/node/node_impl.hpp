@@ -199,7 +199,7 @@ public:
   bool within_call_limit(const NodeStream& stream) const;
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
   void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
-  void finish(NodeStream& stream, StreamEnd end);
+  void finish(NodeStream& stream, const StreamEnd& end);
   void free_stream(NodeStream& stream);
   void detach_quic(NodeStream& stream);
   void count_down(NodeStream& stream);
@@ -260,7 +260,7 @@ public:
   void erase_identity(const PeerId& id, std::function<void()> removed);
   void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);
   void remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
-  void start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done);
+  void start_binding(Identity& identity, Binding& binding, const std::function<void(Result<void>)>& done);
   /// Ends it now. `done` (may be empty) when its code has been left.
   void stop_binding(Binding& binding, std::function<void()> done);
   void drain_binding(Binding& binding, TimePoint until, std::function<void()> done);

@@ -285,10 +285,10 @@ void NodeImpl::fail(NodeStream& stream, Error error, bool remote, bool quiet) {
     stream.quic->stop_sending(code);
   }
   if (owes_reply && user != nullptr) user->replied(key, error);
-  finish(stream, std::move(end));
+  finish(stream, end);
 }
 
-void NodeImpl::finish(NodeStream& stream, StreamEnd end) {
+void NodeImpl::finish(NodeStream& stream, const StreamEnd& end) {
   const StreamKey key = stream.key;
   StreamUser* user = std::exchange(stream.user, nullptr);
   set_deadline(stream, never);
