@@ -283,6 +283,36 @@ TEST(NodeAdversaryTest, FloodsOfControlFramesAreReadAndForgotten) {
   EXPECT_TRUE(siege.all_freed(connection));
 }
 
+TEST(NodeAdversaryTest, AConnectionThatShowsNothingHasADeadline) {
+  Siege siege;
+  const auto connection = siege.dial();
+  siege.sim.run_for(seconds(29));
+  EXPECT_TRUE(siege.mallory.is_ready(connection));
+  siege.sim.run_for(seconds(2));
+  EXPECT_FALSE(siege.mallory.is_ready(connection));
+  ASSERT_NE(siege.mallory.ending(connection), nullptr);
+  EXPECT_EQ(siege.mallory.ending(connection)->error.code, Code::timeout);
+}
+
+TEST(NodeAdversaryTest, BlockAndOfflineReachConnectionsThatShowedNothing) {
+  for (const bool block : {true, false}) {
+    Siege siege;
+    const auto connection = siege.dial();
+    if (block) {
+      node::PeerSpec peer;
+      peer.id = siege.mallory.id;
+      peer.name = "mallory";
+      peer.blocked = true;
+      siege.alice.node->put_peer(siege.alice.id, peer);
+    } else {
+      ASSERT_TRUE(siege.alice.node->set_offline(siege.alice.id, siege.sim.now(), {}));
+    }
+    siege.sim.run_for(seconds(1));
+    ASSERT_NE(siege.mallory.ending(connection), nullptr);
+    EXPECT_EQ(siege.mallory.ending(connection)->error.code, block ? Code::denied : Code::offline);
+  }
+}
+
 TEST(NodeAdversaryTest, GoawaysWithoutEnd) {
   Siege siege;
   const auto connection = siege.dial();

@@ -216,6 +216,43 @@ TEST(NodeTest, DisabledAndEnabledAgainDuringAStreamServesTheNextCall) {
   EXPECT_TRUE(call->ok()) << call->end->error.text;
 }
 
+TEST(NodeTest, AProvidersStreamsOutliveAChangeOfItsAccess) {
+  Two two;
+  auto spec = two.alice.bindings[0];
+  spec.protocol = "Chat";
+  spec.provider = true;
+  two.alice.node->put_binding(two.alice.id, spec, [](const Result<void>&) {});
+  std::set<std::string> ran;
+  EchoService program(two.alice.node->control(), ran);
+  two.sim.run_for(milliseconds(1));
+  ASSERT_TRUE(two.alice.node->attach_provider(two.alice.id, "Chat", "default", program));
+  Program stream(*two.bob.node);
+  auto request = two.bob.request(two.alice, StreamKind::stream);
+  request.protocol = "Chat";
+  stream.call(request, "a", false);
+  ASSERT_TRUE(two.run([&] { return stream.body == "a"; }));
+  spec.access = {access::parse_entry("member").value(), access::parse_entry("group:family").value()};
+  two.alice.node->put_binding(two.alice.id, spec, [](const Result<void>&) {});
+  two.sim.run_for(seconds(1));
+  EXPECT_FALSE(stream.end);
+  two.alice.node->detach_provider(two.alice.id, "Chat", "default");
+  ASSERT_TRUE(two.run([&] { return stream.end.has_value(); }));
+  EXPECT_EQ(stream.end->error.code, Code::plugin_failed);
+}
+
+TEST(NodeTest, AnIdentityThatIsDeletedWhileAStreamLingersIsGoneOnce) {
+  Two two;
+  const auto stream = two.bob.open(two.alice, std::string(100'000, 'x'), "unread");
+  two.sim.run_for(milliseconds(100));
+  two.network.partition("host1", "host2", true); // what is said of the end does not arrive
+  bool removed = false;
+  two.alice.node->remove_identity(two.alice.id, [&] { removed = true; });
+  EXPECT_TRUE(two.run([&] { return removed; }, seconds(5)));
+  EXPECT_TRUE(two.alice.node->status().identities.empty());
+  two.network.partition("host1", "host2", false);
+  two.sim.run_for(seconds(100));
+}
+
 TEST(NodeTest, ARemovedBindingTellsWhenItIsGone) {
   Two two;
   const auto stream = two.bob.open(two.alice, "a");

@@ -187,5 +187,81 @@ TEST(EndpointTest, ADeadAddressGetsAtMostItsInitials) {
   EXPECT_LE(sent, 4U); // the last may be the close
 }
 
+// Initials for a name that nobody has here, from `source(i)`; what bob answers goes nowhere.
+template <class Source> void flood(Pair& pair, int count, const Source& source) {
+  Host mallory(3, Settings{});
+  ASSERT_TRUE(mallory.endpoint->add_key(mallory.credentials));
+  std::array<std::uint8_t, 65536> buffer{};
+  for (int i = 0; i < count; ++i) {
+    Dial dial;
+    dial.identity = mallory.credentials.id;
+    mallory.random.fill(dial.peer.bytes);
+    dial.alpn = "kith/1";
+    dial.remote = pair.bob.address;
+    ASSERT_TRUE(mallory.endpoint->connect(dial, pair.now));
+    auto datagram = mallory.endpoint->transmit(buffer, 1, pair.now);
+    ASSERT_TRUE(datagram);
+    datagram->local = pair.bob.address;
+    datagram->remote = source(i);
+    pair.bob.endpoint->receive(*datagram, pair.now);
+    while (pair.bob.endpoint->transmit(buffer, 16, pair.now)) {}
+  }
+}
+
+TEST(EndpointTest, StrangersThatAreRefusedCountUntilTheyAreGoneAndStopNobody) {
+  Settings settings;
+  settings.max_connections = 50;
+  settings.retry_above = 20;
+  Pair pair(settings);
+  flood(pair, 500, [](int i) { return make_v4({10, 1, static_cast<std::uint8_t>(i / 200), static_cast<std::uint8_t>(1 + i % 200)}, 4433); });
+  EXPECT_LE(pair.bob.endpoint->half_open(), 20U);
+  EXPECT_GE(pair.bob.endpoint->counters().retries_sent, 480U);
+  pair.run(seconds(5));
+  EXPECT_EQ(pair.bob.endpoint->half_open(), 0U);
+  EXPECT_TRUE(pair.dial(pair.bob, pair.alice)) << "our own dials are not for strangers to stop";
+  pair.connect();
+  EXPECT_NE(pair.bob.find(Event::Kind::ready), nullptr);
+}
+
+TEST(EndpointTest, OneSourceProvesItsAddressEarlierThanAll) {
+  Pair pair;
+  flood(pair, 40, [](int i) { return make_v4({10, 1, 1, 1}, static_cast<std::uint16_t>(1000 + i)); });
+  EXPECT_EQ(pair.bob.endpoint->half_open(), Settings{}.retry_above_per_source);
+  EXPECT_EQ(pair.bob.endpoint->counters().retries_sent, 40 - Settings{}.retry_above_per_source);
+}
+
+TEST(EndpointTest, TheEndOfAConnectionIsToldBeforeItsStreams) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  auto in = std::make_shared<Pipe>(pair.alice.slabs);
+  auto out = std::make_shared<Pipe>(pair.alice.slabs);
+  const auto stream = pair.alice.endpoint->open_stream(id, in, out).value();
+  out->write(as_bytes("hello"));
+  stream->start_sending({});
+  pair.run();
+  const StreamPtr peer = pair.bob.opened();
+  ASSERT_NE(peer, nullptr);
+  pair.alice.events.clear();
+  peer->out()->write(as_bytes("last words"));
+  peer->start_sending({});
+  // Both packets arrive before anybody looks at events.
+  std::array<std::uint8_t, 65536> buffer{};
+  const auto deliver = [&] {
+    while (auto datagram = pair.bob.endpoint->transmit(buffer, 16, pair.now)) {
+      datagram->local = pair.alice.address;
+      datagram->remote = pair.bob.address;
+      pair.alice.endpoint->receive(*datagram, pair.now);
+    }
+  };
+  deliver();
+  pair.bob.endpoint->close(pair.bob.find(Event::Kind::ready)->connection, Code::shutting_down, "", pair.now);
+  deliver();
+  pair.pump(pair.alice);
+  ASSERT_EQ(pair.alice.events.size(), 2U);
+  EXPECT_EQ(pair.alice.events[0].kind, Event::Kind::closed);
+  EXPECT_TRUE(pair.alice.events[1].signals.readable);
+  EXPECT_TRUE(pair.alice.events[1].signals.lost);
+}
+
 } // namespace
 } // namespace kith::quic::testing
