@@ -86,7 +86,8 @@ struct WorkerPool::State : std::enable_shared_from_this<WorkerPool::State> {
   void start_worker(); // with the mutex held
   void work();
   void watch();
-  bool starved() const { return !ready.empty() && idle == 0 && workers.size() < settings.max_plugin_threads; }
+  /// More waits than there are workers for it, and another may be started. A strand that goes to the end of the line does not change that: its worker is idle.
+  bool starved() const { return ready.size() > idle && workers.size() < settings.max_plugin_threads; }
 
   const WorkerSettings settings;
   mutable std::mutex mutex;
@@ -95,7 +96,7 @@ struct WorkerPool::State : std::enable_shared_from_this<WorkerPool::State> {
   std::condition_variable watch_needed;
   std::deque<std::shared_ptr<Strand>> ready;
   std::vector<std::thread> workers;
-  std::size_t idle = 0;
+  std::size_t idle = 0; // of them: wait for work, or are being started
   std::uint64_t taken = 0; // strands that a worker took up: stands still when all are stuck
   bool watching = false;
   bool stopping = false;
@@ -143,15 +144,14 @@ void WorkerPool::State::submit(std::shared_ptr<Strand> strand) {
     work_ready.notify_one();
   } else if (workers.size() < settings.usual_threads) {
     start_worker();
-  } else if (idle > 0) {
-    work_ready.notify_one();
-  } else if (!watching && starved()) {
+  } else if (!watching && starved()) { // an idle worker that is on its way takes one of them, and may be stuck in it
     watching = true;
     watch_needed.notify_one();
   }
 }
 
 void WorkerPool::State::start_worker() {
+  ++idle;
   workers.emplace_back([self = shared_from_this()] { self->work(); });
   ::pthread_setname_np(workers.back().native_handle(), "kith-plugin");
 }
@@ -159,8 +159,6 @@ void WorkerPool::State::start_worker() {
 void WorkerPool::State::work() {
   std::unique_lock lock(mutex);
   for (;;) {
-    ++idle;
-    if (ready.empty() && idle == workers.size()) quiet.notify_all();
     work_ready.wait(lock, [this] { return stopping || !ready.empty(); });
     --idle;
     if (ready.empty()) return;
@@ -172,6 +170,8 @@ void WorkerPool::State::work() {
     lock.lock();
     if (more) ready.push_back(std::move(strand));
     strand.reset();
+    ++idle;
+    if (ready.empty() && idle == workers.size()) quiet.notify_all();
   }
 }
 

@@ -109,6 +109,25 @@ TEST(Executors, AStuckWorkerGetsAnotherBesideItUpToTheLimit) {
   EXPECT_EQ(pool.threads(), 2U);
 }
 
+// One idle worker and two posts at once: it is still idle when the second comes. The race is with its waking up, so this tries many times.
+TEST(Executors, WorkBehindAnIdleWorkerThatGetsStuckIsTakenUpByAnother) {
+  for (int round = 0; round < 100; ++round) {
+    WorkerPool pool({.usual_threads = 1, .max_plugin_threads = 2, .stuck_after = 1ms});
+    const auto stuck = pool.make_strand();
+    const auto other = pool.make_strand();
+    stuck->post([] {});
+    ASSERT_TRUE(pool.wait_idle(guard));
+    std::promise<void> release;
+    std::promise<void> ran;
+    stuck->post([&] { release.get_future().wait(); });
+    other->post([&] { ran.set_value(); });
+    const bool done = ran.get_future().wait_for(guard) == std::future_status::ready;
+    release.set_value();
+    ASSERT_TRUE(pool.wait_idle(guard));
+    ASSERT_TRUE(done) << round;
+  }
+}
+
 TEST(Executors, AStuckWorkerIsReportedByWaitIdle) {
   WorkerPool pool({.usual_threads = 1, .max_plugin_threads = 1});
   std::promise<void> release;
