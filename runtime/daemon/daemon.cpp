@@ -121,7 +121,6 @@ Result<void> Daemon::start() {
   io::raise_file_limit(ground_.settings.max_open_files, *log_);
   io::harden_process(*log_);
   if (auto done = open_parts(); !done) return done;
-  if (auto done = load_identities(); !done) return done;
   if (auto done = open_sockets(); !done) return done;
   for (const auto& [name, identity] : roster_.identities()) {
     if (identity->problem) log_->error("daemon", name + " is not used: " + identity->problem->text);
@@ -150,11 +149,18 @@ Result<void> Daemon::open_parts() {
   auto store = store::Store::open(home.state_path(), *log_);
   if (!store) return store.error();
   store_ = std::move(*store);
+  if (auto done = load_identities(); !done) return done; // before the plugins: bindings pin their files
 
   plugin_host::RegistryOptions where;
   where.folders = {installed_plugins(), home.plugins_path()};
   where.load.private_folder = home.path() + "/cache";
   where.load.sha256 = identity::sha256_hex;
+  for (const auto& [name, identity] : roster_.identities()) {
+    if (!identity->loaded) continue;
+    for (const config::BindingConfig& binding : identity->loaded->config.bindings) {
+      if (binding.sha256 && !binding.provider) where.pins[binding.protocol].insert(*binding.sha256);
+    }
+  }
   node::PluginOptions plugins;
   plugins.registry = plugin_host::Registry::scan(where);
   for (const auto& problem : plugins.registry->problems()) log_->warn("daemon", "plugin: " + problem.text);

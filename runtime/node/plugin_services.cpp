@@ -85,13 +85,17 @@ Result<void> PluginServices::check_config(std::string_view protocol, const std::
                                           std::string_view file) {
   const auto entry = options_.registry->find(protocol);
   if (!entry) return entry.error();
-  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty))
-    return config::error_at(file, config.mark, "the config of " + std::string(protocol) + " must be a map");
-  if (!entry->protocol->config_schema.empty()) {
-    if (auto fits = config::validate(config_json, entry->protocol->config_schema, config, file); !fits) return fits.error();
-  }
+  if (auto fits = check_schema(*entry->protocol, config_json, config, file); !fits) return fits;
   if (auto fits = entry->protocol->check_config(config_json); !fits) return config::error_at(file, config.mark, fits.error().text);
   return {};
+}
+
+Result<void> PluginServices::check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config,
+                                          std::string_view file) {
+  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty))
+    return config::error_at(file, config.mark, "the config of " + protocol.name + " must be a map");
+  if (protocol.config_schema.empty()) return {};
+  return config::validate(config_json, protocol.config_schema, config, file);
 }
 
 void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) {
@@ -101,7 +105,14 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
     return done(Error{Code::plugin_failed,
                       entry->library->file.string() + " has the SHA-256 " + entry->library->sha256 + ", not the one that the binding pins"});
   }
-  if (const auto fits = check_config(spec.protocol, spec.config_json); !fits) return done(fits.error());
+  if (spec.sha256 && !plugin_host::is_file_of(entry->library->file, spec.protocol)) {
+    return done(Error{Code::plugin_failed, entry->library->file.string() + ": a pinned protocol must be in a file of its name: call it " +
+                                               spec.protocol + ".so, and restart kithd"});
+  }
+  // The plugin's own check is the first thing that the instance does, on its own thread.
+  const auto config = config::parse_json(spec.config_json, "config");
+  if (!config) return done(config.error());
+  if (const auto fits = check_schema(*entry->protocol, spec.config_json, *config, "config"); !fits) return done(fits.error());
   plugin_host::InstanceOptions options;
   options.library = entry->library;
   options.protocol = entry->protocol;

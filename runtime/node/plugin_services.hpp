@@ -37,12 +37,16 @@ public:
   Result<ProtocolInfo> describe(std::string_view protocol) override;
   void start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) override;
   Result<void> check_config(std::string_view protocol, const std::string& config_json) override;
+  /// Runs the plugin's own check on this thread, unsupervised, for its callers want the answer at once: only what an owner asks for or writes comes here.
   /// The same for a config that was read from a text: errors name `file` and the place that the marks of `config` have.
   Result<void> check_config(std::string_view protocol, const std::string& config_json, const config::Node& config, std::string_view file);
 
   const plugin_host::Registry& registry() const noexcept { return *options_.registry; }
 
 private:
+  /// The host's half of check_config: the schema.
+  static Result<void> check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config, std::string_view file);
+
   World& world_;
   PluginOptions options_;
   plugin_host::Dialer* dialer_ = nullptr;
