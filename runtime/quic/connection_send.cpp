@@ -89,8 +89,8 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
       }
       fin = finished && stream->out_->readable() == offered - (stream->prefix_.size() - stream->prefix_sent_);
       if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-      flags |=
-          offered > size ? NGTCP2_WRITE_STREAM_FLAG_PADDING : NGTCP2_WRITE_STREAM_FLAG_MORE; // bulk in even packets for GSO; small ones share one
+      // GSO wants even packets: one that has no room for the next stream's octets is padded. The last one of a train is written for no stream, and isn't.
+      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered > size ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
     }
     ngtcp2_ssize taken = -1;
     const ngtcp2_ssize written = ngtcp2_conn_writev_stream(conn_.get(), path, info, dest, size, &taken, flags, stream != nullptr ? stream->id_ : -1,
