@@ -85,8 +85,7 @@ int main(int argc, char** argv) {
       },
       [](int fd) {
         std::vector<char> bytes(64 * 1024);
-        while (::read(fd, bytes.data(), bytes.size()) > 0) {
-        }
+        while (::read(fd, bytes.data(), bytes.size()) > 0) {}
       });
   return 0;
 }

@@ -225,8 +225,7 @@ bool run_row(Link& link, const std::string& row, milliseconds time) {
 void end_with_stdin() {
   std::thread([] {
     char ignored[64];
-    while (::read(STDIN_FILENO, ignored, sizeof ignored) > 0) {
-    }
+    while (::read(STDIN_FILENO, ignored, sizeof ignored) > 0) {}
     ::_exit(0);
   }).detach();
 }

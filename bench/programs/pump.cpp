@@ -49,9 +49,7 @@ Pump Pump::dialed(protocol::Fd fd, Mode mode, Clock::time_point until, std::chro
 
 Pump Pump::accepted(protocol::Fd fd) { return Pump(std::move(fd), false); }
 
-short Pump::wanted() const noexcept {
-  return static_cast<short>((read_over_ ? 0 : POLLIN) | (answering_ && !write_over_ ? POLLOUT : 0));
-}
+short Pump::wanted() const noexcept { return static_cast<short>((read_over_ ? 0 : POLLIN) | (answering_ && !write_over_ ? POLLOUT : 0)); }
 
 void Pump::ready(short events) {
   if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !read_over_) read();

@@ -40,9 +40,9 @@ private:
   Clock::time_point until_{};
   std::string head_; ///< Goes first.
   std::size_t head_at_ = 0;
-  bool bulk_ = false;        ///< After it: octets or messages until `until_`.
-  std::size_t bulk_at_ = 0;  ///< In the buffer that is being written.
-  std::string small_;        ///< A reply, or a request.
+  bool bulk_ = false;       ///< After it: octets or messages until `until_`.
+  std::size_t bulk_at_ = 0; ///< In the buffer that is being written.
+  std::string small_;       ///< A reply, or a request.
   std::uint64_t received_ = 0;
   Counter counter_;
   bool answering_ = false; ///< The accepting end has something to write.

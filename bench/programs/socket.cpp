@@ -25,9 +25,7 @@ ControlSocket::ControlSocket(const std::string& home)
 
 short ControlSocket::wanted() const noexcept { return static_cast<short>(POLLIN | (out_at_ < out_.size() ? POLLOUT : 0)); }
 
-void ControlSocket::send(std::string_view line, std::string_view octets) {
-  out_.append(line).append("\n").append(octets);
-}
+void ControlSocket::send(std::string_view line, std::string_view octets) { out_.append(line).append("\n").append(octets); }
 
 void ControlSocket::flush() {
   while (out_at_ < out_.size()) {

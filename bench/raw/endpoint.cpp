@@ -57,8 +57,9 @@ struct RawCallbacks {
     Conn& conn = self(user);
     ngtcp2_conn_extend_max_offset(quic, size);
     ngtcp2_conn_extend_max_stream_offset(quic, id, size);
-    return conn.endpoint->on_data(*static_cast<Stream*>(stream), bytes, size, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0) ? 0
-                                                                                                                           : NGTCP2_ERR_CALLBACK_FAILURE;
+    return conn.endpoint->on_data(*static_cast<Stream*>(stream), bytes, size, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0)
+               ? 0
+               : NGTCP2_ERR_CALLBACK_FAILURE;
   }
 
   static int acked(ngtcp2_conn*, std::int64_t, std::uint64_t, std::uint64_t size, void* user, void* data) {
@@ -169,7 +170,8 @@ Endpoint::~Endpoint() {
 // --- connections
 
 ngtcp2_path Endpoint::path_of(Conn& conn) {
-  return {{reinterpret_cast<ngtcp2_sockaddr*>(&local_), sizeof local_}, {reinterpret_cast<ngtcp2_sockaddr*>(&conn.remote), sizeof conn.remote}, nullptr};
+  return {
+      {reinterpret_cast<ngtcp2_sockaddr*>(&local_), sizeof local_}, {reinterpret_cast<ngtcp2_sockaddr*>(&conn.remote), sizeof conn.remote}, nullptr};
 }
 
 void Endpoint::settings(ngtcp2_settings& s, ngtcp2_transport_params& p) const {
@@ -420,7 +422,8 @@ ngtcp2_ssize Endpoint::write_packet(Conn& conn, ngtcp2_path* path, ngtcp2_pkt_in
         conn.ready.pop_front();
         continue;
       }
-      flags |= offered > size ? NGTCP2_WRITE_STREAM_FLAG_PADDING : NGTCP2_WRITE_STREAM_FLAG_MORE;
+      // A train is of full packets: one that has no room for the next stream is padded; the last one, written for no stream, is not.
+      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered > size ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
     }
     ngtcp2_ssize taken = -1;
     const ngtcp2_ssize written =

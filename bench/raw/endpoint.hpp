@@ -56,7 +56,7 @@ struct Conn {
   ngtcp2_crypto_conn_ref ref{};
   class Endpoint* endpoint = nullptr;
   std::unordered_map<std::int64_t, std::unique_ptr<Stream>> streams;
-  std::deque<Stream*> ready; ///< Have something to send.
+  std::deque<Stream*> ready;                    ///< Have something to send.
   std::vector<std::unique_ptr<Stream>> waiting; ///< To be opened, when the handshake is done or the peer gives more streams.
   std::vector<std::uint64_t> cids;
   std::uint64_t number = 0;

@@ -32,8 +32,8 @@ public:
   bool ended_well(std::chrono::milliseconds patience);
 
   pid_t pid() const noexcept { return pid_; }
-  double resident_kb() const;         ///< VmRSS.
-  double voluntary_switches() const;  ///< Of all its threads: how often it went to sleep, and so was woken.
+  double resident_kb() const;        ///< VmRSS.
+  double voluntary_switches() const; ///< Of all its threads: how often it went to sleep, and so was woken.
 
 private:
   bool reap(std::chrono::milliseconds patience);

@@ -2,10 +2,10 @@
 // kith-bench: kith beside the least program over the same libraries, in turn, several times, on loopback.
 //   kith-bench [--json] [--rounds N] [--time MILLISECONDS] [--only PLACE]...     PLACE: raw nodes plugin program unix idle daemon
 // The programs that it starts lie beside it. Progress goes to standard error.
+#include "rows.hpp"
 #include "runner/child.hpp"
 #include "runner/homes.hpp"
 #include "runner/report.hpp"
-#include "rows.hpp"
 
 #include <algorithm>
 #include <cstdio>

@@ -54,7 +54,8 @@ const std::vector<Row>& rows() {
       {"nodes", "messages", "100-byte messages, buffered, millions/s", "raw.messages", true, "5", fixed(5)},
       {"nodes", "cold", "cold: no connection to first reply, ms", "raw.cold", false, "1.2 of raw", times(1.2, "raw.cold")},
       {"nodes", "dials", "new connections with a call, thousands/s", "raw.dials", true, "0.9 of raw", times(0.9, "raw.dials")},
-      {"nodes", "beside_p99", "call beside a saturating transfer, p99, us", "raw.beside_p99", false, "10 times unloaded", times(10, "nodes.call_p99")},
+      {"nodes", "beside_p99", "call beside a saturating transfer, p99, us", "raw.beside_p99", false, "10 times unloaded",
+       times(10, "nodes.call_p99")},
       {"nodes", "idle_kb", "idle connection, resident KB a side", "raw.idle_kb", false, "40", fixed(40)},
       {"nodes", "idle_wakes", "wake-ups/s, 2,000 idle connections", "raw.idle_wakes", false, "1", fixed(1)},
       {"plugin", "call_p50", "call, program to plugin, p50, us", "raw.call_p50", false, "raw + 1.1 Unix round trips",
@@ -154,8 +155,8 @@ std::string json(const Measured& measured) {
   std::string out = "{";
   for (const auto& [name, series] : measured) {
     if (out.size() > 1) out += ",";
-    out += "\n  \"" + name + "\": {\"median\": " + text(series.median()) + ", \"least\": " + text(series.least()) + ", \"most\": " + text(series.most()) +
-           ", \"values\": [";
+    out += "\n  \"" + name + "\": {\"median\": " + text(series.median()) + ", \"least\": " + text(series.least()) +
+           ", \"most\": " + text(series.most()) + ", \"values\": [";
     for (std::size_t i = 0; i < series.values.size(); ++i) out += (i != 0 ? ", " : "") + std::to_string(series.values[i]);
     out += "]}";
   }
