@@ -14,9 +14,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace kith::io {
 
@@ -38,45 +40,63 @@ std::vector<Address> local_addresses() {
   return found;
 }
 
+AddressNews::AddressNews(std::vector<Address> now) : known_(std::move(now)) { std::ranges::sort(known_); }
+
+bool AddressNews::heard(std::span<const char> messages) {
+  bool about_addresses = false;
+  while (messages.size() >= sizeof(nlmsghdr)) {
+    nlmsghdr header{};
+    std::memcpy(&header, messages.data(), sizeof header);
+    if (header.nlmsg_len < sizeof header) break;
+    if (header.nlmsg_type == RTM_NEWADDR || header.nlmsg_type == RTM_DELADDR) {
+      about_addresses = true;
+      ifaddrmsg address{};
+      if (messages.size() >= NLMSG_LENGTH(sizeof address)) std::memcpy(&address, messages.data() + NLMSG_HDRLEN, sizeof address);
+      heard_tentative_ = heard_tentative_ || (address.ifa_flags & IFA_F_TENTATIVE) != 0;
+    }
+    messages = messages.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), messages.size()));
+  }
+  return about_addresses;
+}
+
+bool AddressNews::changed(std::vector<Address> now) {
+  std::ranges::sort(now);
+  const bool was_settling = std::exchange(settling_, std::exchange(heard_tentative_, false));
+  const bool differs = now != known_;
+  known_ = std::move(now);
+  return differs || was_settling;
+}
+
 struct AddressWatcher::State : std::enable_shared_from_this<AddressWatcher::State> {
-  State(boost::asio::io_context& context, int fd, std::function<void()> callback) : descriptor(context, fd), changed(std::move(callback)) {}
+  State(boost::asio::io_context& context, int fd, std::function<void()> callback)
+      : descriptor(context, fd), changed(std::move(callback)), news(local_addresses()) {}
 
   void wait() {
     descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
       if (!self->open || error == boost::asio::error::operation_aborted) return;
-      if (self->read_all()) self->changed();
+      if (self->read_all() && self->news.changed(local_addresses())) self->changed();
       if (self->open) self->wait();
     });
   }
 
   /// Reads what is there; true when any of it was about an address. After an overflow (ENOBUFS) anything may have changed.
   bool read_all() {
-    bool news = false;
+    bool about_addresses = false;
     for (;;) {
       const ssize_t got = ::recv(descriptor.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == ENOBUFS) {
-        news = true;
+        about_addresses = true;
         continue;
       }
-      if (got <= 0) return news;
-      news = news || mentions_address(static_cast<std::size_t>(got));
+      if (got <= 0) return about_addresses;
+      about_addresses = news.heard(std::span(buffer).first(static_cast<std::size_t>(got))) || about_addresses;
     }
-  }
-
-  bool mentions_address(std::size_t size) const {
-    for (std::size_t at = 0; at + sizeof(nlmsghdr) <= size;) {
-      nlmsghdr header{};
-      std::memcpy(&header, buffer.data() + at, sizeof header);
-      if (header.nlmsg_type == RTM_NEWADDR || header.nlmsg_type == RTM_DELADDR) return true;
-      if (header.nlmsg_len < sizeof header) return false;
-      at += NLMSG_ALIGN(header.nlmsg_len);
-    }
-    return false;
   }
 
   boost::asio::posix::stream_descriptor descriptor;
   std::function<void()> changed;
+  AddressNews news;
   std::array<char, 16 * 1024> buffer{};
   bool open = true;
 };

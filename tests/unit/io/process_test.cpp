@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -137,12 +138,23 @@ bool add_address() {
   return ::send(fd.get(), &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request);
 }
 
+/// Addresses of an interface that is down don't count.
+bool raise_loopback() {
+  const UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  ifreq request{};
+  request.ifr_name[0] = 'l';
+  request.ifr_name[1] = 'o';
+  request.ifr_flags = IFF_UP;
+  return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
+}
+
 TEST(Interfaces, AnAddressThatIsAddedIsNoticed) {
   constexpr int no_namespace = 77;
   const pid_t child = ::fork();
   if (child == 0) {
     // A network namespace of its own, so that nothing of the machine changes.
     if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) _exit(no_namespace);
+    if (!raise_loopback()) _exit(3);
     boost::asio::io_context context{1};
     bool noticed = false;
     const auto watcher = AddressWatcher::open(context, [&] { noticed = true; });
