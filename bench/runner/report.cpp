@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -131,7 +130,7 @@ std::string table(const Measured& measured) {
     }
     if (row.goal) {
       const double goal = row.goal(medians);
-      if (std::isalpha(static_cast<unsigned char>(line[4].back())) != 0) line[4] += " = " + text(goal); // "0.85 of raw = 5.30"
+      if (line[4].find(' ') != std::string::npos) line[4] += " = " + text(goal); // "0.85 of raw = 5.30"
       line[5] = (row.more ? value >= goal : value <= goal) ? "yes" : "no";
     }
     lines.push_back(line);
