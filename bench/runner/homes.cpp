@@ -4,6 +4,8 @@
 #include "rows.hpp"
 #include "runner/child.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -37,6 +39,20 @@ bool says_hello(const std::string& path) {
   ::close(fd);
   return heard;
 }
+
+/// A UDP port of 127.0.0.1 that nobody has now.
+std::string free_address() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof name;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 || ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) {
+    die("no UDP socket on 127.0.0.1");
+  }
+  ::close(fd);
+  return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+}
 } // namespace
 
 void Homes::wait_until_ready(const std::string& home, std::chrono::milliseconds limit) {
@@ -47,11 +63,13 @@ void Homes::wait_until_ready(const std::string& home, std::chrono::milliseconds 
   }
 }
 
-Homes::Homes(const std::filesystem::path& bin, std::size_t identities) {
+Homes::Homes(const std::filesystem::path& bin, std::size_t identities) : listen_(free_address()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "kith-bench.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) die("no temporary folder");
   folder_ = pattern;
-  const auto daemon = [&](const std::string& home) { return std::vector<std::string>{(bin / "kithd").string(), "--home", home}; };
+  const auto daemon = [&](const std::string& home, const std::string& address) {
+    return std::vector<std::string>{(bin / "kithd").string(), "--home", home, "--listen", address};
+  };
   for (const std::string& home : {accepting(), dialing()}) {
     std::filesystem::create_directories(home + "/plugins");
     for (const std::string& folder : {home, home + "/plugins"}) std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
@@ -59,14 +77,14 @@ Homes::Homes(const std::filesystem::path& bin, std::size_t identities) {
     std::filesystem::copy_file(plugin, home + "/plugins/Bench.so");
     std::filesystem::permissions(home + "/plugins/Bench.so", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   }
-  Child accepting_daemon(daemon(accepting()));
+  Child accepting_daemon(daemon(accepting(), listen_));
   wait_until_ready(accepting(), patience);
   kith(bin, accepting(), {"create-identity", "acceptor", "--online"});
   for (std::size_t i = 1; i < identities; ++i) kith(bin, accepting(), {"create-identity", "other" + std::to_string(i), "--online"});
   kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Bench", "--access", "public"});
   kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Program", "--provider", "--access", "public"});
   const std::string ticket = kith(bin, accepting(), {"ticket", "acceptor"});
-  Child dialing_daemon(daemon(dialing()));
+  Child dialing_daemon(daemon(dialing(), "127.0.0.1:0"));
   wait_until_ready(dialing(), patience);
   kith(bin, dialing(), {"create-identity", "dialer", "--online"});
   kith(bin, dialing(), {"peer", "add", "dialer", "peer", ticket});

@@ -18,6 +18,8 @@ public:
   ~Homes();
 
   std::string accepting() const { return (folder_ / "accepting").string(); }
+  /// Where the accepting daemon has to listen: the ticket says so.
+  const std::string& listen() const noexcept { return listen_; }
   std::string dialing() const { return (folder_ / "dialing").string(); }
 
   /// Until the daemon of a home answers a hello.
@@ -25,6 +27,7 @@ public:
 
 private:
   std::filesystem::path folder_;
+  std::string listen_;
 };
 
 } // namespace kith::bench

@@ -155,9 +155,9 @@ void Runner::run() {
   std::optional<Child> provider;
   if (options_.wants("plugin") || options_.wants("program")) {
     homes.emplace(bin_, 1);
-    accepting.emplace(std::vector<std::string>{program("kithd"), "--home", homes->accepting()});
+    accepting.emplace(std::vector<std::string>{program("kithd"), "--home", homes->accepting(), "--listen", homes->listen()});
     Homes::wait_until_ready(homes->accepting(), patience);
-    dialing.emplace(std::vector<std::string>{program("kithd"), "--home", homes->dialing()});
+    dialing.emplace(std::vector<std::string>{program("kithd"), "--home", homes->dialing(), "--listen", "127.0.0.1:0"});
     Homes::wait_until_ready(homes->dialing(), patience);
     provider.emplace(std::vector<std::string>{program("program-bench"), "serve", homes->accepting(), "acceptor", "Program"});
     ready(*provider);
