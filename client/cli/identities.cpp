@@ -146,6 +146,7 @@ int import_identity(Context& context) {
   if (!file) return context.fail(bad_request(path + ": " + reason()));
   const int fd = file.get();
   struct stat info {}; // the daemon looks too, but does not know the path
+  if (::fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) return context.fail(bad_request(path + ": is not a file"));
   if (::fstat(fd, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return context.fail(bad_request("others may read " + path + ", which is secret; run: chmod 600 '" + path + "'"));
   }

@@ -7,10 +7,12 @@
 #include "protocol/scanner.hpp"
 
 #include <boost/json.hpp>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <system_error>
 
 namespace kith::cli {
 namespace {
@@ -27,11 +29,15 @@ Result<client::ObjectWriter> binding(Context& context) {
 }
 
 Result<std::string> read_file(const std::string& path) {
+  std::error_code trouble;
+  if (std::filesystem::is_directory(path, trouble)) return bad_request(path + ": is a directory");
   std::ifstream file(path, std::ios::binary);
+  if (!file) return bad_request(path + ": " + std::generic_category().message(errno));
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file || text.str().size() > protocol::max_config_yaml) {
-    return bad_request(path + ": can't be read, or is longer than " + std::to_string(protocol::max_config_yaml) + " octets");
+  if (text.str().empty()) return bad_request(path + ": is empty; for the protocol's defaults: --config '{}'");
+  if (text.str().size() > protocol::max_config_yaml) {
+    return bad_request(path + ": is longer than " + std::to_string(protocol::max_config_yaml) + " octets");
   }
   return text.str();
 }

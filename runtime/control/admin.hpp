@@ -95,7 +95,7 @@ private:
   void stop(Ask& ask, Tell tell);
   void pool_list(Ask& ask, Tell tell);
   void pool_close(Ask& ask, Tell tell);
-  void apply_reload(std::vector<home::IdentityFile> files, Result<std::string> settings, const Tell& tell);
+  void apply_reload(std::vector<home::IdentityFile> files, const std::vector<store::PeerRow>& peers, Result<std::string> settings, const Tell& tell);
   void set_nameless(const std::string& name);
   void apply_files(KnownIdentity& identity, home::LoadedIdentity loaded);
 

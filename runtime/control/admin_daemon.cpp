@@ -110,6 +110,7 @@ void Admin::reload_request(Ask& ask, Tell tell) {
 void Admin::reload(Tell tell) {
   struct Read {
     std::vector<home::IdentityFile> files;
+    std::vector<store::PeerRow> peers; ///< Of all identities: one whose file comes back has its peers again.
     Result<std::string> settings = std::string();
   };
   in_lane("", tell, [this](Tell done) {
@@ -119,17 +120,21 @@ void Admin::reload(Tell tell) {
           if (!all) return all.error();
           auto read = std::make_shared<Read>();
           read->files = std::move(*all);
+          auto peers = parts_.store.list_peers();
+          if (!peers) return peers.error();
+          read->peers = std::move(*peers);
           read->settings = home::read_file(parts_.home.settings_path(), max_settings_size);
           return read;
         },
         [this, done](Result<std::shared_ptr<Read>> read) {
           if (!read) return done(read.error());
-          apply_reload(std::move((*read)->files), std::move((*read)->settings), done);
+          apply_reload(std::move((*read)->files), (*read)->peers, std::move((*read)->settings), done);
         });
   });
 }
 
-void Admin::apply_reload(std::vector<home::IdentityFile> files, Result<std::string> settings, const Tell& tell) {
+void Admin::apply_reload(std::vector<home::IdentityFile> files, const std::vector<store::PeerRow>& peers, Result<std::string> settings,
+                         const Tell& tell) {
   std::vector<std::string> changed;
   std::set<std::string> present;
   for (auto& file : files) {
@@ -166,6 +171,9 @@ void Admin::apply_reload(std::vector<home::IdentityFile> files, Result<std::stri
     KnownIdentity& fresh = parts_.roster.add(file.name);
     fresh.id = file.loaded->config.id;
     fresh.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*file.loaded));
+    for (const store::PeerRow& row : peers) {
+      if (row.identity == fresh.id) parts_.roster.put_peer(fresh, row);
+    }
     if (const auto adopted = adopt(fresh); !adopted) fresh.problem = adopted.error();
     announce(fresh, "created");
   }

@@ -4,6 +4,7 @@
 #include "daemon/log.hpp"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <iostream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +47,13 @@ int serve(const daemon::Options& options) {
 
 int main(int argc, char** argv) {
   ::umask(077);
+  // No socket of ours takes the number of a standard descriptor that was closed.
+  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
+    if (fd > STDERR_FILENO) {
+      ::close(fd);
+      break;
+    }
+  }
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   const auto options = daemon::parse_options(arguments, environment("KITH_HOME"), environment("HOME"));
   if (!options) {

@@ -291,6 +291,17 @@ class TheDaemon(Case):
         self.assertEqual(a.data("reload")["changed"], ["alice"])
         self.assertEqual(a.data("identity.list")["identities"], [])
 
+    def test_a_file_that_went_and_came_back_has_its_peers(self):
+        a, b, one, _ = self.pair()
+        path = os.path.join(one.home, "identities", "alice.yaml")
+        os.rename(path, path + ".aside")
+        a.ask("reload")
+        self.refused("unknown_identity", a.ask, "peer.list", identity="alice")
+        os.rename(path + ".aside", path)
+        a.ask("reload")
+        self.assertEqual([peer["name"] for peer in a.data("peer.list", identity="alice")["peers"]], ["bob"])
+        b.data("call", target="alice", protocol="Echo", data={"message": "hi"})
+
     def test_reload_of_bad_files_changes_nothing(self):
         a, b, one, _ = self.pair()
         file = one.home + "/identities/alice.yaml"
