@@ -96,7 +96,7 @@ struct WorkerPool::State : std::enable_shared_from_this<WorkerPool::State> {
   std::condition_variable watch_needed;
   std::deque<std::shared_ptr<Strand>> ready;
   std::vector<std::thread> workers;
-  std::size_t idle = 0; // of them: wait for work, or are being started
+  std::size_t idle = 0;    // of them: wait for work, or are being started
   std::uint64_t taken = 0; // strands that a worker took up: stands still when all are stuck
   bool watching = false;
   bool stopping = false;

@@ -45,7 +45,8 @@ public:
 
 private:
   /// The host's half of check_config: the schema.
-  static Result<void> check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config, std::string_view file);
+  static Result<void> check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config,
+                                   std::string_view file);
 
   World& world_;
   PluginOptions options_;
