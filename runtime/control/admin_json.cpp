@@ -76,9 +76,13 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
                                     [&](const auto& each) { return each.protocol == binding.protocol && each.alias == binding.alias; });
     if (found != live->bindings.end()) row = &*found;
   }
-  if (const auto problem = identity.binding_problems.find(binding_key(binding.protocol, binding.alias)); problem != identity.binding_problems.end()) {
+  const auto problem = identity.binding_problems.find(binding_key(binding.protocol, binding.alias));
+  const bool wrong = problem != identity.binding_problems.end();
+  if (wrong) error = problem->second;
+  // What the file says now is wrong, and what ran before goes on: that is what status tells, access in force and all, beside the error.
+  const bool goes_on = wrong && row != nullptr && row->state == "running" && live->online;
+  if (wrong && !goes_on) {
     state = "failed";
-    error = problem->second;
   } else if (row != nullptr && row->state.starts_with(failed_prefix)) {
     state = "failed";
     error = row->state.substr(failed_prefix.size());
@@ -91,7 +95,7 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   }
   out.text("state", state);
   if (!error.empty()) out.text("error", error);
-  if (binding.access) {
+  if (binding.access && !goes_on) {
     out.raw("access", access_json(*binding.access));
   } else {
     out.texts("access", row != nullptr ? row->access : std::vector<std::string>{});

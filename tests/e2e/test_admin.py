@@ -291,6 +291,19 @@ class TheDaemon(Case):
         self.assertEqual(a.data("reload")["changed"], ["alice"])
         self.assertEqual(a.data("identity.list")["identities"], [])
 
+    def test_a_binding_whose_file_is_wrong_is_shown_as_it_runs(self):
+        a, b, one, _ = self.pair()
+        path = os.path.join(one.home, "identities", "alice.yaml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("[public]", "[peer:nobody-of-that-name]"))
+        self.assertNotEqual(a.data("reload")["errors"], [])
+        (binding,) = a.data("identity.show", identity="alice")["bindings"]
+        self.assertEqual((binding["state"], binding["access"]), ("running", ["public"]), binding)
+        self.assertIn("nobody-of-that-name", binding["error"])
+        b.data("call", target="alice", protocol="Echo", data={"message": "hi"})
+
     def test_a_file_that_went_and_came_back_has_its_peers(self):
         a, b, one, _ = self.pair()
         path = os.path.join(one.home, "identities", "alice.yaml")
