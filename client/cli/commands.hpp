@@ -42,6 +42,8 @@ int daemon(Context& context);
 int stop(Context& context);
 int reload(Context& context);
 int config_check(Context& context);
+
+// pool.cpp
 int pool_list(Context& context);
 int pool_close(Context& context);
 

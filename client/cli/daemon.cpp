@@ -101,34 +101,4 @@ int config_check(Context& context) {
   });
 }
 
-int pool_list(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("pool.list", fields, [&](const auto& data) {
-    Table table({"IDENTITY", "PEER", "ADDRESS", "STATE", "DIALED BY", "RTT", "STREAMS", "SENT", "RECEIVED"});
-    for (const auto& item : items_of(data, "connections")) {
-      const std::string name = text_of(item, "name");
-      table.add({text_of(item, "identity"), name.empty() ? text_of(item, "peer") : name, text_of(item, "address"), text_of(item, "state"),
-                 flag_of(item, "dialed") ? "us" : "them", duration_us(number_of(item, "rtt_us")), std::to_string(number_of(item, "streams")),
-                 std::to_string(number_of(item, "sent")), std::to_string(number_of(item, "received"))});
-    }
-    if (table.empty()) {
-      context.io.err << "no connections\n";
-    } else {
-      context.io.out << table.text(context.io.out_terminal);
-    }
-  });
-}
-
-int pool_close(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("pool.close", fields.text("peer", context.word(0)),
-                     [&](const auto& data) { context.io.out << "closed " << number_of(data, "closed") << '\n'; });
-}
-
 } // namespace kith::cli

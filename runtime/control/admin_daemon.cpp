@@ -65,6 +65,23 @@ std::vector<std::string> changed_settings(const std::string& before, const std::
   return keys;
 }
 
+std::uint64_t seconds(Duration time) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(time).count()); }
+
+std::string traffic_json(const std::vector<node::Traffic>& traffic) {
+  std::vector<std::string> rows;
+  for (const auto& row : traffic) {
+    rows.push_back(protocol::ObjectWriter()
+                       .text("protocol", row.protocol)
+                       .text("alias", row.alias)
+                       .flag("ours", row.ours)
+                       .number("opened", row.opened)
+                       .number("sent", row.sent)
+                       .number("received", row.received)
+                       .finish());
+  }
+  return json_list(rows);
+}
+
 constexpr std::size_t max_settings_size = 1024 * 1024;
 
 } // namespace
@@ -333,12 +350,18 @@ void Admin::pool_list(Ask& ask, Tell tell) {
                          .text("alpn", each.alpn)
                          .flag("dialed", each.dialer)
                          .text("state", each.draining ? "retiring" : "up")
+                         .number("age_s", seconds(each.age))
+                         .number("idle_s", seconds(each.idle))
                          .number("rtt_us", microseconds(each.rtt))
+                         .number("mtu", each.mtu)
                          .number("cwnd", each.congestion_window)
+                         .number("in_flight", each.in_flight)
                          .number("sent", each.bytes_sent)
                          .number("received", each.bytes_received)
                          .number("lost", each.packets_lost)
                          .number("streams", each.streams)
+                         .number("opened", each.opened)
+                         .raw("bindings", traffic_json(each.traffic))
                          .finish());
     }
   }

@@ -125,21 +125,38 @@ struct BindingStatus {
   std::size_t streams = 0;
 };
 
+/// What one binding's streams carried on one connection, headers of kith's left out.
+struct Traffic {
+  std::string protocol; ///< Empty: the sum of those beyond max_traffic_rows.
+  std::string alias;
+  bool ours = false;        ///< A binding of our identity's; else the peer's, that we opened streams to.
+  std::uint64_t opened = 0; ///< Streams.
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+};
+
 struct ConnectionStatus {
   PeerId peer;
   std::string peer_name; ///< Empty for a stranger.
   std::string alpn;
+  Address local; ///< Of our socket.
   Address remote;
   bool dialer = false;
   bool current = false; ///< New streams go here.
   bool draining = false;
   Duration rtt{};
   std::uint64_t congestion_window = 0;
+  std::uint64_t in_flight = 0; ///< Octets.
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_lost = 0;
+  std::size_t mtu = 0; ///< UDP payload, octets.
   std::size_t streams = 0;
+  std::uint64_t opened = 0; ///< Streams ever.
+  Duration age{};
+  Duration idle{}; ///< Since the last stream ended; 0 while there are streams.
+  std::vector<Traffic> traffic;
 };
 
 struct IdentityStatus {

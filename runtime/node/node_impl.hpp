@@ -12,6 +12,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -26,6 +27,7 @@ inline constexpr std::size_t max_error_texts = 64; ///< ERROR frames kept of one
 inline constexpr std::size_t max_goaways = 16;     ///< Of one connection; a peer needs one, or two.
 inline constexpr std::size_t max_unproven = 256;   ///< Accepted connections that have shown neither HELLO nor stream.
 inline constexpr std::chrono::seconds unproven_timeout{30};
+inline constexpr std::size_t max_traffic_rows = 64;     ///< Bindings that one connection counts apart; the rest is one sum.
 inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
 
 struct Identity;
@@ -93,6 +95,10 @@ struct Link {
   wire::ControlDecoder decoder;
   std::map<std::uint64_t, Error> error_texts; ///< By stream id; an ERROR frame may come before or after its RESET_STREAM.
   std::deque<StreamKey> waiting;              ///< For stream credit.
+  std::vector<Traffic> traffic;               ///< Of streams that are over; live ones know their row.
+
+  /// The row that a new stream counts into.
+  std::uint32_t traffic_row(std::string_view protocol, std::string_view alias, bool ours);
 };
 
 enum class Phase : std::uint8_t {
@@ -134,7 +140,11 @@ struct NodeStream : boost::intrusive::set_base_hook<> {
   bool wants_writable = false; ///< Asked for before there was a QUIC stream.
   std::uint64_t header_in = 0;
   std::uint64_t prefix_out = 0;
+  std::optional<std::uint32_t> traffic_row; ///< In its link.
   std::unique_ptr<Outgoing> outgoing;
+
+  std::uint64_t octets_sent() const { return quic->sent_octets() - std::min(quic->sent_octets(), prefix_out); }
+  std::uint64_t octets_received() const { return in->committed() - std::min(in->committed(), header_in); }
   friend bool operator<(const NodeStream& a, const NodeStream& b) noexcept { return std::pair(a.deadline, a.key) < std::pair(b.deadline, b.key); }
 };
 
@@ -148,6 +158,11 @@ public:
   template <class F> void for_each(F&& use) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       if (slots_[i].stream) use(*slots_[i].stream);
+    }
+  }
+  template <class F> void for_each(F&& use) const {
+    for (const Slot& slot : slots_) {
+      if (slot.stream) use(std::as_const(*slot.stream));
     }
   }
 

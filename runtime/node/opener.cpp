@@ -142,6 +142,7 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   stream.link = &link;
   stream.counted_in_pool = true;
   pool_.stream_opened(static_cast<pool::ConnId>(link.id), now_);
+  stream.traffic_row = link.traffic_row(request.protocol, request.alias, false);
   stream.phase = Phase::sent;
   TimePoint deadline = request.deadline;
   if (deadline == never && request.kind == StreamKind::call) deadline = now_ + settings_.call_timeout;

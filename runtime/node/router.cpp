@@ -163,6 +163,7 @@ void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decisio
   stream.phase = Phase::offered;
   stream.user = &binding.service->user();
   stream.quic->set_binding(binding.number);
+  stream.traffic_row = stream.link->traffic_row(binding.key.first, binding.key.second, true);
   IncomingStream incoming;
   incoming.key = stream.key;
   incoming.identity = stream.identity->id;

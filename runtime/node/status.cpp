@@ -6,12 +6,38 @@
 
 namespace kith::node {
 
+std::uint32_t Link::traffic_row(std::string_view protocol, std::string_view alias, bool ours) {
+  const auto is = [&](const Traffic& row) { return row.ours == ours && row.protocol == protocol && row.alias == alias; };
+  auto at = std::find_if(traffic.begin(), traffic.end(), is);
+  if (at == traffic.end() && traffic.size() < max_traffic_rows) {
+    const bool sum = traffic.size() + 1 == max_traffic_rows;
+    at = traffic.insert(at, sum ? Traffic{} : Traffic{std::string(protocol), std::string(alias), ours});
+  }
+  if (at == traffic.end()) at = std::prev(at);
+  ++at->opened;
+  return static_cast<std::uint32_t>(at - traffic.begin());
+}
+
+namespace {
+
+Duration since(TimePoint then, TimePoint now) noexcept { return std::max(now - then, Duration(0)); }
+
+} // namespace
+
 Status NodeImpl::status() const {
   Status out;
   for (const SocketId socket : shared_sockets_) out.listen.push_back(world_.udp().bound(socket));
   out.pool = pool_.counters();
   out.streams = counts_;
   out.buffer_bytes = slabs_.bytes_in_use();
+  const TimePoint now = world_.now();
+  std::unordered_map<quic::ConnectionId, std::vector<Traffic>> traffic;
+  streams_.for_each([&](const NodeStream& stream) {
+    if (!stream.traffic_row || stream.link == nullptr || !stream.quic) return;
+    std::vector<Traffic>& rows = traffic.try_emplace(stream.link->id, stream.link->traffic).first->second;
+    rows[*stream.traffic_row].sent += stream.octets_sent();
+    rows[*stream.traffic_row].received += stream.octets_received();
+  });
   std::map<PeerId, std::vector<ConnectionStatus>> connections;
   for (const pool::Row& row : pool_.list()) {
     ConnectionStatus connection;
@@ -22,7 +48,19 @@ Status NodeImpl::status() const {
     connection.current = row.current;
     connection.draining = row.draining;
     connection.streams = row.streams;
-    if (const auto info = endpoint_.info(static_cast<quic::ConnectionId>(row.connection))) {
+    connection.opened = row.opened;
+    connection.age = since(row.since, now);
+    if (row.streams == 0) connection.idle = since(row.idle_since, now);
+    const auto id = static_cast<quic::ConnectionId>(row.connection);
+    if (const auto live = traffic.find(id); live != traffic.end()) {
+      connection.traffic = std::move(live->second);
+    } else if (const auto link = links_.find(id); link != links_.end()) {
+      connection.traffic = link->second->traffic;
+    }
+    if (const auto info = endpoint_.info(id)) {
+      connection.local = world_.udp().bound(info->socket);
+      connection.mtu = info->mtu;
+      connection.in_flight = info->in_flight;
       connection.rtt = info->smoothed_rtt;
       connection.congestion_window = info->congestion_window;
       connection.bytes_sent = info->bytes_sent;

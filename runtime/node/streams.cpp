@@ -235,8 +235,8 @@ void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
     free_stream(stream);
     return;
   }
-  const std::uint64_t received = stream.in->committed() - std::min(stream.in->committed(), stream.header_in);
-  const std::uint64_t sent = stream.quic->sent_octets() - std::min(stream.quic->sent_octets(), stream.prefix_out);
+  const std::uint64_t received = stream.octets_received();
+  const std::uint64_t sent = stream.octets_sent();
   // A call has its answer with the peer's FIN, whatever becomes of the connection then; a stream is over when both directions are.
   const bool whole =
       stream.kind == StreamKind::call && !stream.incoming ? stream.phase == Phase::open : !lost && stream.quic->fin_sent() && !stream.quic->stopped();
@@ -268,8 +268,8 @@ void NodeImpl::fail(NodeStream& stream, Error error, bool remote, bool quiet) {
   const bool owes_reply = !stream.incoming && (stream.phase == Phase::waiting || stream.phase == Phase::sent);
   StreamEnd end{false, error, remote, 0, 0};
   if (stream.quic && !owes_reply) {
-    end.sent = stream.quic->sent_octets() - std::min(stream.quic->sent_octets(), stream.prefix_out);
-    end.received = stream.in->committed() - std::min(stream.in->committed(), stream.header_in);
+    end.sent = stream.octets_sent();
+    end.received = stream.octets_received();
   }
   if (stream.quic && !quiet && !stream.quic->gone()) {
     if (stream.phase == Phase::offered) {
@@ -313,7 +313,13 @@ void NodeImpl::detach_quic(NodeStream& stream) {
   if (stream.link != nullptr) {
     if (stream.quic) stream.link->error_texts.erase(static_cast<std::uint64_t>(stream.quic->id()));
     if (stream.counted_in_pool) pool_.stream_ended(static_cast<pool::ConnId>(stream.link->id), now_);
+    if (stream.traffic_row && stream.quic) {
+      Traffic& row = stream.link->traffic[*stream.traffic_row];
+      row.sent += stream.octets_sent();
+      row.received += stream.octets_received();
+    }
   }
+  stream.traffic_row.reset();
   stream.counted_in_pool = false;
   stream.link = nullptr;
   stream.quic.reset();

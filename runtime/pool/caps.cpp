@@ -126,7 +126,8 @@ std::vector<Row> Pool::list() const {
     const std::optional<ConnId> now = current(key);
     for (const ConnId id : entry->connections) {
       const Connection& c = *find(id);
-      rows.push_back({key, id, c.remote, c.dialer, now == id, c.goaway_sent || c.goaway_received, c.stranger, c.streams, c.since, c.heard});
+      rows.push_back({key, id, c.remote, c.dialer, now == id, c.goaway_sent || c.goaway_received, c.stranger, c.streams, c.opened, c.since, c.heard,
+                      c.idle_since});
     }
   }
   return rows;

@@ -195,6 +195,7 @@ void Pool::heard(ConnId connection, Duration pto, TimePoint now) {
 void Pool::stream_opened(ConnId connection, TimePoint now) {
   Connection* c = find(connection);
   if (c == nullptr) return;
+  ++c->opened;
   if (c->streams++ == 0) c->pinged = now; // what opens it is a sign of life as good as a PING
   schedule(*c);
 }

@@ -90,6 +90,7 @@ private:
     TimePoint pinged;     // of the last keep-alive
     Duration pto;
     std::size_t streams = 0;
+    std::uint64_t opened = 0;
     bool goaway_sent = false;
     bool goaway_received = false;
     TimePoint suspect_since = never; // PING sent, nothing heard since

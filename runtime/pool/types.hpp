@@ -108,8 +108,10 @@ struct Row {
   bool draining; ///< GOAWAY was sent or received.
   bool stranger;
   std::size_t streams;
+  std::uint64_t opened; ///< Streams ever, both sides': all but the first reused the connection.
   TimePoint since;
   TimePoint heard;
+  TimePoint idle_since; ///< The end of the last stream; of no use while there are streams.
 };
 
 } // namespace kith::pool

@@ -160,6 +160,7 @@ ConnectionInfo Connection::info() const {
   out.identity = identity_;
   out.peer = peer_;
   out.alpn = alpn_;
+  out.socket = socket_;
   out.remote = remote_;
   out.dialer = dialer_;
   out.ready = state_ == State::ready;
@@ -167,6 +168,7 @@ ConnectionInfo Connection::info() const {
   out.parked_bytes = parked_;
   out.pto = pto();
   if (!conn_) return out;
+  out.mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn_.get());
   ngtcp2_conn_info info{};
   ngtcp2_conn_get_conn_info2(conn_.get(), &info);
   out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));

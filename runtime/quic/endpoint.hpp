@@ -55,9 +55,11 @@ struct ConnectionInfo {
   PeerId identity;
   PeerId peer;
   std::string alpn;
+  SocketId socket{};
   Address remote;
   bool dialer = false;
   bool ready = false;
+  std::size_t mtu = 0; ///< The largest UDP payload that is known to get through (RFC 8899); 0 when the connection is over.
   std::size_t streams = 0;
   Duration smoothed_rtt{};
   Duration pto{};
