@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: Apache-2.0
 // What the streams of the rows carry: numbers, and messages that begin with their length.
 #pragma once
 

@@ -1,14 +1,12 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: Apache-2.0
 #include "rows.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <array>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,148 +21,194 @@ constexpr std::size_t dials_in_flight = 16;
 
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
-/// One row's answer to done(), given as a function.
-class Row : public Events {
+[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
+  std::array<char, 256> out{};
+  va_list arguments;
+  va_start(arguments, pattern);
+  std::vsnprintf(out.data(), out.size(), pattern, arguments);
+  va_end(arguments);
+  return out.data();
+}
+
+double percentile(std::vector<double>& values, double p) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[std::min(values.size() - 1, static_cast<std::size_t>(static_cast<double>(values.size()) * p))];
+}
+
+/// Uploads and downloads at once: octets that arrived, by the time until the last of them ended.
+class Bulk final : public Row {
 public:
-  Row(Link& link, std::function<void(std::uint64_t, std::uint64_t)> on_done) : on_done_(std::move(on_done)) { link.set_events(*this); }
-  void done(std::uint64_t tag, std::uint64_t count) override { on_done_(tag, count); }
+  Bulk(Link& link, std::string name, std::size_t up, std::size_t down, milliseconds time)
+      : Row(link, 1), name_(std::move(name)), up_(up), down_(down), time_(time) {}
 
 private:
-  std::function<void(std::uint64_t, std::uint64_t)> on_done_;
+  void begin() override {
+    left_ = up_ + down_;
+    start_ = Clock::now();
+    for (std::size_t i = 0; i < up_; ++i) link().upload(0, start_ + time_, i);
+    for (std::size_t i = 0; i < down_; ++i) link().download(0, time_, up_ + i);
+  }
+  void step(std::uint64_t, std::uint64_t count) override {
+    total_ += count;
+    if (--left_ == 0) over(format("{\"%s\":%.3f}", name_.c_str(), static_cast<double>(total_) * 8 / seconds(Clock::now() - start_) / 1e9));
+  }
+
+  std::string name_;
+  std::size_t up_;
+  std::size_t down_;
+  milliseconds time_;
+  std::size_t left_ = 0;
+  std::uint64_t total_ = 0;
+  Clock::time_point start_;
 };
 
-void warm(Link& link, std::size_t calls) {
-  std::size_t left = calls;
-  Row row(link, [&](std::uint64_t, std::uint64_t) {
-    if (--left == 0) {
-      link.stop();
-    } else {
-      link.call(0, 0);
-    }
-  });
-  link.call(0, 0);
-  link.run();
-}
+class Messages final : public Row {
+public:
+  Messages(Link& link, bool each, milliseconds time) : Row(link, 1), each_(each), time_(time) {}
 
-double percentile(std::vector<double>& sorted, double p) {
-  std::sort(sorted.begin(), sorted.end());
-  return sorted.empty() ? 0 : sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(static_cast<double>(sorted.size()) * p))];
-}
+private:
+  void begin() override {
+    start_ = Clock::now();
+    link().messages(0, start_ + time_, 0, each_);
+  }
+  void step(std::uint64_t, std::uint64_t count) override {
+    over(format("{\"%s\":%.3f}", each_ ? "writes" : "messages", static_cast<double>(count) / seconds(Clock::now() - start_) / 1e6));
+  }
 
-/// `up` uploads and `down` downloads at once: octets that arrived, by the time until the last of them ended.
-double bulk(Link& link, std::size_t up, std::size_t down, milliseconds time) {
-  warm(link, 1);
-  std::size_t left = up + down;
-  std::uint64_t total = 0;
-  Row row(link, [&](std::uint64_t, std::uint64_t count) {
-    total += count;
-    if (--left == 0) link.stop();
-  });
-  const auto start = Clock::now();
-  for (std::size_t i = 0; i < up; ++i) link.upload(0, start + time, i);
-  for (std::size_t i = 0; i < down; ++i) link.download(0, time, up + i);
-  link.run();
-  return static_cast<double>(total) * 8 / seconds(Clock::now() - start) / 1e9;
-}
+  bool each_;
+  milliseconds time_;
+  Clock::time_point start_;
+};
 
-double messages(Link& link, milliseconds time, bool each) {
-  warm(link, 1);
-  std::uint64_t total = 0;
-  Row row(link, [&](std::uint64_t, std::uint64_t count) {
-    total = count;
-    link.stop();
-  });
-  const auto start = Clock::now();
-  link.messages(0, start + time, 0, each);
-  link.run();
-  return static_cast<double>(total) / seconds(Clock::now() - start) / 1e6;
-}
+/// One call at a time, alone or beside an upload.
+class Latency final : public Row {
+public:
+  Latency(Link& link, bool beside_bulk, milliseconds time) : Row(link, warm_calls), beside_(beside_bulk), time_(time), bulk_over_(!beside_bulk) {}
 
-void latency(Link& link, milliseconds time, bool beside_bulk) {
-  warm(link, warm_calls);
-  constexpr std::uint64_t bulk_tag = 1;
-  std::vector<double> times;
-  const auto end = Clock::now() + time;
-  auto sent = Clock::now();
-  bool bulk_over = !beside_bulk;
-  bool calls_over = false;
-  Row row(link, [&](std::uint64_t tag, std::uint64_t) {
+private:
+  static constexpr std::uint64_t bulk_tag = 1;
+
+  void begin() override {
+    end_ = Clock::now() + time_;
+    if (beside_) link().upload(0, end_, bulk_tag);
+    sent_ = Clock::now();
+    link().call(0, 0);
+  }
+  void step(std::uint64_t tag, std::uint64_t) override {
     if (tag == bulk_tag) {
-      bulk_over = true;
+      bulk_over_ = true;
     } else {
       const auto now = Clock::now();
-      times.push_back(seconds(now - sent) * 1e6);
-      sent = now;
-      calls_over = now >= end;
-      if (!calls_over) link.call(0, 0);
+      times_.push_back(seconds(now - sent_) * 1e6);
+      sent_ = now;
+      calls_over_ = now >= end_;
+      if (!calls_over_) link().call(0, 0);
     }
-    if (bulk_over && calls_over) link.stop();
-  });
-  if (beside_bulk) link.upload(0, end, bulk_tag);
-  link.call(0, 0);
-  link.run();
-  if (beside_bulk) {
-    std::printf("{\"beside_p50\":%.2f,\"beside_p99\":%.2f}\n", percentile(times, 0.5), percentile(times, 0.99));
-  } else {
-    std::printf("{\"call_p50\":%.2f,\"call_p99\":%.2f}\n", percentile(times, 0.5), percentile(times, 0.99));
+    if (!bulk_over_ || !calls_over_) return;
+    const char* name = beside_ ? "beside" : "call";
+    over(format("{\"%s_p50\":%.2f,\"%s_p99\":%.2f}", name, percentile(times_, 0.5), name, percentile(times_, 0.99)));
   }
-}
 
-double in_flight(Link& link, std::size_t width, milliseconds time) {
-  warm(link, warm_calls);
-  std::uint64_t total = 0;
-  std::size_t live = width;
-  const auto start = Clock::now();
-  Row row(link, [&](std::uint64_t tag, std::uint64_t) {
-    ++total;
-    if (Clock::now() - start < time) {
-      link.call(0, tag);
-    } else if (--live == 0) {
-      link.stop();
-    }
-  });
-  for (std::size_t i = 0; i < width; ++i) link.call(0, i);
-  link.run();
-  return static_cast<double>(total) / seconds(Clock::now() - start) / 1e3;
-}
+  bool beside_;
+  milliseconds time_;
+  bool bulk_over_;
+  bool calls_over_ = false;
+  std::vector<double> times_;
+  Clock::time_point sent_;
+  Clock::time_point end_;
+};
 
-double cold(Link& link) {
-  std::vector<double> times;
-  auto sent = Clock::now();
-  std::size_t connection = 0;
-  Row row(link, [&](std::uint64_t, std::uint64_t) {
-    times.push_back(seconds(Clock::now() - sent) * 1e3);
-    link.hang_up(connection);
-    connection = (connection + 1) % dials_in_flight;
-    if (times.size() == cold_calls) {
-      link.stop();
-      return;
-    }
-    sent = Clock::now();
-    link.call(connection, 0);
-  });
-  link.call(connection, 0);
-  link.run();
-  return percentile(times, 0.5);
-}
+class InFlight final : public Row {
+public:
+  InFlight(Link& link, std::size_t width, milliseconds time) : Row(link, warm_calls), width_(width), time_(time) {}
 
-double connections(Link& link, milliseconds time) {
-  std::uint64_t total = 0;
-  std::size_t live = dials_in_flight;
-  const auto start = Clock::now();
-  Row row(link, [&](std::uint64_t tag, std::uint64_t) {
-    ++total;
-    link.hang_up(static_cast<std::size_t>(tag));
-    if (Clock::now() - start < time) {
-      link.call(static_cast<std::size_t>(tag), tag);
-    } else if (--live == 0) {
-      link.stop();
+private:
+  void begin() override {
+    live_ = width_;
+    start_ = Clock::now();
+    for (std::size_t i = 0; i < width_; ++i) link().call(0, i);
+  }
+  void step(std::uint64_t tag, std::uint64_t) override {
+    ++total_;
+    if (Clock::now() - start_ < time_) {
+      link().call(0, tag);
+    } else if (--live_ == 0) {
+      over(format("{\"calls%zu\":%.2f}", width_, static_cast<double>(total_) / seconds(Clock::now() - start_) / 1e3));
     }
-  });
-  for (std::size_t i = 0; i < dials_in_flight; ++i) link.call(i, i);
-  link.run();
-  return static_cast<double>(total) / seconds(Clock::now() - start) / 1e3;
-}
+  }
+
+  std::size_t width_;
+  milliseconds time_;
+  std::size_t live_ = 0;
+  std::uint64_t total_ = 0;
+  Clock::time_point start_;
+};
+
+/// One call on a connection that is not there yet, again and again.
+class Cold final : public Row {
+public:
+  explicit Cold(Link& link) : Row(link, 0) {}
+
+private:
+  void begin() override {
+    sent_ = Clock::now();
+    link().call(connection_, 0);
+  }
+  void step(std::uint64_t, std::uint64_t) override {
+    times_.push_back(seconds(Clock::now() - sent_) * 1e3);
+    link().hang_up(connection_);
+    connection_ = (connection_ + 1) % dials_in_flight;
+    if (times_.size() == cold_calls) {
+      over(format("{\"cold\":%.4f}", percentile(times_, 0.5)));
+    } else {
+      begin();
+    }
+  }
+
+  std::vector<double> times_;
+  std::size_t connection_ = 0;
+  Clock::time_point sent_;
+};
+
+/// The time of a single call, whatever it takes: whoever asks has closed the connection before.
+class Once final : public Row {
+public:
+  explicit Once(Link& link) : Row(link, 0) {}
+
+private:
+  void begin() override {
+    sent_ = Clock::now();
+    link().call(0, 0);
+  }
+  void step(std::uint64_t, std::uint64_t) override { over(format("{\"once\":%.4f}", seconds(Clock::now() - sent_) * 1e3)); }
+
+  Clock::time_point sent_;
+};
+
+class Dials final : public Row {
+public:
+  Dials(Link& link, milliseconds time) : Row(link, 0), time_(time) {}
+
+private:
+  void begin() override {
+    start_ = Clock::now();
+    for (std::size_t i = 0; i < dials_in_flight; ++i) link().call(i, i);
+  }
+  void step(std::uint64_t tag, std::uint64_t) override {
+    ++total_;
+    link().hang_up(static_cast<std::size_t>(tag));
+    if (Clock::now() - start_ < time_) {
+      link().call(static_cast<std::size_t>(tag), tag);
+    } else if (--live_ == 0) {
+      over(format("{\"dials\":%.3f}", static_cast<double>(total_) / seconds(Clock::now() - start_) / 1e3));
+    }
+  }
+
+  milliseconds time_;
+  std::size_t live_ = dials_in_flight;
+  std::uint64_t total_ = 0;
+  Clock::time_point start_;
+};
 
 /// VmRSS of this process.
 double resident_kb() {
@@ -176,63 +220,64 @@ double resident_kb() {
 }
 
 /// A call on each of `count` connections, 16 at a time; then nothing.
-void idle(Link& link, std::size_t count) {
-  std::size_t next = 0;
-  std::size_t finished = 0;
-  const double before = resident_kb();
-  Row row(link, [&](std::uint64_t, std::uint64_t) {
-    if (++finished == count) {
-      std::printf("{\"idle\":%zu,\"resident_kb\":%.0f}\n", count, before);
-      std::fflush(stdout);
-    } else if (next < count) {
-      link.call(next++, 0);
+class Idle final : public Row {
+public:
+  Idle(Link& link, std::size_t count) : Row(link, 0), count_(count), before_(resident_kb()) {}
+
+private:
+  void begin() override {
+    while (next_ < std::min(count_, dials_in_flight)) link().call(next_++, 0);
+  }
+  void step(std::uint64_t, std::uint64_t) override {
+    if (++finished_ == count_) {
+      over(format("{\"idle\":%zu,\"resident_kb\":%.0f}", count_, before_));
+    } else if (next_ < count_) {
+      link().call(next_++, 0);
     }
-  });
-  while (next < std::min(count, dials_in_flight)) link.call(next++, 0);
-  link.run();
-}
+  }
+
+  std::size_t count_;
+  double before_;
+  std::size_t next_ = 0;
+  std::size_t finished_ = 0;
+};
 
 } // namespace
 
-bool run_row(Link& link, const std::string& row, milliseconds time) {
-  if (row == "bulk1") {
-    std::printf("{\"bulk1\":%.3f}\n", bulk(link, 1, 0, time));
-  } else if (row == "bulk8") {
-    std::printf("{\"bulk8\":%.3f}\n", bulk(link, 8, 0, time));
-  } else if (row == "both") {
-    std::printf("{\"both\":%.3f}\n", bulk(link, 1, 1, time));
-  } else if (row == "messages" || row == "writes") {
-    std::printf("{\"%s\":%.3f}\n", row.c_str(), messages(link, time, row == "writes"));
-  } else if (row == "call") {
-    latency(link, time, false);
-  } else if (row == "beside") {
-    latency(link, time, true);
-  } else if (row == "calls16" || row == "calls64" || row == "calls256") {
-    std::printf("{\"%s\":%.2f}\n", row.c_str(), in_flight(link, static_cast<std::size_t>(std::atoi(row.c_str() + 5)), time));
-  } else if (row == "cold") {
-    std::printf("{\"cold\":%.4f}\n", cold(link));
-  } else if (row == "dials") {
-    std::printf("{\"dials\":%.3f}\n", connections(link, time));
-  } else if (row.starts_with("idle-")) {
-    idle(link, static_cast<std::size_t>(std::max(1, std::atoi(row.c_str() + 5))));
-  } else {
-    return false;
+std::unique_ptr<Row> Row::make(const std::string& name, Link& link, milliseconds time) {
+  if (name == "bulk1") return std::make_unique<Bulk>(link, name, 1, 0, time);
+  if (name == "bulk8") return std::make_unique<Bulk>(link, name, 8, 0, time);
+  if (name == "both") return std::make_unique<Bulk>(link, name, 1, 1, time);
+  if (name == "messages" || name == "writes") return std::make_unique<Messages>(link, name == "writes", time);
+  if (name == "call" || name == "beside") return std::make_unique<Latency>(link, name == "beside", time);
+  if (name == "calls16" || name == "calls64" || name == "calls256") {
+    return std::make_unique<InFlight>(link, static_cast<std::size_t>(std::atoi(name.c_str() + 5)), time);
   }
-  std::fflush(stdout);
-  return true;
+  if (name == "cold") return std::make_unique<Cold>(link);
+  if (name == "once") return std::make_unique<Once>(link);
+  if (name == "dials") return std::make_unique<Dials>(link, time);
+  if (name.starts_with("idle-")) return std::make_unique<Idle>(link, static_cast<std::size_t>(std::max(1, std::atoi(name.c_str() + 5))));
+  return nullptr;
 }
 
-void end_with_stdin() {
-  std::thread([] {
-    char ignored[64];
-    while (::read(STDIN_FILENO, ignored, sizeof ignored) > 0) {}
-    ::_exit(0);
-  }).detach();
+void Row::start(std::function<void(const std::string&)> on_line) {
+  on_line_ = std::move(on_line);
+  link_.set_events(*this);
+  if (warm_left_ == 0) {
+    begin();
+  } else {
+    link_.call(0, 0);
+  }
 }
 
-void die(const std::string& text) {
-  std::fprintf(stderr, "%s\n", text.c_str());
-  ::_exit(1);
+void Row::done(std::uint64_t tag, std::uint64_t count) {
+  if (warm_left_ == 0) {
+    step(tag, count);
+  } else if (--warm_left_ == 0) {
+    begin();
+  } else {
+    link_.call(0, 0);
+  }
 }
 
 } // namespace kith::bench

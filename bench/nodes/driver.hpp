@@ -42,7 +42,7 @@ private:
   std::size_t identities_;
 };
 
-class Driver final : public Link, public StreamUser {
+class Driver final : public LoopLink, public StreamUser {
 public:
   Driver(BenchNode& node, std::size_t identities) : node_(node), identities_(identities) {}
 

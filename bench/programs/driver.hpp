@@ -13,7 +13,7 @@
 namespace kith::bench {
 
 /// The dialing program. There is one connection, whatever number it is asked for.
-class ProgramDriver final : public Link {
+class ProgramDriver final : public LoopLink {
 public:
   ProgramDriver(const std::string& home, std::string protocol) : socket_(home), protocol_(std::move(protocol)) {}
 

@@ -67,7 +67,7 @@ struct Conn {
   bool blocked = false; ///< Some stream waits for credit.
 };
 
-class Endpoint final : public Link {
+class Endpoint final : public LoopLink {
 public:
   /// A server (port 0: any), or a client of the server at `port`. Loopback.
   Endpoint(bool server, std::uint16_t port);

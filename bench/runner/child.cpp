@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -112,6 +113,18 @@ std::string Child::rest(milliseconds patience) {
 }
 
 bool Child::ended_well(milliseconds patience) { return reap(patience) && WIFEXITED(status_) && WEXITSTATUS(status_) == 0; }
+
+void Child::say(const std::string& line) {
+  const std::string text = line + "\n";
+  if (::write(in_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) die("a program does not listen");
+}
+
+double Child::cpu_us() const {
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &used) != 0) die("no CPU clock of a program");
+  return static_cast<double>(used.tv_sec) * 1e6 + static_cast<double>(used.tv_nsec) / 1e3;
+}
 
 double Child::resident_kb() const { return proc_value("/proc/" + std::to_string(pid_) + "/status", "VmRSS"); }
 

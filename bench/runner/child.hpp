@@ -26,6 +26,8 @@ public:
 
   /// The next line of its standard output; nothing when it ended, or said nothing for so long.
   std::optional<std::string> line(std::chrono::milliseconds patience);
+  /// A line to its standard input.
+  void say(const std::string& line);
   /// Everything that it prints until it ends.
   std::string rest(std::chrono::milliseconds patience);
   /// Waits for its end; true when it was 0.
@@ -33,6 +35,7 @@ public:
 
   pid_t pid() const noexcept { return pid_; }
   double resident_kb() const;        ///< VmRSS.
+  double cpu_us() const;             ///< What it has used of all processors, in user and kernel, microseconds.
   double voluntary_switches() const; ///< Of all its threads: how often it went to sleep, and so was woken.
 
 private:

@@ -12,11 +12,13 @@
 
 #include <array>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 namespace kith::bench {
 namespace {
 constexpr auto patience = std::chrono::seconds(20);
+constexpr const char* pooled_alias = "pooled";
 
 std::string kith(const std::filesystem::path& bin, const std::string& home, std::vector<std::string> words) {
   words.insert(words.begin(), {(bin / "kith").string(), "--home", home});
@@ -38,6 +40,22 @@ bool says_hello(const std::string& path) {
                      ::send(fd, hello, std::strlen(hello), MSG_NOSIGNAL) > 0 && ::recv(fd, answer.data(), answer.size(), 0) > 0;
   ::close(fd);
   return heard;
+}
+
+/// Says `inline: false` in the bindings with that alias, which no command does; gives the identity's id.
+std::string make_pooled(const std::string& file) {
+  std::ifstream in(file);
+  std::string text;
+  std::string id;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("id: ")) id = line.substr(4);
+    text += line + "\n";
+    if (const std::size_t at = line.find(std::string("alias: ") + pooled_alias); at != std::string::npos)
+      text += std::string(at, ' ') + "inline: false\n";
+  }
+  in.close();
+  std::ofstream(file) << text;
+  return id;
 }
 
 /// A UDP port of 127.0.0.1 that nobody has now.
@@ -73,23 +91,32 @@ Homes::Homes(const std::filesystem::path& bin, std::size_t identities) : listen_
   for (const std::string& home : {accepting(), dialing()}) {
     std::filesystem::create_directories(home + "/plugins");
     for (const std::string& folder : {home, home + "/plugins"}) std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
-    const auto plugin = bin.parent_path() / "bench/plugins/Bench.so";
-    std::filesystem::copy_file(plugin, home + "/plugins/Bench.so");
-    std::filesystem::permissions(home + "/plugins/Bench.so", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    for (const char* name : {"Bench.so", "BenchDial.so"}) {
+      const std::string plugin = home + "/plugins/" + name;
+      std::filesystem::copy_file(bin.parent_path() / "bench/plugins" / name, plugin);
+      std::filesystem::permissions(plugin, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    }
   }
   Child accepting_daemon(daemon(accepting(), listen_));
   wait_until_ready(accepting(), patience);
   kith(bin, accepting(), {"create-identity", "acceptor", "--online"});
   for (std::size_t i = 1; i < identities; ++i) kith(bin, accepting(), {"create-identity", "other" + std::to_string(i), "--online"});
   kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Bench", "--access", "public"});
+  kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Bench", "--alias", pooled_alias, "--access", "public"});
   kith(bin, accepting(), {"add-protocol", "acceptor", "--protocol", "Program", "--provider", "--access", "public"});
+  kith(bin, accepting(), {"add-protocol", "other1", "--protocol", "Bench"});
   const std::string ticket = kith(bin, accepting(), {"ticket", "acceptor"});
   Child dialing_daemon(daemon(dialing(), "127.0.0.1:0"));
   wait_until_ready(dialing(), patience);
   kith(bin, dialing(), {"create-identity", "dialer", "--online"});
   kith(bin, dialing(), {"peer", "add", "dialer", "peer", ticket});
+  kith(bin, dialing(), {"add-protocol", "dialer", "--protocol", "BenchDial", "--access", "public"});
+  kith(bin, dialing(), {"add-protocol", "dialer", "--protocol", "BenchDial", "--alias", pooled_alias, "--access", "public"});
   kith(bin, dialing(), {"stop"});
   kith(bin, accepting(), {"stop"});
+  acceptor_ = make_pooled(accepting() + "/identities/acceptor.yaml");
+  member_only_ = make_pooled(accepting() + "/identities/other1.yaml");
+  dialer_ = make_pooled(dialing() + "/identities/dialer.yaml");
 }
 
 Homes::~Homes() {

@@ -17,7 +17,7 @@ struct Series {
   double most() const;
 };
 
-/// By "place.name": place is raw, nodes, plugin, program, unix or daemon.
+/// By "place.name": the places are those of the usage text.
 using Measured = std::map<std::string, Series>;
 
 /// The table, as Markdown.
