@@ -43,11 +43,10 @@ target_compile_options(kith_flags INTERFACE
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-restrict>)
 
 if(KITH_SANITIZE STREQUAL "address")
-  # null, alignment and vptr are left out: they double the build time, and Asio and Boost.JSON trip over them.
+  # null, alignment and vptr are left out: they double the build time, and Boost.JSON trips over them.
   set(sanitize -fsanitize=address,undefined -fno-sanitize=null,alignment,vptr -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 elseif(KITH_SANITIZE STREQUAL "thread")
   set(sanitize -fsanitize=thread -fno-omit-frame-pointer)
-  add_compile_definitions(BOOST_ASIO_DISABLE_FENCED_BLOCK) # its fences are errors under g++ 12 with -fsanitize=thread
 elseif(NOT KITH_SANITIZE STREQUAL "")
   message(FATAL_ERROR "KITH_SANITIZE is address, thread or empty")
 endif()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unix sockets with descriptors: what Asio does not do. Plain POSIX, blocking or not as the socket is.
+// Unix sockets with descriptors. Plain POSIX, blocking or not as the socket is.
 #pragma once
 
 #include "base/bytes.hpp"

@@ -5,8 +5,6 @@
 #include "control/hangup.hpp"
 #include "io/unix_socket.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -17,42 +15,47 @@
 namespace kith::control {
 namespace {
 
-using boost::system::error_code;
-using Descriptor = boost::asio::posix::stream_descriptor;
-
 constexpr std::size_t least_read = small_slab_size; ///< Room asked for before a read.
 constexpr std::size_t pieces_per_write = 16;
 constexpr Duration doubt_time = std::chrono::milliseconds(100);
 
 } // namespace
 
-Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> Bridge::make(boost::asio::io_context& io, World& world, StreamControl& control,
-                                                                      Wires wires) {
+Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> Bridge::make(io::Reactor& reactor, World& world, StreamControl& control, Wires wires) {
   auto pair = io::make_socket_pair();
   if (!pair) return pair.error();
   protocol::Fd theirs(pair->second.release());
   ::fcntl(theirs.get(), F_SETFL, 0); // O_NONBLOCK belongs to the open file, so the program would inherit it
   const std::uint64_t inode = socket_inode(theirs.get());
-  std::shared_ptr<Bridge> bridge(new Bridge(io, world, control, std::move(wires), pair->first.release(), inode));
+  std::shared_ptr<Bridge> bridge(new Bridge(world, control, std::move(wires), std::move(pair->first), inode));
+  auto watch = reactor.watch(bridge->fd_.get(), [raw = bridge.get()](io::Readiness ready) { raw->changed(ready); });
+  if (!watch) return watch.error();
+  bridge->watch_ = std::move(*watch);
   return std::pair(std::move(bridge), std::move(theirs));
 }
 
-Bridge::Bridge(boost::asio::io_context& io, World& world, StreamControl& control, Wires wires, int fd, std::uint64_t far_inode)
-    : fd_(io, fd), io_(io), world_(world), control_(control), wires_(std::move(wires)), far_inode_(far_inode), doubt_(world.make_timer([this] {
+Bridge::Bridge(World& world, StreamControl& control, Wires wires, io::UniqueFd fd, std::uint64_t far_inode)
+    : fd_(std::move(fd)), world_(world), control_(control), wires_(std::move(wires)), far_inode_(far_inode), doubt_(world.make_timer([this] {
         far_fin();
       })) {}
 
-void Bridge::start() {
-  wait_hangup();
-  schedule();
+void Bridge::start() { schedule(); }
+
+void Bridge::changed(io::Readiness ready) {
+  const auto self = shared_from_this();
+  // Once both directions are shut down the kernel says that it hung up as well, and it means nothing.
+  if (ready.hung_up && !own_shutdown_) return hang_up();
+  has_input_ = has_input_ || ready.readable;
+  takes_output_ = takes_output_ || ready.writable;
+  turn();
 }
 
 void Bridge::drop() {
   if (dropped_) return;
   dropped_ = true;
   doubt_->arm(never);
-  error_code ignored;
-  fd_.close(ignored);
+  watch_ = {};
+  fd_.reset();
 }
 
 void Bridge::writable() { schedule(); }
@@ -61,7 +64,7 @@ void Bridge::writable() { schedule(); }
 void Bridge::schedule() {
   if (scheduled_ || dropped_) return;
   scheduled_ = true;
-  boost::asio::post(io_, [self = shared_from_this()] {
+  world_.network().post([self = shared_from_this()] {
     self->scheduled_ = false;
     self->turn();
   });
@@ -88,11 +91,11 @@ void Bridge::pump_in() {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(fd_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       takes_output_ = false;
-      wait_writable();
+      watch_.want_writable();
       break;
     }
     if (sent < 0) return hang_up();
@@ -103,7 +106,7 @@ void Bridge::pump_in() {
   if (moved >= turn_budget) schedule();
   if (finished && !own_shutdown_ && wires_.in->readable() == 0) {
     own_shutdown_ = true;
-    ::shutdown(fd_.native_handle(), SHUT_WR);
+    ::shutdown(fd_.get(), SHUT_WR);
   }
 }
 
@@ -118,7 +121,7 @@ void Bridge::pump_out() {
       break;
     }
     const ByteSpan into = wires_.out->reserve(least_read);
-    const ssize_t got = ::read(fd_.native_handle(), into.data(), static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), room)));
+    const ssize_t got = ::read(fd_.get(), into.data(), static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), room)));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       has_input_ = false;
@@ -133,13 +136,11 @@ void Bridge::pump_out() {
     moved += static_cast<std::size_t>(got);
   }
   if (moved > 0) control_.produced(wires_.key);
-  if (dropped_) return;
-  if (moved >= turn_budget) schedule();
-  if (!has_input_) wait_readable();
+  if (!dropped_ && moved >= turn_budget) schedule();
 }
 
 void Bridge::far_end_of_file() {
-  switch (look_at_far_end(fd_.native_handle(), own_shutdown_, far_inode_)) {
+  switch (look_at_far_end(fd_.get(), own_shutdown_, far_inode_)) {
     case FarEnd::ended: return far_fin();
     case FarEnd::gone: return hang_up();
     case FarEnd::unknown:
@@ -163,38 +164,6 @@ void Bridge::hang_up() {
   drop();
   if (!stream_closed_) control_.reset(wires_.key, Code::cancelled, "the program went away");
   finish_if_done();
-}
-
-// --- waiting
-
-void Bridge::wait_readable() {
-  if (reading_ || far_ended_ || dropped_) return;
-  reading_ = true;
-  fd_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const error_code& error) {
-    self->reading_ = false;
-    if (error || self->dropped_) return;
-    self->has_input_ = true;
-    self->turn();
-  });
-}
-
-void Bridge::wait_writable() {
-  if (writing_ || dropped_) return;
-  writing_ = true;
-  fd_.async_wait(Descriptor::wait_write, [self = shared_from_this()](const error_code& error) {
-    self->writing_ = false;
-    if (error || self->dropped_) return;
-    self->takes_output_ = true;
-    self->turn();
-  });
-}
-
-/// Sees a hang-up while neither direction moves. Once both directions are shut down the kernel says the same, and it means nothing.
-void Bridge::wait_hangup() {
-  fd_.async_wait(Descriptor::wait_error, [self = shared_from_this()](const error_code& error) {
-    if (error || self->dropped_ || self->own_shutdown_) return;
-    self->hang_up();
-  });
 }
 
 // --- the end

@@ -4,10 +4,9 @@
 
 #include "base/stream.hpp"
 #include "base/world.hpp"
+#include "io/reactor.hpp"
+#include "io/unique_fd.hpp"
 #include "protocol/fd_passing.hpp"
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -16,7 +15,7 @@
 
 namespace kith::control {
 
-/// Network thread. Kept alive by its own pending waits as well as by its owner.
+/// Network thread. Kept alive by its own posted work as well as by its owner.
 class Bridge final : public std::enable_shared_from_this<Bridge> {
 public:
   struct Wires {
@@ -26,8 +25,7 @@ public:
   };
 
   /// The bridge and the program's end (blocking, close-on-exec). Errors: internal, when no descriptors are left.
-  static Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> make(boost::asio::io_context& io, World& world, StreamControl& control,
-                                                                       Wires wires);
+  static Result<std::pair<std::shared_ptr<Bridge>, protocol::Fd>> make(io::Reactor& reactor, World& world, StreamControl& control, Wires wires);
 
   void start();
   // The stream's signals.
@@ -39,8 +37,9 @@ public:
   void drop();
 
 private:
-  Bridge(boost::asio::io_context& io, World& world, StreamControl& control, Wires wires, int fd, std::uint64_t far_inode);
+  Bridge(World& world, StreamControl& control, Wires wires, io::UniqueFd fd, std::uint64_t far_inode);
 
+  void changed(io::Readiness ready);
   void schedule();
   void turn();
   void pump_in();
@@ -48,13 +47,10 @@ private:
   void far_end_of_file();
   void far_fin();
   void hang_up();
-  void wait_readable();
-  void wait_writable();
-  void wait_hangup();
   void finish_if_done();
 
-  boost::asio::posix::stream_descriptor fd_;
-  boost::asio::io_context& io_;
+  io::UniqueFd fd_;
+  io::Watch watch_; // destroyed before the descriptor
   World& world_;
   StreamControl& control_;
   Wires wires_;
@@ -62,8 +58,6 @@ private:
   std::unique_ptr<Timer> doubt_; ///< Where the kernel can't tell an end from a death: the control socket's loss gets this long to tell.
   std::function<void()> done_;
   bool scheduled_ = false;
-  bool reading_ = false; ///< A wait is pending.
-  bool writing_ = false;
   bool has_input_ = true;     ///< The descriptor may have something to read.
   bool takes_output_ = true;  ///< It may take something.
   bool far_ended_ = false;    ///< The program ended its direction: FIN is sent.

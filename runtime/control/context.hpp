@@ -5,12 +5,11 @@
 #include "base/error.hpp"
 #include "base/stream.hpp"
 #include "base/world.hpp"
+#include "io/reactor.hpp"
 #include "node/node.hpp"
 #include "node/service.hpp"
 #include "protocol/fd_passing.hpp"
 #include "protocol/object.hpp"
-
-#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <functional>
@@ -74,7 +73,7 @@ public:
 
 struct Context {
   World& world;
-  boost::asio::io_context& io;
+  io::Reactor& reactor;
   Backend& backend;
   Roster& roster;
   Topics& topics;

@@ -134,7 +134,7 @@ void Provider::send_call(Offer& offer, bool is_json) {
 
 void Provider::offer_stream(Offer& offer) {
   Context& context = session_.context();
-  auto made = Bridge::make(context.io, context.world, control(), {offer.stream.key, offer.stream.in, offer.stream.out});
+  auto made = Bridge::make(context.reactor, context.world, control(), {offer.stream.key, offer.stream.in, offer.stream.out});
   if (!made) {
     offer.answered = true;
     return control().reject(offer.stream.key, Code::busy, made.error().text);

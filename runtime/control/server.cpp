@@ -10,24 +10,27 @@ Server::Server(Context& context) : context_(context) {}
 Server::~Server() = default;
 
 Result<void> Server::listen(const std::string& path) {
-  auto listener = io::UnixListener::open(context_.io, path, context_.world.log(), [this](io::UnixStream socket) { accept(std::move(socket)); });
+  auto listener = io::UnixListener::open(context_.reactor, path, context_.world.log(), [this](io::UniqueFd socket) { accept(std::move(socket)); });
   if (!listener) return listener.error();
   listener_ = std::move(*listener);
   return {};
 }
 
-void Server::accept(io::UnixStream socket) {
+void Server::accept(io::UniqueFd socket) {
   if (sessions_.size() >= context_.limits.max_clients) {
     const std::string line =
         protocol::Answer::failed("", {Code::busy, "the daemon has " + std::to_string(sessions_.size()) + " clients (max_clients)"}).encode() + "\n";
-    static_cast<void>(protocol::send_with_fds(socket.native_handle(), line, {}));
+    static_cast<void>(protocol::send_with_fds(socket.get(), line, {}));
     return; // the socket closes here
   }
   auto key = std::make_shared<Session*>(nullptr);
   auto session = std::make_shared<Session>(context_, std::move(socket), [this, key] { sessions_.erase(*key); });
   *key = session.get();
+  if (const auto started = session->start(); !started) {
+    context_.world.log().warn("control", "a client is turned away: " + started.error().text);
+    return;
+  }
   sessions_.emplace(session.get(), session);
-  session->start();
 }
 
 void Server::stop_listening() { listener_.reset(); }

@@ -23,7 +23,7 @@ public:
   /// Errors: those of io::UnixListener::open.
   Result<void> listen(const std::string& path);
   /// Takes a connected socket in, as the listener does. For tests as well.
-  void accept(io::UnixStream socket);
+  void accept(io::UniqueFd socket);
   /// No new clients; the socket's file goes away.
   void stop_listening();
   /// Writes what is queued, as far as it goes at once, and closes all sessions.

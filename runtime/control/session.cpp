@@ -8,8 +8,6 @@
 #include "control/subscription.hpp"
 #include "protocol/scanner.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <sys/socket.h>
@@ -17,14 +15,11 @@
 
 namespace kith::control {
 
-using boost::system::error_code;
 using protocol::Answer;
 using protocol::Request;
 
-Session::Session(Context& context, io::UnixStream socket, std::function<void()> gone)
+Session::Session(Context& context, io::UniqueFd socket, std::function<void()> gone)
     : context_(context), socket_(std::move(socket)), gone_(std::move(gone)), reader_(context.limits.max_call_bytes + protocol::line_overhead) {
-  error_code ignored;
-  socket_.native_non_blocking(true, ignored);
   stall_ = context_.world.make_timer([this] {
     stalled_ = false;
     if (outbox_.written() == written_at_stall_) return lose(); // it took nothing in all that time
@@ -34,43 +29,20 @@ Session::Session(Context& context, io::UnixStream socket, std::function<void()> 
 
 Session::~Session() = default;
 
-void Session::start() {
-  wait_readable();
-  wait_hangup();
+Result<void> Session::start() {
+  auto watch = context_.reactor.watch(socket_.get(), [this](io::Readiness ready) { changed(ready); });
+  if (!watch) return watch.error();
+  watch_ = std::move(*watch);
+  return {};
 }
 
-// --- waiting
-
-void Session::wait_readable() {
-  if (!alive_ || reading_ || input_ended_ || closing_) return;
-  if (paused()) {
-    if (hung_up_) lose(); // nobody is left for what is in flight
-    return;
-  }
-  reading_ = true;
-  socket_.async_wait(io::UnixStream::wait_read, [self = shared_from_this()](const error_code& error) {
-    self->reading_ = false;
-    if (!error && self->alive_) self->on_readable();
-  });
-}
-
-/// A socket that is not read (too much in flight) is watched all the same: who has gone waits for nothing.
-void Session::wait_hangup() {
-  socket_.async_wait(io::UnixStream::wait_error, [self = shared_from_this()](const error_code& error) {
-    if (error || !self->alive_) return;
-    if (self->input_ended_) return self->lose();
-    self->hung_up_ = true; // what it said before is read first; the end of file then ends the session
-    self->wait_readable();
-  });
-}
-
-void Session::wait_writable() {
-  if (!alive_ || writing_) return;
-  writing_ = true;
-  socket_.async_wait(io::UnixStream::wait_write, [self = shared_from_this()](const error_code& error) {
-    self->writing_ = false;
-    if (!error && self->alive_) self->flush();
-  });
+void Session::changed(io::Readiness ready) {
+  const auto self = shared_from_this();
+  if (ready.hung_up && input_ended_) return lose();
+  hung_up_ = hung_up_ || ready.hung_up; // what it said before is read first; the end of file then ends the session
+  has_input_ = has_input_ || ready.readable;
+  if (ready.writable) flush();
+  read();
 }
 
 // --- reading
@@ -79,12 +51,15 @@ bool Session::paused() const noexcept {
   return parsing_ || inline_full_ || in_flight_ >= context_.limits.max_requests || held_ + outbox_.size() >= context_.limits.max_queue;
 }
 
-void Session::on_readable() {
-  for (int turn = 0; turn < reads_per_turn && alive_ && !paused() && !closing_; ++turn) {
+void Session::read() {
+  for (int turn = 0; has_input_ && turn < reads_per_turn && alive_ && !input_ended_ && !closing_ && !paused(); ++turn) {
     const ByteSpan room = reader_.prepare(read_size);
-    const protocol::Io got = protocol::receive_with_fds(socket_.native_handle(), room, fds_);
-    if (got.would_block) break;
-    if (got.ended && got.error == 0 && look_at_far_end(socket_.native_handle(), false, 0) == FarEnd::ended) {
+    const protocol::Io got = protocol::receive_with_fds(socket_.get(), room, fds_);
+    if (got.would_block) { // a short read says nothing: one ends before each line that carries descriptors
+      has_input_ = false;
+      return;
+    }
+    if (got.ended && got.error == 0 && look_at_far_end(socket_.get(), false, 0) == FarEnd::ended) {
       input_ended_ = true;
       release_if_done();
       return;
@@ -92,9 +67,10 @@ void Session::on_readable() {
     if (got.ended || got.error != 0) return lose();
     reader_.commit(got.count);
     process();
-    if (got.count < room.size()) break;
   }
-  wait_readable();
+  if (!alive_ || !has_input_ || input_ended_ || closing_) return;
+  if (!paused()) return resume(); // others have a turn
+  if (hung_up_) lose();           // nobody is left for what is in flight
 }
 
 void Session::process() {
@@ -199,12 +175,12 @@ void Session::offload(std::function<void()> work, std::function<void()> then) {
 void Session::resume() {
   if (resume_posted_ || !alive_) return;
   resume_posted_ = true;
-  boost::asio::post(context_.io, [self = shared_from_this()] {
+  context_.world.network().post([self = shared_from_this()] {
     self->resume_posted_ = false;
     self->inline_full_ = false;
     if (!self->alive_) return;
     self->process();
-    self->wait_readable();
+    self->read();
     self->release_if_done();
   });
 }
@@ -406,7 +382,7 @@ void Session::settle() {
 void Session::schedule_flush() {
   if (flush_posted_) return;
   flush_posted_ = true;
-  boost::asio::post(context_.io, [self = shared_from_this()] {
+  context_.world.network().post([self = shared_from_this()] {
     self->flush_posted_ = false;
     self->over_.clear();
     if (self->alive_) self->flush();
@@ -416,10 +392,10 @@ void Session::schedule_flush() {
 
 void Session::flush() {
   const bool before = paused();
-  switch (outbox_.flush(socket_.native_handle())) {
+  switch (outbox_.flush(socket_.get())) {
     case Outbox::State::broken: return lose();
     case Outbox::State::blocked:
-      wait_writable();
+      watch_.want_writable();
       if (!paused() && before) resume();
       watch_stall();
       break;
@@ -448,7 +424,7 @@ void Session::close_when_written() {
 
 void Session::close() {
   if (!alive_) return;
-  outbox_.flush(socket_.native_handle());
+  outbox_.flush(socket_.get());
   lose();
 }
 
@@ -458,8 +434,8 @@ void Session::lose() {
   alive_ = false;
   const auto self = shared_from_this();
   stall_->arm(never);
-  error_code ignored;
-  socket_.close(ignored);
+  watch_ = {};
+  socket_.reset();
   fds_.clear();
   inline_ = nullptr;
   std::vector<std::string> ids;
@@ -474,7 +450,7 @@ void Session::release_if_done() {
   if (alive_ && input_ended_ && operations_.empty() && outbox_.empty() && offloaded_ == 0) return lose();
   if (alive_ || gone_told_ || !operations_.empty() || !over_.empty() || offloaded_ != 0 || lingering_ != 0) return;
   gone_told_ = true;
-  boost::asio::post(context_.io, [self = shared_from_this()] { self->gone_(); });
+  context_.world.network().post([self = shared_from_this()] { self->gone_(); });
 }
 
 } // namespace kith::control

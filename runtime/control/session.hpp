@@ -5,7 +5,8 @@
 #include "base/bytes.hpp"
 #include "control/context.hpp"
 #include "control/outbox.hpp"
-#include "io/unix_socket.hpp"
+#include "io/reactor.hpp"
+#include "io/unique_fd.hpp"
 #include "protocol/envelope.hpp"
 #include "protocol/line_reader.hpp"
 
@@ -42,12 +43,13 @@ public:
 class Session final : public std::enable_shared_from_this<Session> {
 public:
   /// `gone` is called once, when the socket is closed and nothing that it started is left; the owner lets go of the session then.
-  Session(Context& context, io::UnixStream socket, std::function<void()> gone);
+  Session(Context& context, io::UniqueFd socket, std::function<void()> gone);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  void start();
+  /// Errors: internal, when the socket can't be watched; nothing has begun then.
+  Result<void> start();
   /// Writes what it can and closes. What was started is cancelled.
   void close();
   bool alive() const noexcept { return alive_; }
@@ -80,10 +82,8 @@ public:
   void offload(std::function<void()> work, std::function<void()> then);
 
 private:
-  void wait_readable();
-  void wait_hangup();
-  void wait_writable();
-  void on_readable();
+  void changed(io::Readiness ready);
+  void read();
   void process();
   bool step();
   void take_line(std::string_view line);
@@ -106,7 +106,8 @@ private:
   void release_if_done();
 
   Context& context_;
-  io::UnixStream socket_;
+  io::UniqueFd socket_;
+  io::Watch watch_; // destroyed before the socket
   std::function<void()> gone_;
   protocol::LineReader reader_;
   protocol::FdQueue fds_;
@@ -128,11 +129,10 @@ private:
   std::size_t lingering_ = 0;
   std::uint64_t written_at_stall_ = 0;
   bool alive_ = true;
-  bool hung_up_ = false; ///< The client has closed its end.
+  bool has_input_ = false; ///< There may be something to read.
+  bool hung_up_ = false;   ///< The client has closed its end.
   bool inline_full_ = false;
   bool parsing_ = false; ///< A long line is being parsed elsewhere.
-  bool reading_ = false; ///< A wait for input is pending.
-  bool writing_ = false; ///< A wait for room is pending.
   bool stalled_ = false; ///< The stall timer runs.
   bool flush_posted_ = false;
   bool resume_posted_ = false;

@@ -52,7 +52,7 @@ void StreamOperation::replied(StreamKey, const Result<std::string>& content_type
 
 void StreamOperation::begin() {
   Context& context = session_.context();
-  auto made = Bridge::make(context.io, context.world, context.backend.control(), {key_, in_, out_});
+  auto made = Bridge::make(context.reactor, context.world, context.backend.control(), {key_, in_, out_});
   if (!made) {
     context.backend.control().reset(key_, Code::internal, "");
     return fail(made.error());

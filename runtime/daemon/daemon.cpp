@@ -188,7 +188,7 @@ Result<void> Daemon::open_parts() {
                                                                 [this](const PeerId& id) { backend_->reattach(id); },
                                                                 [this](TimePoint deadline) { begin_stop(deadline); }});
   context_ = std::make_unique<control::Context>(
-      control::Context{world_, world_.context(), *backend_, roster_, topics_, *admin_, control_limits(ground_.settings), KITH_VERSION, home.path()});
+      control::Context{world_, world_.reactor(), *backend_, roster_, topics_, *admin_, control_limits(ground_.settings), KITH_VERSION, home.path()});
   server_ = std::make_unique<control::Server>(*context_);
   return {};
 }
@@ -235,7 +235,7 @@ Result<void> Daemon::open_sockets() {
 
 void Daemon::watch_addresses() {
   addresses_settled_ = world_.make_timer([this] { node_->addresses_changed(); });
-  auto watcher = io::AddressWatcher::open(world_.context(), [this] { addresses_settled_->arm(world_.now() + settle_time); });
+  auto watcher = io::AddressWatcher::open(world_.reactor(), [this] { addresses_settled_->arm(world_.now() + settle_time); });
   if (watcher) {
     addresses_ = std::move(*watcher);
   } else {
@@ -244,8 +244,8 @@ void Daemon::watch_addresses() {
 }
 
 int Daemon::run(Readiness readiness) {
-  signals_ = std::make_unique<io::Signals>(
-      world_.context(),
+  auto signals = io::Signals::open(
+      world_.reactor(),
       [this] {
         if (stopping_) ::_exit(exit_by_signal);
         begin_stop(world_.now() + ground_.settings.drain_deadline);
@@ -257,6 +257,11 @@ int Daemon::run(Readiness readiness) {
           notifier_.notify(io::ServiceState::ready, world_.now());
         });
       });
+  if (!signals) {
+    log_->error("daemon", signals.error().text);
+    return exit_code(signals.error().code);
+  }
+  signals_ = std::move(*signals);
   for (const Address& address : node_->listening()) log_->info("daemon", "listening on " + address.text());
   log_->info("daemon", std::string("kithd ") + KITH_VERSION + " is ready, pid " + std::to_string(::getpid()) + ", home " + ground_.home.path());
   notifier_.notify(io::ServiceState::ready, world_.now());

@@ -1,36 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/executors.hpp"
 
-#include <boost/asio/post.hpp>
-
 #include <pthread.h>
 
 #include <algorithm>
 #include <utility>
 
 namespace kith::io {
-
-// --- NetworkExecutor
-
-void NetworkExecutor::post(std::function<void()> work) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(work));
-    if (std::exchange(scheduled_, true)) return;
-  }
-  boost::asio::post(context_, [this] { drain(); });
-}
-
-/// Takes what is there now; what that posts comes after the sockets have had a turn.
-void NetworkExecutor::drain() {
-  {
-    const std::lock_guard lock(mutex_);
-    running_.swap(queue_);
-    scheduled_ = false;
-  }
-  for (auto& work : running_) work();
-  running_.clear();
-}
 
 // --- ThreadExecutor
 

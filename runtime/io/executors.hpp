@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The executors of the daemon: the network thread, the disk thread, and strands on a bounded pool of plugin workers.
+// The executors of the daemon besides the reactor: the disk thread, and strands on a bounded pool of plugin workers.
 #pragma once
 
 #include "base/world.hpp"
-
-#include <boost/asio/io_context.hpp>
 
 #include <chrono>
 #include <condition_variable>
@@ -16,22 +14,6 @@
 #include <vector>
 
 namespace kith::io {
-
-/// Runs work on the thread that runs the io_context. Many posts from other threads cost one wake-up. Must outlive the context's last handler.
-class NetworkExecutor final : public Executor {
-public:
-  explicit NetworkExecutor(boost::asio::io_context& context) : context_(context) {}
-  void post(std::function<void()> work) override;
-
-private:
-  void drain();
-
-  boost::asio::io_context& context_;
-  std::mutex mutex_;
-  std::vector<std::function<void()>> queue_;
-  std::vector<std::function<void()>> running_; // network thread; kept for its memory
-  bool scheduled_ = false;
-};
 
 /// One thread of its own. The destructor runs what was posted before it, then joins.
 class ThreadExecutor final : public Executor {

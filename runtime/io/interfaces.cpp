@@ -4,9 +4,6 @@
 #include "io/sockaddr.hpp"
 #include "io/unique_fd.hpp"
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-
 #include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -67,23 +64,18 @@ bool AddressNews::changed(std::vector<Address> now) {
   return differs || was_settling;
 }
 
-struct AddressWatcher::State : std::enable_shared_from_this<AddressWatcher::State> {
-  State(boost::asio::io_context& context, int fd, std::function<void()> callback)
-      : descriptor(context, fd), changed(std::move(callback)), news(local_addresses()) {}
+struct AddressWatcher::State {
+  State(UniqueFd netlink, std::function<void()> callback) : fd(std::move(netlink)), changed(std::move(callback)), news(local_addresses()) {}
 
-  void wait() {
-    descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
-      if (!self->open || error == boost::asio::error::operation_aborted) return;
-      if (self->read_all() && self->news.changed(local_addresses())) self->changed();
-      if (self->open) self->wait();
-    });
+  void readable() {
+    if (read_all() && news.changed(local_addresses())) changed();
   }
 
   /// Reads what is there; true when any of it was about an address. After an overflow (ENOBUFS) anything may have changed.
   bool read_all() {
     bool about_addresses = false;
     for (;;) {
-      const ssize_t got = ::recv(descriptor.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0 && errno == ENOBUFS) {
         about_addresses = true;
@@ -94,16 +86,16 @@ struct AddressWatcher::State : std::enable_shared_from_this<AddressWatcher::Stat
     }
   }
 
-  boost::asio::posix::stream_descriptor descriptor;
+  UniqueFd fd;
+  Watch watch;
   std::function<void()> changed;
   AddressNews news;
   std::array<char, 16 * 1024> buffer{};
-  bool open = true;
 };
 
-AddressWatcher::AddressWatcher(std::shared_ptr<State> state) : state_(std::move(state)) {}
+AddressWatcher::AddressWatcher(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(boost::asio::io_context& context, std::function<void()> changed) {
+Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(Reactor& reactor, std::function<void()> changed) {
   UniqueFd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE)};
   sockaddr_nl name{};
   name.nl_family = AF_NETLINK;
@@ -111,16 +103,13 @@ Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(boost::asio::io_con
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return Error{Code::internal, "cannot watch the addresses of this machine (netlink): " + error_text(errno)};
   }
-  auto state = std::make_shared<State>(context, fd.get(), std::move(changed));
-  static_cast<void>(fd.release());
-  state->wait();
+  auto state = std::make_unique<State>(std::move(fd), std::move(changed));
+  auto watch = reactor.watch(state->fd.get(), [raw = state.get()](Readiness) { raw->readable(); });
+  if (!watch) return Error{Code::internal, "cannot watch the addresses of this machine (netlink): " + watch.error().text};
+  state->watch = std::move(*watch);
   return std::unique_ptr<AddressWatcher>(new AddressWatcher(std::move(state)));
 }
 
-AddressWatcher::~AddressWatcher() {
-  state_->open = false;
-  boost::system::error_code ignored;
-  state_->descriptor.close(ignored);
-}
+AddressWatcher::~AddressWatcher() = default;
 
 } // namespace kith::io

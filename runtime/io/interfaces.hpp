@@ -4,8 +4,7 @@
 
 #include "base/address.hpp"
 #include "base/error.hpp"
-
-#include <boost/asio/io_context.hpp>
+#include "io/reactor.hpp"
 
 #include <functional>
 #include <memory>
@@ -37,16 +36,16 @@ private:
 class AddressWatcher {
 public:
   /// Errors: internal, where there is no netlink (some sandboxes).
-  static Result<std::unique_ptr<AddressWatcher>> open(boost::asio::io_context& context, std::function<void()> changed);
+  static Result<std::unique_ptr<AddressWatcher>> open(Reactor& reactor, std::function<void()> changed);
   AddressWatcher(const AddressWatcher&) = delete;
   AddressWatcher& operator=(const AddressWatcher&) = delete;
   ~AddressWatcher();
 
 private:
   struct State;
-  explicit AddressWatcher(std::shared_ptr<State> state);
+  explicit AddressWatcher(std::unique_ptr<State> state);
 
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 } // namespace kith::io

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The real world: one network thread over an io_context, a disk thread, plugin workers, kernel time and randomness.
+// The real world: one network thread over a reactor, a disk thread, plugin workers, kernel time and randomness.
 #pragma once
 
 #include "base/world.hpp"
 #include "io/executors.hpp"
 #include "io/kernel_random.hpp"
+#include "io/reactor.hpp"
 #include "io/udp.hpp"
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 
 namespace kith::io {
 
@@ -29,24 +27,22 @@ public:
   Random& random() override { return random_; }
   Log& log() override { return log_; }
   Udp& udp() override { return udp_; }
-  Executor& network() override { return network_; }
+  Executor& network() override { return reactor_; }
   Executor& disk() override { return disk_; }
   std::unique_ptr<Timer> make_timer(std::function<void()> expired) override;
   std::shared_ptr<Executor> make_strand() override { return workers_.make_strand(); }
 
-  /// For control and daemon: Unix sockets, signals and coroutines live on the same thread.
-  boost::asio::io_context& context() noexcept { return context_; }
-  void run();  ///< Until stop(). May be called again.
-  void stop(); ///< Any thread: run() returns after the handler that is running.
+  /// For control and daemon: Unix sockets and signals live on the same thread.
+  Reactor& reactor() noexcept { return reactor_; }
+  void run() { reactor_.run(); }   ///< Until stop(). May be called again.
+  void stop() { reactor_.stop(); } ///< Any thread: run() returns after the turn that it is in.
   /// After run(): waits until strands and disk have nothing left to do. False: something is stuck past `limit`, and the caller has to _exit.
   bool finish(Duration limit);
 
 private:
   Log& log_;
-  boost::asio::io_context context_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running_;
+  Reactor reactor_;
   KernelRandom random_;
-  NetworkExecutor network_;
   UdpSockets udp_;
   ThreadExecutor disk_;
   WorkerPool workers_;

@@ -4,12 +4,15 @@
 #include "io/sockaddr.hpp"
 #include "io/unique_fd.hpp"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -33,21 +36,57 @@ void harden_process(Log& log) {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-Signals::Signals(boost::asio::io_context& context, std::function<void()> on_terminate, std::function<void()> on_reload)
-    : signals_(context, SIGTERM, SIGINT, SIGHUP), on_terminate_(std::move(on_terminate)), on_reload_(std::move(on_reload)) {
-  wait();
+namespace {
+
+constexpr std::array handled_signals{SIGTERM, SIGINT, SIGHUP};
+std::atomic<int> signal_pipe{-1}; // what a handler may look at: lock-free
+
+void tell_pipe(int signal) {
+  const int before = errno;
+  const auto number = static_cast<std::uint8_t>(signal);
+  static_cast<void>(::write(signal_pipe.load(), &number, 1)); // a full pipe has enough of them
+  errno = before;
 }
 
-void Signals::wait() {
-  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-    if (error) return; // the object is gone
-    wait();
+void handle_signals(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : handled_signals) ::sigaction(signal, &action, nullptr);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Signals>> Signals::open(Reactor& reactor, std::function<void()> on_terminate, std::function<void()> on_reload) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return Error{Code::internal, "cannot watch for signals: pipe: " + error_text(errno)};
+  std::unique_ptr<Signals> signals(new Signals(UniqueFd{ends[0]}, UniqueFd{ends[1]}, std::move(on_terminate), std::move(on_reload)));
+  auto watch = reactor.watch(ends[0], [raw = signals.get()](Readiness) { raw->read(); });
+  if (!watch) return Error{Code::internal, "cannot watch for signals: " + watch.error().text};
+  signals->watch_ = std::move(*watch);
+  return signals;
+}
+
+Signals::Signals(UniqueFd in, UniqueFd out, std::function<void()> on_terminate, std::function<void()> on_reload)
+    : in_(std::move(in)), out_(std::move(out)), on_terminate_(std::move(on_terminate)), on_reload_(std::move(on_reload)) {
+  signal_pipe = out_.get();
+  handle_signals(tell_pipe);
+}
+
+Signals::~Signals() {
+  handle_signals(SIG_DFL);
+  signal_pipe = -1;
+}
+
+void Signals::read() {
+  std::uint8_t signal = 0;
+  while (::read(in_.get(), &signal, 1) == 1) {
     if (signal == SIGHUP) {
       on_reload_();
     } else {
       on_terminate_();
     }
-  });
+  }
 }
 
 bool ServiceNotifier::notify(ServiceState state, TimePoint now) const {

@@ -4,12 +4,13 @@
 
 #include "base/log.hpp"
 #include "base/time.hpp"
+#include "io/reactor.hpp"
+#include "io/unique_fd.hpp"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-
+#include <csignal>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -21,15 +22,23 @@ std::uint64_t raise_file_limit(std::uint64_t most, Log& log);
 /// Before keys are loaded: no core dumps and no ptrace by others of the same user (PR_SET_DUMPABLE 0), no end by SIGPIPE.
 void harden_process(Log& log);
 
-/// SIGTERM, SIGINT and SIGHUP as callbacks on the context's thread, for as long as the object lives. A second SIGTERM or SIGINT is a callback too.
+/// SIGTERM, SIGINT and SIGHUP as callbacks on the reactor's thread, for as long as the object lives; one object a process. A second SIGTERM or SIGINT is a
+/// callback too.
 class Signals {
 public:
-  Signals(boost::asio::io_context& context, std::function<void()> on_terminate, std::function<void()> on_reload);
+  /// Errors: internal, when no descriptors are left.
+  static Result<std::unique_ptr<Signals>> open(Reactor& reactor, std::function<void()> on_terminate, std::function<void()> on_reload);
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  ~Signals();
 
 private:
-  void wait();
+  Signals(UniqueFd in, UniqueFd out, std::function<void()> on_terminate, std::function<void()> on_reload);
+  void read();
 
-  boost::asio::signal_set signals_;
+  UniqueFd in_;
+  UniqueFd out_; ///< The handler writes the signal's number here (self-pipe).
+  Watch watch_;
   std::function<void()> on_terminate_;
   std::function<void()> on_reload_;
 };

@@ -5,9 +5,6 @@
 #include "io/udp_options_impl.hpp"
 #include "io/unique_fd.hpp"
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -28,19 +25,21 @@ bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOC
 } // namespace
 
 struct UdpSockets::Socket {
-  Socket(boost::asio::io_context& context, int fd, UdpReceiver& hearer) : descriptor(context, fd), receiver(hearer) {}
+  Socket(UniqueFd owned, UdpReceiver& hearer) : descriptor(std::move(owned)), receiver(hearer) {}
 
-  int fd() { return descriptor.native_handle(); }
+  int fd() const noexcept { return descriptor.get(); }
   /// Sends `bytes` at once; 0 or the errno.
   int transmit(const Datagram& datagram, ByteView bytes, bool train, bool with_ecn);
 
-  boost::asio::posix::stream_descriptor descriptor;
+  UniqueFd descriptor;
+  Watch watch;
   UdpReceiver& receiver;
   SocketId id{};
   Address bound;
   UdpFeatures features;
   bool open = true;
-  bool blocked = false; ///< A wait for writability is under way.
+  bool blocked = false; ///< Waits for room.
+  bool again = false;   ///< Will be read again in the next turn.
 };
 
 /// One recvmmsg call's worth of buffers and the headers that point into them.
@@ -74,8 +73,8 @@ struct UdpSockets::Batch {
   std::array<Datagram, receive_batch> datagrams{};
 };
 
-UdpSockets::UdpSockets(boost::asio::io_context& context, Log& log, UdpSettings settings)
-    : context_(context), log_(log), settings_(settings), batch_(std::make_unique<Batch>()) {}
+UdpSockets::UdpSockets(Reactor& reactor, Log& log, UdpSettings settings)
+    : reactor_(reactor), log_(log), settings_(settings), batch_(std::make_unique<Batch>()) {}
 
 UdpSockets::~UdpSockets() {
   while (!sockets_.empty()) close(sockets_.begin()->first);
@@ -92,23 +91,24 @@ Result<SocketId> UdpSockets::open(const Address& listen, UdpReceiver& receiver) 
   length = sizeof name;
   if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return listen_error(listen, "getsockname", errno);
 
-  auto socket = std::make_shared<Socket>(context_, fd.get(), receiver);
-  static_cast<void>(fd.release());
+  auto socket = std::make_shared<Socket>(std::move(fd), receiver);
   socket->id = SocketId{++last_id_};
   socket->bound = from_sockaddr(name);
   socket->features = features;
+  auto watch = reactor_.watch(socket->fd(), [this, raw = socket.get()](Readiness ready) { changed(*raw, ready); });
+  if (!watch) return Error{Code::internal, "cannot listen on " + listen.text() + " (UDP): " + watch.error().text};
+  socket->watch = std::move(*watch);
   sockets_.emplace(socket->id, socket);
-  wait_readable(socket);
   return socket->id;
 }
 
 void UdpSockets::close(SocketId id) {
   const auto found = sockets_.find(id);
   if (found == sockets_.end()) return;
-  found->second->open = false; // its waits may have completed already
-  boost::system::error_code ignored;
-  found->second->descriptor.close(ignored);
-  sockets_.erase(found);
+  found->second->open = false;
+  found->second->watch = {};
+  found->second->descriptor.reset();
+  sockets_.erase(found); // its own callback may be running, and holds it
 }
 
 Address UdpSockets::bound(SocketId id) const {
@@ -121,27 +121,27 @@ std::size_t UdpSockets::max_train(SocketId id) const {
   return found != sockets_.end() && found->second->features.gso ? max_train_datagrams : 1;
 }
 
-void UdpSockets::wait_readable(const std::shared_ptr<Socket>& socket) {
-  socket->descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, socket](const boost::system::error_code& error) {
-    if (!socket->open || error == boost::asio::error::operation_aborted) return;
-    receive(*socket);
-    if (socket->open) wait_readable(socket);
-  });
-}
-
-void UdpSockets::wait_writable(const std::shared_ptr<Socket>& socket) {
-  socket->blocked = true;
-  socket->descriptor.async_wait(boost::asio::posix::stream_descriptor::wait_write, [socket](const boost::system::error_code& error) {
-    if (!socket->open || error == boost::asio::error::operation_aborted) return;
-    socket->blocked = false;
-    socket->receiver.sendable(socket->id);
-  });
+void UdpSockets::changed(Socket& socket, Readiness ready) {
+  const auto held = sockets_.at(socket.id); // the receiver may close it
+  if (ready.writable) {
+    socket.blocked = false;
+    socket.receiver.sendable(socket.id);
+  }
+  if (ready.readable && socket.open && !socket.again) receive(socket);
 }
 
 void UdpSockets::receive(Socket& socket) {
   Batch& batch = *batch_;
   const int got = ::recvmmsg(socket.fd(), batch.headers.data(), receive_batch, MSG_DONTWAIT, nullptr);
-  if (got <= 0) return; // spurious wake-up, or an ICMP error of an earlier send: QUIC finds out by itself
+  if (got == static_cast<int>(receive_batch) ||
+      (got < 0 && !is_full(errno))) { // an ICMP error of an earlier send ends a batch: QUIC finds out by itself
+    socket.again = true;
+    reactor_.post([this, held = sockets_.at(socket.id)] {
+      held->again = false;
+      if (held->open) receive(*held);
+    });
+  }
+  if (got <= 0) return;
   std::size_t count = 0;
   for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
     msghdr& header = batch.headers[i].msg_hdr;
@@ -222,7 +222,8 @@ SendResult UdpSockets::send(const Datagram& datagram) {
     if (failure != 0) {
       const bool untouched = rest.size() == datagram.bytes.size();
       if (is_full(failure) && untouched) {
-        wait_writable(found->second);
+        socket.blocked = true;
+        socket.watch.want_writable();
         return SendResult::blocked;
       }
       return untouched ? SendResult::dropped : SendResult::sent;

@@ -4,15 +4,14 @@
 #pragma once
 
 #include "base/world.hpp"
-
-#include <boost/asio/io_context.hpp>
+#include "io/reactor.hpp"
 
 #include <memory>
 #include <unordered_map>
 
 namespace kith::io {
 
-inline constexpr std::size_t receive_batch = 16;              ///< Buffers of 64 KiB per wake-up; then the loop has a turn.
+inline constexpr std::size_t receive_batch = 16;              ///< Buffers of 64 KiB; then others have a turn.
 inline constexpr std::size_t receive_buffer_size = 64 * 1024; ///< The most that one GRO train can be.
 inline constexpr std::size_t max_train_datagrams = 64;        ///< The kernel's UDP_MAX_SEGMENTS (128 since 6.9).
 inline constexpr std::size_t max_train_bytes = 65507;         ///< The payload of the largest IPv4 packet.
@@ -27,7 +26,7 @@ struct UdpSettings {
 /// The sockets of one network thread. A train larger than the kernel takes is cut up; a later part that meets a full buffer is lost.
 class UdpSockets final : public Udp {
 public:
-  UdpSockets(boost::asio::io_context& context, Log& log, UdpSettings settings = {});
+  UdpSockets(Reactor& reactor, Log& log, UdpSettings settings = {});
   UdpSockets(const UdpSockets&) = delete;
   UdpSockets& operator=(const UdpSockets&) = delete;
   ~UdpSockets() override;
@@ -43,12 +42,11 @@ private:
   struct Socket;
   struct Batch;
 
-  void wait_readable(const std::shared_ptr<Socket>& socket);
-  void wait_writable(const std::shared_ptr<Socket>& socket);
+  void changed(Socket& socket, Readiness ready);
   void receive(Socket& socket);
   int send_plainer(Socket& socket, const Datagram& datagram, ByteView first, int refusal, bool was_train);
 
-  boost::asio::io_context& context_;
+  Reactor& reactor_;
   Log& log_;
   UdpSettings settings_;
   std::unique_ptr<Batch> batch_; // one for all sockets: a batch is handed on before the next is read

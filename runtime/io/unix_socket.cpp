@@ -3,8 +3,6 @@
 
 #include "io/sockaddr.hpp"
 
-#include <boost/asio/error.hpp>
-
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -99,31 +97,26 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
   return std::pair{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }
 
-struct UnixListener::State : std::enable_shared_from_this<UnixListener::State> {
-  State(boost::asio::io_context& context, std::string where, int fd, Log& lines, std::function<void(UnixStream)> callback)
-      : acceptor(context, boost::asio::local::stream_protocol(), fd),
-        pause(context),
-        path(std::move(where)),
-        log(lines),
-        accepted(std::move(callback)) {
+struct UnixListener::State {
+  State(Reactor& reactor, std::string where, UniqueFd listening, Log& lines, std::function<void(UniqueFd)> callback)
+      : fd(std::move(listening)), pause(reactor.make_timer([this] { accept(); })), path(std::move(where)), log(lines), accepted(std::move(callback)) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) inode = info.st_ino;
   }
 
   void accept() {
-    acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error, UnixStream peer) {
-      if (!self->open || error == boost::asio::error::operation_aborted) return;
-      if (error) {
-        self->rest(error);
-        return;
-      }
-      self->take(std::move(peer));
-      if (self->open) self->accept();
-    });
+    for (int i = 0; i < listen_backlog; ++i) {
+      UniqueFd peer{::accept4(fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+      if (!peer && (errno == EINTR || errno == ECONNABORTED)) continue;
+      if (!peer && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+      if (!peer) return rest(errno);
+      take(std::move(peer));
+    }
+    pause->arm(std::chrono::steady_clock::now()); // others have a turn
   }
 
-  void take(UnixStream peer) {
-    const auto user = peer_user(peer.native_handle());
+  void take(UniqueFd peer) {
+    const auto user = peer_user(peer.get());
     if (user && (*user == ::geteuid() || *user == 0)) {
       accepted(std::move(peer));
     } else {
@@ -132,40 +125,34 @@ struct UnixListener::State : std::enable_shared_from_this<UnixListener::State> {
   }
 
   /// Without descriptors, accepting fails at once for as long as the caller waits in the queue.
-  void rest(const boost::system::error_code& error) {
-    log.warn("io", "cannot accept on " + path + ": " + error.message() + "; trying again");
-    pause.expires_after(accept_pause);
-    pause.async_wait([self = shared_from_this()](const boost::system::error_code& ended) {
-      if (self->open && !ended) self->accept();
-    });
+  void rest(int error) {
+    log.warn("io", "cannot accept on " + path + ": " + error_text(error) + "; trying again");
+    pause->arm(std::chrono::steady_clock::now() + accept_pause);
   }
 
-  boost::asio::local::stream_protocol::acceptor acceptor;
-  boost::asio::steady_timer pause;
+  UniqueFd fd;
+  Watch watch; // destroyed before the descriptor
+  std::unique_ptr<Timer> pause;
   std::string path;
   Log& log;
-  std::function<void(UnixStream)> accepted;
+  std::function<void(UniqueFd)> accepted;
   ino_t inode = 0;
-  bool open = true;
 };
 
-UnixListener::UnixListener(std::shared_ptr<State> state) : state_(std::move(state)) {}
+UnixListener::UnixListener(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<UnixListener>> UnixListener::open(boost::asio::io_context& context, const std::string& path, Log& log,
-                                                         std::function<void(UnixStream)> accepted) {
+Result<std::unique_ptr<UnixListener>> UnixListener::open(Reactor& reactor, const std::string& path, Log& log,
+                                                         std::function<void(UniqueFd)> accepted) {
   auto fd = listen_at(path);
   if (!fd) return fd.error();
-  auto state = std::make_shared<State>(context, path, fd->get(), log, std::move(accepted));
-  static_cast<void>(fd->release());
-  state->accept();
+  auto state = std::make_unique<State>(reactor, path, std::move(*fd), log, std::move(accepted));
+  auto watch = reactor.watch(state->fd.get(), [raw = state.get()](Readiness) { raw->accept(); });
+  if (!watch) return Error{Code::internal, "cannot listen on " + path + ": " + watch.error().text};
+  state->watch = std::move(*watch);
   return std::unique_ptr<UnixListener>(new UnixListener(std::move(state)));
 }
 
 UnixListener::~UnixListener() {
-  state_->open = false;
-  boost::system::error_code ignored;
-  state_->acceptor.close(ignored);
-  state_->pause.cancel();
   struct stat info {};
   if (::lstat(state_->path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == state_->inode) ::unlink(state_->path.c_str());
 }

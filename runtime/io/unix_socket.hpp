@@ -4,11 +4,8 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "io/reactor.hpp"
 #include "io/unique_fd.hpp"
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <sys/types.h>
 
@@ -18,8 +15,6 @@
 #include <utility>
 
 namespace kith::io {
-
-using UnixStream = boost::asio::local::stream_protocol::socket;
 
 /// The user on the other end of a connected Unix socket (SO_PEERCRED). Errors: internal.
 Result<uid_t> peer_user(int fd);
@@ -31,19 +26,18 @@ Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 class UnixListener {
 public:
   /// Binds `path` with mode 0600. The folder must belong to this user and be closed to others (0700). A socket that nobody answers at is replaced.
-  /// `accepted` gets each connection, after its user was found to be ours (or root). Errors: bad_request for a path that is too long or a folder
+  /// `accepted` gets each connection (non-blocking, close-on-exec), after its user was found to be ours (or root). Errors: bad_request for a path that is too long or a folder
   /// that is open to others; busy when somebody answers there; internal for the rest. Each names the path and the way out.
-  static Result<std::unique_ptr<UnixListener>> open(boost::asio::io_context& context, const std::string& path, Log& log,
-                                                    std::function<void(UnixStream)> accepted);
+  static Result<std::unique_ptr<UnixListener>> open(Reactor& reactor, const std::string& path, Log& log, std::function<void(UniqueFd)> accepted);
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;
   ~UnixListener();
 
 private:
   struct State;
-  explicit UnixListener(std::shared_ptr<State> state);
+  explicit UnixListener(std::unique_ptr<State> state);
 
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 } // namespace kith::io

@@ -59,7 +59,7 @@ TEST_F(ControlTest, AReplyInManyPiecesIsPutTogetherAndGivesCredit) {
   one.user->closed(first, {true, {}, false, 0, whole.size()});
   EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":500000})");
   while (received.size() < whole.size()) {
-    world.context().poll();
+    poll();
     received += take();
   }
   EXPECT_EQ(received, whole);
@@ -125,7 +125,7 @@ TEST_F(ControlTest, ReadingStopsAtTheRequestsLimitAndGoesOn) {
   for (int i = 0; i < 10; ++i) lines += "{\"id\":\"" + std::to_string(i) + "\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\"}\n";
   send(lines);
   run_until([&] { return backend.opened.size() >= 3; });
-  world.context().poll();
+  poll();
   EXPECT_EQ(backend.opened.size(), 3U);
   for (std::uint64_t key = 1; key <= 10; ++key) {
     run_until([&] { return backend.opened.size() >= key; });
@@ -140,9 +140,9 @@ TEST_F(ControlTest, OctetsOfOpenCallsCountAsQueued) {
   const std::string octets(60'000, 'x');
   for (int i = 0; i < 4; ++i) {
     send("{\"id\":\"" + std::to_string(i) + "\",\"type\":\"call\",\"target\":\"bob\",\"protocol\":\"Echo\",\"bytes\":60000}\n" + octets);
-    world.context().poll();
+    poll();
   }
-  world.context().poll();
+  poll();
   EXPECT_EQ(backend.opened.size(), 2U);
   backend.reply(first, "", "");
   run_until([&] { return backend.opened.size() >= 3; });
@@ -156,7 +156,7 @@ TEST_F(ControlTest, AClientThatTakesNothingIsClosed) {
   for (int i = 0; i < 1000; ++i) lines += "{\"id\":\"x\",\"type\":\"hello\"}\n";
   while (server->clients() > 0) { // more and more answers, none of which is read
     static_cast<void>(protocol::send_with_fds(client.get(), lines, {}));
-    world.context().run_one();
+    world.reactor().turn(std::chrono::seconds(60));
   }
 }
 
@@ -165,7 +165,7 @@ TEST_F(ControlTest, AProgramThatOnlyStoppedWritingStillGetsItsAnswers) {
   send(call_line);
   ::shutdown(client.get(), SHUT_WR);
   run_until([&] { return !backend.opened.empty(); });
-  world.context().poll();
+  poll();
   EXPECT_FALSE(stream(1).reset.has_value());
   backend.reply(first, "", "ok");
   EXPECT_EQ(read_line(), R"({"id":"1","status":"ok","bytes":2})");
@@ -182,7 +182,7 @@ TEST_F(ControlTest, ASubscriberThatIsTooSlowHearsWhatItLost) {
   topics.publish("identities", "1"); // nobody asked
   std::string all;
   const auto drain = [&] {
-    world.context().poll();
+    poll();
     const std::string some = take();
     all += some;
     return some.empty();

@@ -92,20 +92,24 @@ protected:
   }
   ~ControlTest() override {
     if (server) server->close_all();
-    world.context().poll();
+    poll();
   }
 
+  /// Does all that there is to do, without waiting.
+  void poll() {
+    while (world.reactor().turn({}) > 0) {}
+  }
   /// Takes one end of a socketpair into the server; the other one is the client.
   void connect() {
     if (!server) server = std::make_unique<Server>(context);
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
-    server->accept(io::UnixStream(world.context(), boost::asio::local::stream_protocol(), ends[0]));
+    server->accept(io::UniqueFd(ends[0]));
     client = protocol::Fd(ends[1]);
   }
   /// Lets the loop run until the condition holds. A test that fails here hangs until ctest's timeout.
   template <class Condition> void run_until(Condition condition) {
-    while (!condition()) world.context().run_one();
+    while (!condition()) world.reactor().turn(std::chrono::seconds(60));
   }
   void send(std::string_view text) {
     while (!text.empty()) {
@@ -113,7 +117,7 @@ protected:
       ASSERT_EQ(io.error, 0);
       ASSERT_FALSE(io.ended);
       text.remove_prefix(io.count);
-      if (io.would_block) world.context().run_one();
+      if (io.would_block) world.reactor().turn(std::chrono::seconds(60));
     }
   }
   /// What has come, without waiting.
@@ -130,7 +134,7 @@ protected:
   std::string read_line() {
     while (received.find('\n') == std::string::npos) {
       received += take();
-      if (received.find('\n') == std::string::npos) world.context().run_one();
+      if (received.find('\n') == std::string::npos) world.reactor().turn(std::chrono::seconds(60));
     }
     const std::size_t end = received.find('\n');
     std::string line = received.substr(0, end);
@@ -145,7 +149,7 @@ protected:
   Roster roster;
   Topics topics;
   NoAdministration administration;
-  Context context{world, world.context(), backend, roster, topics, administration, {}, "0", "/home"};
+  Context context{world, world.reactor(), backend, roster, topics, administration, {}, "0", "/home"};
   std::unique_ptr<Server> server;
   protocol::Fd client;
   protocol::FdQueue fds;

@@ -165,7 +165,7 @@ TEST_F(Timers, ExpireInTheOrderOfTheirDeadlines) {
   late->arm(start + 3ms);
   early->arm(start + 1ms);
   middle->arm(start + 2ms);
-  run_until(world.context(), [&] { return seen.size() == 3; });
+  run_until(world.reactor(), [&] { return seen.size() == 3; });
   EXPECT_EQ(seen, "abc");
   EXPECT_GE(world.now(), start + 3ms);
 }
@@ -180,7 +180,7 @@ TEST_F(Timers, ArmingReplacesTheDeadlineEitherWay) {
   mark->arm(start + 4ms);
   later->arm(start + 8ms);
   sooner->arm(start + 2ms);
-  run_until(world.context(), [&] { return seen.size() == 3; });
+  run_until(world.reactor(), [&] { return seen.size() == 3; });
   EXPECT_EQ(seen, "sml");
 }
 
@@ -198,7 +198,7 @@ TEST_F(Timers, NeverAndDestructionCancelAndACallbackMayArmAgain) {
   again->arm(start + 1ms);
   cancelled->arm(never);
   destroyed.reset();
-  run_until(world.context(), [&] { return seen.size() == 3; });
+  run_until(world.reactor(), [&] { return seen.size() == 3; });
   EXPECT_EQ(seen, "aaa");
 }
 
@@ -209,7 +209,7 @@ TEST_F(Timers, ATimerMayDestroyItselfInItsCallback) {
     seen += 'a';
   });
   timer->arm(world.now());
-  run_until(world.context(), [&] { return !seen.empty(); });
+  run_until(world.reactor(), [&] { return !seen.empty(); });
   EXPECT_EQ(timer, nullptr);
 }
 

@@ -3,8 +3,7 @@
 #pragma once
 
 #include "base/log.hpp"
-
-#include <boost/asio/io_context.hpp>
+#include "io/reactor.hpp"
 
 #include <gtest/gtest.h>
 
@@ -36,13 +35,16 @@ private:
 /// A test that waits for what never happens ends after this; one that passes never sees it.
 inline constexpr std::chrono::seconds guard{20};
 
-inline void run_until(boost::asio::io_context& context, const std::function<bool()>& done) {
+inline void run_until(Reactor& reactor, const std::function<bool()>& done) {
+  bool expired = false;
+  const auto timer = reactor.make_timer([&] { expired = true; });
+  timer->arm(std::chrono::steady_clock::now() + guard);
   while (!done()) {
-    if (context.stopped()) context.restart();
-    if (context.run_one_for(guard) == 0) {
+    if (expired) {
       ADD_FAILURE() << "nothing happened";
       return;
     }
+    reactor.turn(guard);
   }
 }
 

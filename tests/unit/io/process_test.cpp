@@ -32,14 +32,15 @@ using test::MemoryLog;
 using test::run_until;
 
 TEST(Process, SignalsBecomeCallbacksAgainAndAgain) {
-  boost::asio::io_context context{1};
+  Reactor reactor;
   std::string seen;
-  Signals signals(
-      context, [&] { seen += 't'; }, [&] { seen += 'r'; });
+  const auto signals = Signals::open(
+      reactor, [&] { seen += 't'; }, [&] { seen += 'r'; });
+  ASSERT_TRUE(signals);
   for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGHUP}) {
     const auto before = seen.size();
     ::raise(signal);
-    run_until(context, [&] { return seen.size() > before; });
+    run_until(reactor, [&] { return seen.size() > before; });
   }
   EXPECT_EQ(seen, "rttr");
 }
@@ -155,11 +156,11 @@ TEST(Interfaces, AnAddressThatIsAddedIsNoticed) {
     // A network namespace of its own, so that nothing of the machine changes.
     if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) _exit(no_namespace);
     if (!raise_loopback()) _exit(3);
-    boost::asio::io_context context{1};
+    Reactor reactor;
     bool noticed = false;
-    const auto watcher = AddressWatcher::open(context, [&] { noticed = true; });
+    const auto watcher = AddressWatcher::open(reactor, [&] { noticed = true; });
     if (!watcher || !add_address()) _exit(1);
-    run_until(context, [&] { return noticed; });
+    run_until(reactor, [&] { return noticed; });
     _exit(noticed ? 0 : 2);
   }
   int status = 0;

@@ -67,7 +67,7 @@ protected:
     return *id;
   }
 
-  boost::asio::io_context context{1};
+  Reactor reactor;
   MemoryLog log;
   Collector left;
   Collector right;
@@ -77,7 +77,7 @@ const Address loopback4 = make_v4({127, 0, 0, 1}, 0);
 const Address loopback6 = make_v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 0);
 
 TEST_F(UdpTest, CarriesADatagramBothWaysOverBothFamilies) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   for (const Address& at : {loopback4, loopback6}) {
     const SocketId a = open(sockets, at, left);
     const SocketId b = open(sockets, at, right);
@@ -85,7 +85,7 @@ TEST_F(UdpTest, CarriesADatagramBothWaysOverBothFamilies) {
     right.all.clear();
     left.all.clear();
     EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = as_bytes("ping")}), SendResult::sent);
-    run_until(context, [&] { return !right.all.empty(); });
+    run_until(reactor, [&] { return !right.all.empty(); });
     ASSERT_EQ(right.all.size(), 1U);
     EXPECT_EQ(right.all[0].socket, b);
     EXPECT_EQ(right.all[0].remote, sockets.bound(a));
@@ -93,7 +93,7 @@ TEST_F(UdpTest, CarriesADatagramBothWaysOverBothFamilies) {
     EXPECT_EQ(as_text(right.all[0].bytes), "ping");
     EXPECT_EQ(right.all[0].segment, 0);
     EXPECT_EQ(sockets.send({.socket = b, .local = right.all[0].local, .remote = right.all[0].remote, .bytes = as_bytes("pong")}), SendResult::sent);
-    run_until(context, [&] { return !left.all.empty(); });
+    run_until(reactor, [&] { return !left.all.empty(); });
     EXPECT_EQ(as_text(left.all[0].bytes), "pong");
   }
 }
@@ -101,7 +101,7 @@ TEST_F(UdpTest, CarriesADatagramBothWaysOverBothFamilies) {
 TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
   for (const bool gso : {true, false}) {
     for (const bool gro : {true, false}) {
-      UdpSockets sockets(context, log, {.gso = gso, .gro = gro});
+      UdpSockets sockets(reactor, log, {.gso = gso, .gro = gro});
       right = {};
       const SocketId a = open(sockets, loopback4, left);
       const SocketId b = open(sockets, loopback4, right);
@@ -110,7 +110,7 @@ TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
       }
       const Bytes train = pattern(20 * 1200 + 77);
       EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = train, .segment = 1200}), SendResult::sent);
-      run_until(context, [&] { return right.octets >= train.size(); });
+      run_until(reactor, [&] { return right.octets >= train.size(); });
       const auto datagrams = right.datagrams();
       ASSERT_EQ(datagrams.size(), 21U) << gso << gro;
       Bytes joined;
@@ -126,31 +126,31 @@ TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
 }
 
 TEST_F(UdpTest, ATrainThatIsLargerThanTheKernelTakesIsCutUp) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback6, left);
   const SocketId b = open(sockets, loopback6, right);
   const Bytes train = pattern(100 * 1300);
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = train, .segment = 1300}), SendResult::sent);
-  run_until(context, [&] { return right.octets >= train.size(); });
+  run_until(reactor, [&] { return right.octets >= train.size(); });
   EXPECT_EQ(right.datagrams().size(), 100U);
 }
 
 TEST_F(UdpTest, AWildcardSocketTellsTheAddressThatWasAskedAndAnswersFromIt) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback4, left);
   const SocketId wild = open(sockets, make_v4({0, 0, 0, 0}, 0), right);
   const Address asked = make_v4({127, 0, 0, 2}, sockets.bound(wild).port);
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = asked, .bytes = as_bytes("hello")}), SendResult::sent);
-  run_until(context, [&] { return !right.all.empty(); });
+  run_until(reactor, [&] { return !right.all.empty(); });
   EXPECT_EQ(right.all[0].local, asked);
   EXPECT_EQ(sockets.send({.socket = wild, .local = right.all[0].local, .remote = right.all[0].remote, .bytes = as_bytes("answer")}),
             SendResult::sent);
-  run_until(context, [&] { return !left.all.empty(); });
+  run_until(reactor, [&] { return !left.all.empty(); });
   EXPECT_EQ(left.all[0].remote, asked);
 }
 
 TEST_F(UdpTest, AWildcardSocketOfIPv6TellsItsAddressAndTakesIPv6Alone) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback6, left);
   const SocketId wild6 = open(sockets, make_v6({}, 0), right);
   // The same port is free for IPv4, which it would not be if the IPv6 socket took both.
@@ -159,35 +159,35 @@ TEST_F(UdpTest, AWildcardSocketOfIPv6TellsItsAddressAndTakesIPv6Alone) {
   Address asked = loopback6;
   asked.port = sockets.bound(wild6).port;
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = asked, .bytes = as_bytes("hello")}), SendResult::sent);
-  run_until(context, [&] { return !right.all.empty(); });
+  run_until(reactor, [&] { return !right.all.empty(); });
   EXPECT_EQ(right.all[0].local, asked);
 }
 
 TEST_F(UdpTest, EcnBitsTravel) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   for (const Address& at : {loopback4, loopback6}) {
     const SocketId a = open(sockets, at, left);
     const SocketId b = open(sockets, at, right);
     for (const std::uint8_t ecn : std::array<std::uint8_t, 4>{2, 1, 3, 0}) {
       right.all.clear();
       sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = as_bytes("x"), .ecn = ecn});
-      run_until(context, [&] { return !right.all.empty(); });
+      run_until(reactor, [&] { return !right.all.empty(); });
       EXPECT_EQ(right.all[0].ecn, ecn) << at.text();
     }
   }
 }
 
 TEST_F(UdpTest, ManyDatagramsComeInBatchesWithABound) {
-  UdpSockets sockets(context, log, {.gro = false});
+  UdpSockets sockets(reactor, log, {.gro = false});
   const SocketId a = open(sockets, loopback4, left);
   const SocketId b = open(sockets, loopback4, right);
   for (std::size_t i = 0; i < 3 * receive_batch; ++i) sockets.send({.socket = a, .local = {}, .remote = sockets.bound(b), .bytes = as_bytes("x")});
-  run_until(context, [&] { return right.all.size() == 3 * receive_batch; });
+  run_until(reactor, [&] { return right.all.size() == 3 * receive_batch; });
   EXPECT_EQ(right.batches, 3U);
 }
 
 TEST_F(UdpTest, WhatTheKernelRefusesForGoodIsDropped) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback4, left);
   const Bytes large(65535);
   EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = make_v4({127, 0, 0, 1}, 9), .bytes = large}), SendResult::dropped) << "EMSGSIZE";
@@ -203,7 +203,7 @@ TEST_F(UdpTest, WhatTheKernelRefusesForGoodIsDropped) {
 }
 
 TEST_F(UdpTest, SendingWhereNobodyListensDisturbsNothing) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback4, left);
   const SocketId b = open(sockets, loopback4, right);
   const SocketId gone = open(sockets, loopback4, right);
@@ -212,24 +212,24 @@ TEST_F(UdpTest, SendingWhereNobodyListensDisturbsNothing) {
   EXPECT_EQ(sockets.bound(gone).family, Address::Family::none);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(sockets.send({.socket = a, .local = {}, .remote = dead, .bytes = as_bytes("x")}), SendResult::sent);
   sockets.send({.socket = b, .local = {}, .remote = sockets.bound(a), .bytes = as_bytes("still here")});
-  run_until(context, [&] { return !left.all.empty(); });
+  run_until(reactor, [&] { return !left.all.empty(); });
   EXPECT_EQ(as_text(left.all[0].bytes), "still here");
 }
 
 TEST_F(UdpTest, ASocketMayBeClosedFromItsOwnCallback) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback4, left);
   const SocketId b = open(sockets, loopback4, right);
   right.then = [&] { sockets.close(b); };
   const Address there = sockets.bound(b);
   sockets.send({.socket = a, .local = {}, .remote = there, .bytes = as_bytes("1")});
-  run_until(context, [&] { return !right.all.empty(); });
+  run_until(reactor, [&] { return !right.all.empty(); });
   EXPECT_EQ(sockets.send({.socket = b, .local = {}, .remote = there, .bytes = as_bytes("2")}), SendResult::dropped);
   EXPECT_EQ(sockets.max_train(b), 1U);
 }
 
 TEST_F(UdpTest, AnAddressThatIsTakenIsAnErrorThatNamesIt) {
-  UdpSockets sockets(context, log);
+  UdpSockets sockets(reactor, log);
   const SocketId a = open(sockets, loopback4, left);
   const auto again = sockets.open(sockets.bound(a), right);
   ASSERT_FALSE(again);

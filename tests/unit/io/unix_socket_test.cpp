@@ -28,7 +28,7 @@ protected:
   void TearDown() override { std::filesystem::remove_all(folder); }
 
   auto open() {
-    return UnixListener::open(context, path, log, [this](UnixStream peer) { peers.push_back(std::move(peer)); });
+    return UnixListener::open(reactor, path, log, [this](UniqueFd peer) { peers.push_back(std::move(peer)); });
   }
 
   UniqueFd connect() const {
@@ -49,9 +49,9 @@ protected:
     ASSERT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
   }
 
-  boost::asio::io_context context{1};
+  Reactor reactor;
   MemoryLog log;
-  std::vector<UnixStream> peers;
+  std::vector<UniqueFd> peers;
   std::string folder;
   std::string path;
 };
@@ -65,8 +65,8 @@ TEST_F(UnixSocketTest, AcceptsAProgramOfThisUserOnAPrivateSocketAndCleansUp) {
     EXPECT_EQ(info.st_mode & 0777, 0600U);
     const UniqueFd program = connect();
     ASSERT_TRUE(program);
-    run_until(context, [&] { return peers.size() == 1; });
-    EXPECT_EQ(*peer_user(peers[0].native_handle()), ::geteuid());
+    run_until(reactor, [&] { return peers.size() == 1; });
+    EXPECT_EQ(*peer_user(peers[0].get()), ::geteuid());
   }
   EXPECT_FALSE(std::filesystem::exists(path));
 }
