@@ -233,8 +233,8 @@ void NodeImpl::end_streams(const Identity& identity, const Binding* binding, con
   for (const StreamKey key : keys) {
     NodeStream* stream = streams_.find(key);
     if (stream == nullptr || stream->phase == Phase::over) continue;
-    if (stream->phase == Phase::header) {
-      --stream->link->headerless;
+    if (stream->phase == Phase::header || stream->phase == Phase::held) {
+      if (stream->phase == Phase::header) --stream->link->headerless;
       refuse(*stream, error.code, error.text);
     } else if (stream->phase == Phase::waiting) {
       fail(*stream, {Code::offline, error.text}, false); // it never left
@@ -358,7 +358,10 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::fu
     Identity* now = find_identity(id);
     const auto at = now != nullptr ? now->bindings.find(key) : std::map<BindingKey, std::unique_ptr<Binding>>::iterator{};
     Binding* same = now != nullptr && at != now->bindings.end() ? at->second.get() : nullptr;
-    if (same != nullptr) same->starting = false;
+    if (same != nullptr) {
+      same->starting = false;
+      defer([this, id, key] { release_held(id, key); });
+    }
     if (same == nullptr || same->generation != generation) { // stopped again meanwhile
       const auto stopped = [this, id, key] { stop_done(id, key); };
       if (started) {

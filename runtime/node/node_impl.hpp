@@ -46,9 +46,10 @@ struct Binding {
   std::string state = "stopped";
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
-  bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
-  bool starting = false; ///< A start is under way; its answer comes.
-  bool stopping = false; ///< Its service was told to stop and has not said that it has.
+  bool draining = false;                              ///< Takes no new streams; stops when the last is gone, or at drain_until.
+  bool starting = false;                              ///< A start is under way; its answer comes.
+  std::vector<std::pair<StreamKey, wire::Open>> held; ///< Streams that wait for that answer.
+  bool stopping = false;                              ///< Its service was told to stop and has not said that it has.
   TimePoint drain_until = never;
   std::vector<std::function<void()>> stopped; ///< Called when it has stopped.
   std::size_t streams = 0;
@@ -103,6 +104,7 @@ struct Link {
 
 enum class Phase : std::uint8_t {
   header,  ///< Incoming: its header is not complete.
+  held,    ///< Incoming: its binding is being started.
   offered, ///< Incoming: handed to its user, not answered.
   waiting, ///< Outgoing: for a connection, or for stream credit.
   sent,    ///< Outgoing: the header went out, no reply yet.
@@ -223,6 +225,7 @@ public:
   void on_incoming(Link& link, const quic::StreamPtr& quic);
   void on_header(NodeStream& stream);
   void route(NodeStream& stream, const wire::Open& open);
+  void release_held(const PeerId& identity, const BindingKey& key);
   void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open);
   void refuse(NodeStream& stream, Code code, std::string_view text);
   void refuse_unseen(const quic::StreamPtr& quic, bool raw, Code code, std::string_view text);

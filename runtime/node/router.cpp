@@ -147,6 +147,12 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     no(Code::unknown_command, open.protocol + " has no such command for peers: " + open.command, "unknown or local command");
     return;
   }
+  if (binding->starting) {
+    stream.phase = Phase::held;
+    set_deadline(stream, now_ + settings_.stream_open_timeout);
+    binding->held.emplace_back(stream.key, open);
+    return;
+  }
   if (binding->service == nullptr || binding->draining) {
     // Not running: it failed, or its program is not there now. Nothing ran.
     refuse(stream, binding->spec.provider ? Code::offline : Code::busy,
@@ -155,6 +161,21 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
   }
   stream.least = least;
   offer(stream, *binding, decision, open);
+}
+
+/// A start was answered: what came meanwhile (a peer that calls the moment we are back) goes where it would have gone.
+void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
+  Identity* identity = find_identity(id);
+  if (identity == nullptr) return;
+  const auto at = identity->bindings.find(key);
+  if (at == identity->bindings.end()) return;
+  for (const auto& [held, open] : std::exchange(at->second->held, {})) {
+    NodeStream* stream = streams_.find(held);
+    if (stream == nullptr || stream->phase != Phase::held) continue;
+    set_deadline(*stream, never);
+    route(*stream, open);
+    if (NodeStream* still = streams_.find(held); still != nullptr && still->phase != Phase::held) on_readable(*still);
+  }
 }
 
 void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open) {

@@ -63,6 +63,7 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       stream.quic->reset(static_cast<std::uint64_t>(Code::bad_request));
       stream.quic->stop_sending(static_cast<std::uint64_t>(Code::bad_request));
       return;
+    case Phase::held: refuse(stream, Code::busy, "this protocol is still being started here"); return;
     case Phase::waiting: fail(stream, {Code::unreachable, "no answer before the deadline"}, false); return;
     case Phase::offered:
     case Phase::sent:
@@ -229,8 +230,8 @@ void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
                          (!stream.link->goaway_limit || static_cast<std::uint64_t>(stream.quic->id()) > *stream.link->goaway_limit);
     if ((unseen || refused) && retry(stream)) return;
   }
-  if (stream.phase == Phase::header) {
-    --stream.link->headerless;
+  if (stream.phase == Phase::header || stream.phase == Phase::held) {
+    if (stream.phase == Phase::header) --stream.link->headerless;
     stream.phase = Phase::over;
     free_stream(stream);
     return;

@@ -106,9 +106,15 @@ public:
     }
     auto service = std::make_unique<EchoService>(control, ran);
     echo = service.get();
+    if (slow) {
+      started.push_back([done, late = std::make_shared<std::unique_ptr<node::Service>>(std::move(service))] { done(std::move(*late)); });
+      return;
+    }
     done(std::unique_ptr<node::Service>(std::move(service)));
   }
   Result<void> check_config(std::string_view, const std::string&) override { return {}; }
+  bool slow = false; ///< Starts are answered when a test calls `started`.
+  std::vector<std::function<void()>> started;
   EchoService* echo = nullptr;
   std::set<std::string> ran; ///< Outlives the services: across restarts too.
 };

@@ -77,6 +77,55 @@ TEST(NodeTest, APeerThatWasKilledAndCameBackCostsNoError) {
   EXPECT_EQ(after->body, "again");
 }
 
+TEST(NodeTest, ACallThatComesWhileItsBindingIsBeingStartedWaits) {
+  Two two;
+  two.alice.crash();
+  two.alice.factory.slow = true;
+  two.alice.start();
+  const auto call = two.bob.call(two.alice, "early");
+  two.sim.run_for(seconds(1));
+  EXPECT_FALSE(call->end);
+  two.alice.factory.started.at(0)();
+  ASSERT_TRUE(two.run([&] { return call->ok(); }, milliseconds(500)));
+  EXPECT_EQ(call->body, "early");
+}
+
+TEST(NodeTest, ABindingThatIsNeverStartedIsBusyAndAStrangerIsNotKeptWaitingForIt) {
+  Two two;
+  two.alice.crash();
+  two.alice.factory.slow = true;
+  two.alice.start();
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }, seconds(11)));
+  EXPECT_EQ(call->end->error.code, Code::busy);
+  two.alice.node->remove_peer(two.alice.id, two.bob.id);
+  const auto stranger = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return stranger->end.has_value(); }, seconds(1)));
+  EXPECT_EQ(stranger->end->error.code, Code::denied);
+  two.alice.factory.started.at(0)();
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.factory.echo->calls, 0U);
+}
+
+TEST(NodeTest, WhatWaitsForABindingThatIsTakenAwayMeanwhileIsRefused) {
+  Two two;
+  two.alice.crash();
+  two.alice.factory.slow = true;
+  two.alice.start();
+  const auto first = two.bob.call(two.alice);
+  two.sim.run_for(milliseconds(500));
+  two.alice.node->remove_binding(two.alice.id, "Echo", "default", two.sim.now(), [] {});
+  two.alice.factory.started.at(0)();
+  ASSERT_TRUE(two.run([&] { return first->end.has_value(); }, seconds(1)));
+  EXPECT_FALSE(first->end->ok);
+  two.alice.factory.slow = false;
+  node::BindingSpec echo;
+  echo.protocol = "Echo";
+  two.alice.node->put_binding(two.alice.id, echo, [](const Result<void>& done) { EXPECT_TRUE(done); });
+  const auto second = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return second->ok(); }, seconds(1)));
+}
+
 TEST(NodeTest, AStreamEchoesBothWaysUntilFin) {
   Two two;
   const auto stream = two.bob.open(two.alice, "one ");
