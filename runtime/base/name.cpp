@@ -12,7 +12,14 @@ namespace {
 
 constexpr std::size_t max_typed_size = 256; // what is longer is no mistyped name
 
-bool is_word(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+// A table: names are checked for every stream.
+constexpr std::array<bool, 256> words = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
+bool is_word(char c) noexcept { return words[static_cast<unsigned char>(c)]; }
 
 /// Insertions, deletions, replacements and swaps of neighbours between two texts.
 std::size_t edits(std::string_view a, std::string_view b) {
@@ -43,21 +50,21 @@ std::string describe_char(char c) {
 }
 
 Result<void> check_name(std::string_view name, std::string_view what) {
-  const std::string kind(what);
-  if (name.empty()) return bad_request("the " + kind + " is empty");
+  const auto the = [what] { return "the " + std::string(what); };
+  if (name.empty()) return bad_request(the() + " is empty");
   if (name.size() > max_name_size) {
-    return bad_request("the " + kind + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) +
+    return bad_request(the() + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) +
                        " are allowed");
   }
   for (std::size_t i = 0; i < name.size(); ++i) {
     const bool allowed = is_word(name[i]) || (i != 0 && (name[i] == '.' || name[i] == '-'));
     if (!allowed) {
-      return bad_request("the " + kind + " may not have " + describe_char(name[i]) + " at position " + std::to_string(i + 1) +
+      return bad_request(the() + " may not have " + describe_char(name[i]) + " at position " + std::to_string(i + 1) +
                          "; letters, digits and _ are allowed, and . and - after the first");
     }
   }
-  if (name.back() == '.') return bad_request("the " + kind + " may not end in '.'");
-  if (looks_like_id(name)) return bad_request("the " + kind + " has the form of an id; choose one that can't be taken for an id");
+  if (name.back() == '.') return bad_request(the() + " may not end in '.'");
+  if (looks_like_id(name)) return bad_request(the() + " has the form of an id; choose one that can't be taken for an id");
   return {};
 }
 

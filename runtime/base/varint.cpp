@@ -4,6 +4,10 @@
 namespace kith {
 
 void append_varint(Bytes& out, std::uint64_t value) {
+  if (value < 64) {
+    out.push_back(static_cast<std::uint8_t>(value));
+    return;
+  }
   const std::size_t size = varint_size(value);
   const unsigned prefix = size == 1 ? 0U : size == 2 ? 1U : size == 4 ? 2U : 3U;
   for (std::size_t i = 0; i < size; ++i) {
@@ -13,7 +17,7 @@ void append_varint(Bytes& out, std::uint64_t value) {
   }
 }
 
-std::optional<std::uint64_t> take_varint(ByteView& in) noexcept {
+std::optional<std::uint64_t> take_long_varint(ByteView& in) noexcept {
   if (in.empty()) return std::nullopt;
   const std::size_t size = std::size_t{1} << (in[0] >> 6);
   if (in.size() < size) return std::nullopt;

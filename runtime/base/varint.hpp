@@ -22,7 +22,15 @@ constexpr std::size_t varint_size(std::uint64_t value) noexcept {
 /// Appends the shortest form.
 void append_varint(Bytes& out, std::uint64_t value);
 
+/// take_varint() for the forms of more than one octet.
+std::optional<std::uint64_t> take_long_varint(ByteView& in) noexcept;
+
 /// Reads one from the front and moves `in` past it; nothing when octets are missing, and `in` stays as it was. Longer forms than needed are accepted.
-std::optional<std::uint64_t> take_varint(ByteView& in) noexcept;
+inline std::optional<std::uint64_t> take_varint(ByteView& in) noexcept {
+  if (in.empty() || in[0] >= 64) return take_long_varint(in);
+  const std::uint64_t value = in[0];
+  in = in.subspan(1);
+  return value;
+}
 
 } // namespace kith

@@ -29,7 +29,7 @@ Result<std::optional<Meta>> take_meta(ByteView& in) {
   if (!count) return std::nullopt;
   if (*count > max_meta_entries) return bad_request("a header has more than " + std::to_string(max_meta_entries) + " meta entries");
   Meta meta;
-  std::array<std::uint64_t, max_meta_entries> seen{};
+  std::array<std::uint64_t, max_meta_entries> seen; // as far as entries were read
   for (std::size_t i = 0; i < *count; ++i) {
     const auto key = take_varint(rest);
     if (!key) return std::nullopt;

@@ -21,20 +21,21 @@ void append_meta(Bytes& out, MetaKey key, ByteView value) {
   append_bytes(out, value);
 }
 
-Result<std::string> read_content_type(const Meta& meta) {
-  if (!meta.content_type) return std::string();
+Result<void> read_content_type(const Meta& meta, std::string& out) {
+  if (!meta.content_type) return {};
   if (meta.content_type->size() > max_content_type_size) return bad_request("the content type is longer than 64 octets");
   if (!is_utf8(as_text(*meta.content_type))) return bad_request("the content type is not UTF-8");
-  return std::string(as_text(*meta.content_type));
+  out = as_text(*meta.content_type);
+  return {};
 }
 
 Error cut_short() { return bad_request("the header is shorter than its fields"); }
 
-Result<std::string> take_name(ByteView& in, std::string_view what) {
+Result<void> take_name(ByteView& in, std::string_view what, std::string& out) {
   const auto bytes = take_bytes(in);
   if (!bytes) return cut_short();
-  if (const auto ok = check_name(as_text(*bytes), what); !ok) return ok.error();
-  return std::string(as_text(*bytes));
+  out = as_text(*bytes);
+  return check_name(out, what);
 }
 
 Result<void> read_meta(ByteView& in, Open& open) {
@@ -46,9 +47,7 @@ Result<void> read_meta(ByteView& in, Open& open) {
     open.deadline_ms = take_varint(rest);
     if (!open.deadline_ms || !rest.empty()) return bad_request("the deadline is not one varint");
   }
-  auto content_type = read_content_type(**meta);
-  if (!content_type) return content_type.error();
-  open.content_type = std::move(*content_type);
+  if (auto ok = read_content_type(**meta, open.content_type); !ok) return ok;
   if (const auto& value = (*meta)->trace) {
     if (value->size() > max_trace_size) return bad_request("the trace id is longer than 64 octets");
     open.trace.assign(value->begin(), value->end());
@@ -57,51 +56,51 @@ Result<void> read_meta(ByteView& in, Open& open) {
 }
 
 /// What follows the version octet.
-Result<Open> read_body(ByteView in) {
-  Open open;
+Result<void> read_body(ByteView in, Open& open) {
   if (in.empty()) return cut_short();
   if (in[0] > static_cast<std::uint8_t>(StreamKind::stream)) return bad_request("the header's kind is neither call nor stream");
   open.kind = static_cast<StreamKind>(in[0]);
   in = in.subspan(1);
-
-  auto protocol = take_name(in, "protocol name");
-  if (!protocol) return protocol.error();
-  open.protocol = std::move(*protocol);
-  auto alias = take_name(in, "alias");
-  if (!alias) return alias.error();
-  open.alias = std::move(*alias);
-  ByteView after = in;
-  if (const auto command = take_bytes(after); command && command->empty()) {
-    in = after;
-  } else {
-    auto name = take_name(in, "command name");
-    if (!name) return name.error();
-    open.command = std::move(*name);
+  if (auto ok = take_name(in, "protocol name", open.protocol); !ok) return ok;
+  if (auto ok = take_name(in, "alias", open.alias); !ok) return ok;
+  if (!in.empty() && in[0] == 0) { // an empty command
+    in = in.subspan(1);
+  } else if (auto ok = take_name(in, "command name", open.command); !ok) {
+    return ok;
   }
-  if (const auto ok = read_meta(in, open); !ok) return ok.error();
+  if (auto ok = read_meta(in, open); !ok) return ok;
   if (!in.empty()) return bad_request("the header is longer than its fields");
-  return open;
+  return {};
 }
+
+constexpr std::size_t sized(std::size_t octets) noexcept { return varint_size(octets) + octets; } // with the length before it
 
 } // namespace
 
 Bytes encode(const Open& open) {
-  Bytes body{version, static_cast<std::uint8_t>(open.kind)};
-  append_bytes(body, as_bytes(open.protocol));
-  append_bytes(body, as_bytes(open.alias));
-  append_bytes(body, as_bytes(open.command));
-  append_varint(body, (open.deadline_ms ? 1U : 0U) + (open.content_type.empty() ? 0U : 1U) + (open.trace.empty() ? 0U : 1U));
-  if (open.deadline_ms) {
-    Bytes value;
-    append_varint(value, *open.deadline_ms);
-    append_meta(body, MetaKey::deadline, value);
-  }
-  if (!open.content_type.empty()) append_meta(body, MetaKey::content_type, as_bytes(open.content_type));
-  if (!open.trace.empty()) append_meta(body, MetaKey::trace, open.trace);
-  assert(body.size() <= max_header_size);
+  const std::uint64_t entries = (open.deadline_ms ? 1U : 0U) + (open.content_type.empty() ? 0U : 1U) + (open.trace.empty() ? 0U : 1U);
+  std::size_t size = 2 + sized(open.protocol.size()) + sized(open.alias.size()) + sized(open.command.size()) + varint_size(entries);
+  if (open.deadline_ms) size += 1 + sized(varint_size(*open.deadline_ms));
+  if (!open.content_type.empty()) size += 1 + sized(open.content_type.size());
+  if (!open.trace.empty()) size += 1 + sized(open.trace.size());
+  assert(size <= max_header_size);
   Bytes out;
-  out.reserve(body.size() + 2);
-  append_bytes(out, body);
+  out.reserve(sized(size));
+  append_varint(out, size);
+  out.push_back(version);
+  out.push_back(static_cast<std::uint8_t>(open.kind));
+  append_bytes(out, as_bytes(open.protocol));
+  append_bytes(out, as_bytes(open.alias));
+  append_bytes(out, as_bytes(open.command));
+  append_varint(out, entries);
+  if (open.deadline_ms) {
+    append_varint(out, static_cast<std::uint64_t>(MetaKey::deadline));
+    append_varint(out, varint_size(*open.deadline_ms));
+    append_varint(out, *open.deadline_ms);
+  }
+  if (!open.content_type.empty()) append_meta(out, MetaKey::content_type, as_bytes(open.content_type));
+  if (!open.trace.empty()) append_meta(out, MetaKey::trace, open.trace);
+  assert(out.size() == sized(size));
   return out;
 }
 
@@ -117,9 +116,10 @@ Incremental<Open> decode_open(ByteView in) {
   }
   if (rest.size() < *length) return std::nullopt;
   const auto size = static_cast<std::size_t>(*length);
-  auto open = read_body(rest.subspan(1, size - 1));
-  if (!open) return open.error();
-  return Decoded<Open>{std::move(*open), in.size() - rest.size() + size};
+  Incremental<Open> open = std::optional<Decoded<Open>>(std::in_place);
+  if (auto ok = read_body(rest.subspan(1, size - 1), (*open)->value); !ok) return ok.error();
+  (*open)->used = in.size() - rest.size() + size;
+  return open;
 }
 
 Bytes encode(const Reply& reply) {
@@ -129,6 +129,7 @@ Bytes encode(const Reply& reply) {
     append_error(out, *reply.error);
     return out;
   }
+  out.reserve(4 + reply.content_type.size());
   out.push_back(reply_ok);
   append_varint(out, reply.content_type.empty() ? 0U : 1U);
   if (!reply.content_type.empty()) append_meta(out, MetaKey::content_type, as_bytes(reply.content_type));
@@ -153,9 +154,7 @@ Incremental<Reply> decode_reply(ByteView in) {
     const auto meta = take_meta(rest);
     if (!meta) return meta.error();
     if (!*meta) return need_more();
-    auto content_type = read_content_type(**meta);
-    if (!content_type) return content_type.error();
-    reply.content_type = std::move(*content_type);
+    if (auto ok = read_content_type(**meta, reply.content_type); !ok) return ok.error();
   } else {
     return bad_request("the reply is neither ok nor an error");
   }
