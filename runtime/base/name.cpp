@@ -15,7 +15,8 @@ constexpr std::size_t max_typed_size = 256; // what is longer is no mistyped nam
 // A table: names are checked for every stream.
 constexpr std::array<bool, 256> words = [] {
   std::array<bool, 256> table{};
-  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")) table[static_cast<unsigned char>(c)] = true;
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"))
+    table[static_cast<unsigned char>(c)] = true;
   return table;
 }();
 
@@ -53,8 +54,7 @@ Result<void> check_name(std::string_view name, std::string_view what) {
   const auto the = [what] { return "the " + std::string(what); };
   if (name.empty()) return bad_request(the() + " is empty");
   if (name.size() > max_name_size) {
-    return bad_request(the() + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) +
-                       " are allowed");
+    return bad_request(the() + " has " + std::to_string(name.size()) + " characters; at most " + std::to_string(max_name_size) + " are allowed");
   }
   for (std::size_t i = 0; i < name.size(); ++i) {
     const bool allowed = is_word(name[i]) || (i != 0 && (name[i] == '.' || name[i] == '-'));

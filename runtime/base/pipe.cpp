@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/pipe.hpp"
 
+#include "base/recycler.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <new>
 
 namespace kith {
-
-// The octets follow the header in one allocation.
-struct SlabPool::Slab {
-  Slab* next = nullptr; ///< Written before the commit that publishes octets of the next slab.
-  std::size_t capacity = 0;
-  std::atomic<std::size_t> end{0}; ///< Where this slab's octets end: its capacity, or less when a reserve() did not fit in the rest.
-  std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
-};
 
 SlabPool::SlabPool() {
   for (auto& list : spare_) list.reserve(max_spare_slabs); // give() must not allocate
@@ -66,7 +60,7 @@ Pipe::~Pipe() {
   SlabPool::Slab* slab = free_slab_ != nullptr ? free_slab_ : first_.load(std::memory_order_acquire);
   while (slab != nullptr) {
     SlabPool::Slab* next = slab->next;
-    pool_.give(slab);
+    give(slab);
     slab = next;
   }
 }
@@ -74,10 +68,10 @@ Pipe::~Pipe() {
 ByteSpan Pipe::reserve(std::size_t least) {
   least = std::clamp<std::size_t>(least, 1, large_slab_size);
   if (tail_ == nullptr) {
-    tail_ = pool_.take(least <= small_slab_size);
+    tail_ = least <= own_slab_size ? &own_.slab : pool_.take(least <= small_slab_size);
     first_.store(tail_, std::memory_order_release);
   } else if (tail_->capacity - tail_used_ < least) {
-    SlabPool::Slab* slab = pool_.take(false);
+    SlabPool::Slab* slab = pool_.take(tail_ == &own_.slab && least <= small_slab_size);
     tail_->end.store(tail_used_, std::memory_order_relaxed);
     tail_->next = slab;
     tail_ = slab;
@@ -171,7 +165,7 @@ void Pipe::release(std::uint64_t count) noexcept {
         read_slab_ = next;
         read_at_ = 0;
       }
-      pool_.give(free_slab_);
+      give(free_slab_);
       free_slab_ = next;
       free_at_ = 0;
       continue;
@@ -181,6 +175,18 @@ void Pipe::release(std::uint64_t count) noexcept {
     left -= step;
   }
   released_.store(released + count, std::memory_order_release);
+}
+
+std::pair<PipePtr, PipePtr> make_pipes(SlabPool& pool) {
+  struct Both {
+    explicit Both(SlabPool& slabs) noexcept : first(slabs), second(slabs) {}
+    Pipe first;
+    Pipe second;
+  };
+  auto both = std::allocate_shared<Both>(Recycler<Both>(), pool);
+  PipePtr first(both, &both->first);
+  Pipe* second = &both->second;
+  return {std::move(first), PipePtr(std::move(both), second)};
 }
 
 } // namespace kith

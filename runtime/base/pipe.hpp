@@ -14,11 +14,13 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace kith {
 
-inline constexpr std::size_t small_slab_size = 4 * 1024;  ///< The first slab of a pipe: most calls need no more.
+inline constexpr std::size_t own_slab_size = 256;         ///< Octets that a pipe has in itself, counted by nobody: most calls need no more.
+inline constexpr std::size_t small_slab_size = 4 * 1024;  ///< The first that it takes from the pool.
 inline constexpr std::size_t large_slab_size = 64 * 1024; ///< The rest.
 inline constexpr std::uint64_t default_pipe_limit = 256 * 1024;
 inline constexpr std::size_t max_spare_slabs = 64; ///< Kept of each size; more go back to the allocator.
@@ -26,7 +28,12 @@ inline constexpr std::size_t max_spare_slabs = 64; ///< Kept of each size; more 
 /// Where pipes take their slabs from. Thread-safe; must outlive its pipes.
 class SlabPool {
 public:
-  struct Slab;
+  struct Slab {           // the octets follow
+    Slab* next = nullptr; ///< Written before the commit that publishes octets of the next slab.
+    std::size_t capacity = 0;
+    std::atomic<std::size_t> end{0}; ///< Where this slab's octets end: its capacity, or less when a reserve() did not fit in the rest.
+    std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  };
 
   SlabPool();
   SlabPool(const SlabPool&) = delete;
@@ -98,6 +105,14 @@ public:
   bool at_end() const noexcept { return finished() && readable() == 0; }
 
 private:
+  struct OwnSlab {
+    SlabPool::Slab slab{nullptr, own_slab_size, own_slab_size};
+    std::array<std::uint8_t, own_slab_size> octets; // not initialised: written before they are read
+  };
+  void give(SlabPool::Slab* slab) noexcept {
+    if (slab != &own_.slab) pool_.give(slab);
+  }
+
   SlabPool& pool_;
   // producer's side
   SlabPool::Slab* tail_ = nullptr;
@@ -113,8 +128,12 @@ private:
   std::uint64_t read_ = 0;
   std::atomic<std::uint64_t> released_{0};
   std::atomic<std::uint64_t> limit_{default_pipe_limit};
+  OwnSlab own_;
 };
 
 using PipePtr = std::shared_ptr<Pipe>;
+
+/// The two pipes of a stream, in one allocation: they go when both have been let go.
+std::pair<PipePtr, PipePtr> make_pipes(SlabPool& pool);
 
 } // namespace kith

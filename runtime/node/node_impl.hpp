@@ -3,6 +3,7 @@
 // out, streams.cpp is what both have in common, identities.cpp keeps identities and bindings, status.cpp tells.
 #pragma once
 
+#include "base/recycler.hpp"
 #include "node/node.hpp"
 #include "plugin_host/dialer.hpp"
 #include "pool/pool.hpp"
@@ -112,7 +113,7 @@ enum class Phase : std::uint8_t {
   over,    ///< The user has had its closed; QUIC may still be at it.
 };
 
-struct Outgoing {
+struct Outgoing : Recycled<Outgoing> {
   OpenRequest request;
   pool::WaiterId waiter{};
   bool has_waiter = false;
@@ -120,7 +121,7 @@ struct Outgoing {
   bool retryable = true;
 };
 
-struct NodeStream : boost::intrusive::set_base_hook<> {
+struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   StreamKey key = StreamKey::none;
   bool incoming = false;
   bool raw = false; ///< On an ALPN of the binding's own: no headers.

@@ -9,7 +9,8 @@ namespace kith::node {
 ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
 
 OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
-  OpenedStream opened{StreamKey::none, std::make_shared<Pipe>(slabs_), std::make_shared<Pipe>(slabs_)};
+  auto [in, out] = make_pipes(slabs_);
+  OpenedStream opened{StreamKey::none, std::move(in), std::move(out)};
   opened.key = open(request, user, opened.in, opened.out);
   return opened;
 }
@@ -63,17 +64,25 @@ void NodeImpl::find_connection(NodeStream& stream) {
     fail(stream, {Code::busy, streams_.size() > settings_.max_streams ? "max_streams reached" : "max_buffer_bytes reached"}, false);
     return;
   }
+  const auto peer = identity->peers.find(request.peer);
+  if (peer != identity->peers.end() && peer->second.blocked) {
+    fail(stream, {Code::denied, peer->second.name + " is blocked"}, false);
+    return;
+  }
+  const pool::Key key{request.identity, request.peer, std::string(wire::alpn)};
+  if (const auto connection = pool_.reuse(key, now_)) {
+    if (Link* link = find_link(static_cast<quic::ConnectionId>(*connection)); link != nullptr && !link->closing) {
+      send_header(stream, *link);
+      return;
+    }
+  }
   std::vector<pool::Candidate> candidates;
   const auto add = [&](const Address& address) {
     if (std::none_of(candidates.begin(), candidates.end(), [&](const auto& c) { return c.address == address; }))
       candidates.push_back({address, false});
   };
   for (const Address& address : request.addresses) add(address);
-  if (const auto peer = identity->peers.find(request.peer); peer != identity->peers.end()) {
-    if (peer->second.blocked) {
-      fail(stream, {Code::denied, peer->second.name + " is blocked"}, false);
-      return;
-    }
+  if (peer != identity->peers.end()) {
     for (const Address& address : peer->second.addresses) add(address);
   }
   if (const Identity* own = find_identity(request.peer)) {
@@ -86,7 +95,7 @@ void NodeImpl::find_connection(NodeStream& stream) {
     }
   }
   const TimePoint deadline = request.deadline;
-  stream.outgoing->waiter = pool_.want({request.identity, request.peer, std::string(wire::alpn)}, candidates, now_, deadline);
+  stream.outgoing->waiter = pool_.want(key, candidates, now_, deadline);
   stream.outgoing->has_waiter = true;
   waiters_[stream.outgoing->waiter] = stream.key;
 }

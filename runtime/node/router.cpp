@@ -59,7 +59,6 @@ void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
     return;
   }
   ++link.headerless;
-  set_deadline(stream, now_ + settings_.header_timeout);
 }
 
 void NodeImpl::on_header(NodeStream& stream) {

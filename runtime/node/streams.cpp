@@ -44,7 +44,7 @@ void NodeImpl::set_deadline(NodeStream& stream, TimePoint at) {
   if (stream.in_deadlines) deadlines_.erase(deadlines_.iterator_to(stream));
   stream.deadline = at;
   stream.in_deadlines = at != never;
-  if (stream.in_deadlines) deadlines_.insert(stream);
+  if (stream.in_deadlines) deadlines_.insert(deadlines_.end(), stream); // most are later than all others: the end is a good place to look first
 }
 
 void NodeImpl::on_stream_deadlines() {
@@ -171,6 +171,7 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   if (event.signals.readable) on_readable(*stream);
   stream = streams_.find(key);
   if (stream == nullptr || stream->quic != quic) return;
+  if (stream->phase == Phase::header && !stream->in_deadlines) set_deadline(*stream, now_ + settings_.header_timeout); // most come whole
   // A peer that reads no further has given up on its call or stream; to an opener it says only that its request need not be sent to the end.
   const bool abandoned = event.signals.stopped && stream->incoming && !quic->fin_sent();
   if ((event.signals.reset || abandoned) && stream->phase != Phase::over) {

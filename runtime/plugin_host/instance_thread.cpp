@@ -4,6 +4,8 @@
 #include "plugin_host/instance_host.hpp"
 #include "plugin_host/port_impl.hpp"
 
+#include <tuple>
+
 namespace kith::plugin_host {
 
 // --- lanes. The flag is cleared before the lane is emptied: what is added after that finds it clear and posts anew.
@@ -146,8 +148,7 @@ Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, const ho
   if (dialer_ == nullptr) return Error{Code::unsupported_version, "this host opens no streams"};
   auto port = std::make_shared<Port>(*this);
   port->id = stream;
-  port->in = std::make_shared<Pipe>(slabs_);
-  port->out = std::make_shared<Pipe>(slabs_);
+  std::tie(port->in, port->out) = make_pipes(slabs_);
   port->request = request;
   notify(port, dial_bit);
   return hosting::DialedStream{port->in, port->out, port};

@@ -30,6 +30,8 @@ public:
   /// Asks for a connection. Answered by exactly one Grant or Fail, at the latest at `deadline` or after connect_timeout, unless cancelled before. Candidates
   /// are tried in their order. Errors of Fail: unreachable, offline, wrong_key, unsupported_version (what the addresses said), busy (a limit; the text names it).
   WaiterId want(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline = never);
+  /// The connection that want() would grant at once, and nothing else: most requests need no more.
+  std::optional<ConnId> reuse(const Key& key, TimePoint now);
   void cancel(WaiterId waiter);
   /// Further addresses for a race that is running; without one they are not kept.
   void add_candidates(const Key& key, std::span<const Candidate> candidates, TimePoint now);

@@ -22,15 +22,22 @@ int telling(Code code) noexcept {
 
 } // namespace
 
+std::optional<ConnId> Pool::reuse(const Key& key, TimePoint now) {
+  const Entry* entry = find_entry(key);
+  Connection* c = entry != nullptr ? best(*entry) : nullptr;
+  if (c == nullptr) return std::nullopt;
+  ++counters_.reuses;
+  c->idle_since = now;
+  return c->id;
+}
+
 WaiterId Pool::want(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline) {
   const WaiterId id{next_id_++};
-  Entry& entry = entry_of(key);
-  if (Connection* c = best(entry)) {
-    ++counters_.reuses;
-    c->idle_since = now;
-    actions_.push_back(Grant{id, c->id});
+  if (const auto connection = reuse(key, now)) {
+    actions_.push_back(Grant{id, *connection});
     return id;
   }
+  Entry& entry = entry_of(key);
   if (entry.waiters.size() >= settings_.max_waiters_per_peer) {
     ++counters_.failures;
     actions_.push_back(Fail{id, {Code::busy, "too many calls wait for a connection to " + key.peer.text() + " (max_waiters_per_peer)"}});

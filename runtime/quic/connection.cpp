@@ -100,8 +100,8 @@ struct Callbacks {
     Connection& connection = self(user);
     const bool bidirectional = ngtcp2_is_bidi_stream(id) != 0;
     SlabPool& slabs = connection.endpoint_.slabs;
-    const StreamPtr stream =
-        connection.adopt(id, bidirectional, false, std::make_shared<Pipe>(slabs), bidirectional ? std::make_shared<Pipe>(slabs) : nullptr);
+    auto [in, out] = bidirectional ? make_pipes(slabs) : std::pair(std::make_shared<Pipe>(slabs), PipePtr());
+    const StreamPtr stream = connection.adopt(id, bidirectional, false, std::move(in), std::move(out));
     ngtcp2_conn_set_stream_user_data(conn, id, stream.get());
     stream->signals_.opened = true;
     connection.mark(*stream);
@@ -147,7 +147,7 @@ struct Callbacks {
 
   static int extend_max_streams(ngtcp2_conn*, uint64_t, void* user) {
     Connection& connection = self(user);
-    if (std::exchange(connection.streams_wanted_, false)) connection.endpoint_.emit({Event::Kind::streams, connection.id_, nullptr, {}, {}});
+    if (std::exchange(connection.streams_wanted_, false)) connection.endpoint_.emit(Event::Kind::streams, connection.id_);
     return 0;
   }
 
@@ -184,7 +184,7 @@ struct Callbacks {
     const Address remote = from_sockaddr(path->remote);
     if (remote == connection.remote_) return 0;
     connection.remote_ = remote;
-    connection.endpoint_.emit({Event::Kind::address_changed, connection.id_, nullptr, {}, {}});
+    connection.endpoint_.emit(Event::Kind::address_changed, connection.id_);
     return 0;
   }
 
@@ -259,6 +259,11 @@ Connection::Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noe
 Connection::~Connection() {
   if (tls_) wolfSSL_set_app_data(tls_.get(), nullptr);
   if (half_open_) endpoint_.end_half_open(first_remote_);
+  streams_.clear_and_dispose([this](Stream* stream) {
+    scheduler_.remove(*stream);
+    stream->connection_ = nullptr;
+    intrusive_ptr_release(stream);
+  });
 }
 
 void Connection::fill_settings(ngtcp2_settings& settings, TimePoint now) const {
@@ -405,8 +410,9 @@ int Connection::become_ready() {
   }
   state_ = State::ready;
   ++(dialer_ ? endpoint_.counters.handshakes_dialed : endpoint_.counters.handshakes_accepted);
-  endpoint_.emit({Event::Kind::ready, id_, nullptr, {}, {}});
-  for (const StreamPtr& stream : std::exchange(early_, {})) endpoint_.emit(*this, stream);
+  endpoint_.emit(Event::Kind::ready, id_);
+  for (StreamPtr& stream : early_) endpoint_.emit(Event::Kind::stream, id_, std::move(stream));
+  early_ = {};
   return 0;
 }
 
@@ -439,7 +445,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   }
   if (listening_ && packets_received() != before) {
     listening_ = false;
-    endpoint_.emit({Event::Kind::heard, id_, nullptr, {}, {}});
+    endpoint_.emit(Event::Kind::heard, id_);
   }
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();

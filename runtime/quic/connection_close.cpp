@@ -133,16 +133,16 @@ void Connection::finish(CloseReason reason, TimePoint linger_until) {
   state_ = State::closing; // a handshake that failed counts as half open until this lingering ends: refusing strangers has its bound too
   early_.clear();
   linger_until_ = linger_until;
-  endpoint_.emit_first({Event::Kind::closed, id_, nullptr, {}, std::move(reason)}); // what its streams say after that is to be read with this in mind
-  for (auto& [id, stream] : streams_) {
+  endpoint_.emit_closed(id_, std::move(reason)); // what its streams say after that is to be read with this in mind
+  streams_.clear_and_dispose([this](Stream* over) {
+    const StreamPtr stream(over, false); // the list's share
     scheduler_.remove(*stream);
     stream->lost_in_last_packet_ = stream->only_in_last_packet();
     stream->connection_ = nullptr;
     stream->signals_.closed = true;
     stream->signals_.lost = true;
     mark(*stream);
-  }
-  streams_.clear();
+  });
   tls_.reset();
   conn_.reset();
   endpoint_.update_timer(*this);

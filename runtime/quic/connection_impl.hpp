@@ -11,7 +11,6 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace kith::quic {
@@ -147,7 +146,8 @@ private:
   ConnPtr conn_;
   tls::SessionPtr tls_;
   ngtcp2_crypto_conn_ref conn_ref_{};
-  std::unordered_map<std::int64_t, StreamPtr> streams_;
+  using Streams = boost::intrusive::list<Stream, boost::intrusive::member_hook<Stream, boost::intrusive::list_member_hook<>, &Stream::own_hook_>>;
+  Streams streams_; ///< Each counts as one owner.
   WriteScheduler scheduler_;
   std::vector<StreamPtr> early_; ///< Of the peer's, from before `ready`, in the order in which they became worth a look.
   std::size_t bidi_streams_ = 0;

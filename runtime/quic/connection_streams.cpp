@@ -64,8 +64,8 @@ void Connection::grow_window(Stream& stream) {
 
 Stream* Connection::longest_parked() noexcept {
   Stream* worst = nullptr;
-  for (const auto& [id, stream] : streams_) {
-    if (stream->in_ && !stream->parked_out_ && (worst == nullptr || stream->in_->outstanding() > worst->in_->outstanding())) worst = stream.get();
+  for (Stream& stream : streams_) {
+    if (stream.in_ && !stream.parked_out_ && (worst == nullptr || stream.in_->outstanding() > worst->in_->outstanding())) worst = &stream;
   }
   return worst;
 }
@@ -83,8 +83,8 @@ void Connection::reset_too_slow(Stream& stream) {
 // go of them, beside the limit; a connection that has condemned as much again is closed.
 void Connection::check_parked() {
   std::uint64_t condemned = 0;
-  for (const auto& [id, stream] : streams_) {
-    if (stream->parked_out_) condemned += stream->in_->outstanding();
+  for (const Stream& stream : streams_) {
+    if (stream.parked_out_) condemned += stream.in_->outstanding();
   }
   const std::uint64_t limit = endpoint_.settings.max_parked_bytes;
   if (condemned > limit) {
@@ -104,10 +104,8 @@ void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
     }
   }
   if (stream == nullptr) return;
-  const auto at = streams_.find(id);
-  if (at == streams_.end()) return;
-  const StreamPtr keep = at->second;
-  streams_.erase(at);
+  const StreamPtr keep(stream, false); // the list's share
+  streams_.erase(streams_.iterator_to(*stream));
   if (keep->bidirectional_) --bidi_streams_;
   scheduler_.remove(*keep);
   if (keep->in_) parked_ -= std::min(parked_, keep->received_ - std::min(keep->received_, keep->counted_));
@@ -140,11 +138,12 @@ void Connection::release_acked(Stream& stream) {
 // --- streams
 
 StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out) {
-  auto stream = std::make_shared<Stream>(*this, id, bidirectional, local, std::move(in), std::move(out));
+  StreamPtr stream(new Stream(*this, id, bidirectional, local, std::move(in), std::move(out)));
   stream->window_ = stream->credited_ = endpoint_.settings.stream_window;
   stream->doubled_when_ = now_;
   if (stream->in_) stream->base_ = stream->in_->committed();
-  streams_.emplace(id, stream);
+  streams_.push_back(*stream);
+  intrusive_ptr_add_ref(stream.get());
   if (bidirectional) ++bidi_streams_;
   return stream;
 }
@@ -176,10 +175,10 @@ void Connection::mark(Stream& stream) {
   stream.in_queue_ = true;
   // An acceptor may send before its dialer knows that it is accepted, or has looked at the key: nobody hears of its streams before `ready`.
   if (state_ == State::handshaking) {
-    early_.push_back(stream.shared_from_this());
+    early_.push_back(StreamPtr(&stream));
     return;
   }
-  endpoint_.emit(*this, stream.shared_from_this());
+  endpoint_.emit(Event::Kind::stream, id_, StreamPtr(&stream));
 }
 
 void Connection::stream_produced(Stream& stream) {
@@ -245,11 +244,11 @@ std::uint64_t Connection::in_flight() const noexcept {
 void Connection::unblock() {
   if (!data_blocked_ || ngtcp2_conn_get_max_data_left2(conn_.get()) == 0) return;
   data_blocked_ = false;
-  for (const auto& [id, stream] : streams_) {
-    if (!stream->flow_blocked_) continue;
-    if (ngtcp2_conn_get_max_stream_data_left2(conn_.get(), id) == 0) continue; // extend_max_stream_data tells
-    stream->flow_blocked_ = false;
-    if (stream->has_output()) scheduler_.push(*stream);
+  for (Stream& stream : streams_) {
+    if (!stream.flow_blocked_) continue;
+    if (ngtcp2_conn_get_max_stream_data_left2(conn_.get(), stream.id_) == 0) continue; // extend_max_stream_data tells
+    stream.flow_blocked_ = false;
+    if (stream.has_output()) scheduler_.push(stream);
   }
 }
 

@@ -186,8 +186,9 @@ void EndpointImpl::update_timer(Connection& connection) {
   std::push_heap(timers.begin(), timers.end(), std::greater<>());
 }
 
-void EndpointImpl::emit(const Connection& connection, const StreamPtr& stream) {
-  events.push_back({Event::Kind::stream, connection.id(), stream, {}, {}});
+void EndpointImpl::emit_closed(ConnectionId connection, CloseReason reason) {
+  events.insert(events.begin() + static_cast<std::ptrdiff_t>(next_event),
+                {Event::Kind::closed, connection, nullptr, std::make_unique<CloseReason>(std::move(reason))});
 }
 
 namespace {
@@ -509,8 +510,12 @@ bool Endpoint::next_event(Event& event) {
     impl_->next_event = 0;
     return false;
   }
-  event = std::move(impl_->events[impl_->next_event++]);
+  EndpointImpl::Pending& next = impl_->events[impl_->next_event++];
+  event.kind = next.kind;
+  event.connection = next.connection;
+  event.stream = std::move(next.stream);
   if (event.stream) EndpointImpl::take_signals(*event.stream, event.signals);
+  if (next.reason) event.reason = std::move(*next.reason);
   return true;
 }
 

@@ -62,9 +62,10 @@ public:
   void reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
   void want_write(Connection& connection);
   void update_timer(Connection& connection);
-  void emit_first(Event event) { events.insert(events.begin() + static_cast<std::ptrdiff_t>(next_event), std::move(event)); }
-  void emit(Event event) { events.push_back(std::move(event)); }
-  void emit(const Connection& connection, const StreamPtr& stream);
+  void emit_closed(ConnectionId connection, CloseReason reason); ///< Before all that wait.
+  void emit(Event::Kind kind, ConnectionId connection, StreamPtr stream = nullptr) {
+    events.push_back({kind, connection, std::move(stream), nullptr});
+  }
   static void take_signals(Stream& stream, Stream::Signals& out) noexcept {
     out = std::exchange(stream.signals_, {});
     stream.in_queue_ = false;
@@ -92,7 +93,13 @@ public:
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections;
   std::unordered_map<CidKey, Connection*, CidHash> routes;
   std::unordered_map<CidKey, Connection*, CidHash> peer_tokens; ///< By the reset tokens of peers: a stateless reset carries no id of ours.
-  std::vector<Event> events;                                    // from next_event on; emptied when all were taken, so that its memory stays
+  struct Pending {
+    Event::Kind kind;
+    ConnectionId connection;
+    StreamPtr stream;
+    std::unique_ptr<CloseReason> reason; // of `closed`: the others, which are most, don't carry its weight
+  };
+  std::vector<Pending> events; // from next_event on; emptied when all were taken, so that its memory stays
   std::size_t next_event = 0;
   std::deque<ConnectionId> writers;
   std::vector<ConnectionId> dead;

@@ -4,14 +4,15 @@
 
 #include "base/bytes.hpp"
 #include "base/pipe.hpp"
+#include "base/recycler.hpp"
 #include "base/time.hpp"
 #include "quic/settings.hpp"
 
 #include <boost/intrusive/list_hook.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 
 namespace kith::quic {
 
@@ -21,7 +22,7 @@ inline constexpr std::uint64_t fresh_stream_bytes = 64 * 1024; ///< A stream tha
 inline constexpr std::uint8_t default_urgency = 3;             ///< Of 0 (first) to 7, RFC 9218 §4.1.
 
 /// Shared by the connection and its user. After the connection is gone every request is ignored and gone() says so.
-class Stream : public std::enable_shared_from_this<Stream> {
+class Stream final : public boost::intrusive_ref_counter<Stream, boost::thread_unsafe_counter>, public Recycled<Stream> {
 public:
   /// What happened since the user last looked; a stream stands in the endpoint's event queue at most once.
   struct Signals {
@@ -122,8 +123,9 @@ private:
   enum class Queue : std::uint8_t { none, fresh, bulk };
   Queue queued_ = Queue::none;
   boost::intrusive::list_member_hook<> queue_hook_;
+  boost::intrusive::list_member_hook<> own_hook_; ///< Of its connection's streams.
 };
 
-using StreamPtr = std::shared_ptr<Stream>;
+using StreamPtr = boost::intrusive_ptr<Stream>;
 
 } // namespace kith::quic

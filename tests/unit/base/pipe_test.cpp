@@ -45,7 +45,8 @@ TEST(Pipe, StartsEmptyAndHoldsNothing) {
 
 TEST(Pipe, CarriesEverySizeAroundTheSlabs) {
   SlabPool pool;
-  for (const std::size_t base : {std::size_t{1}, small_slab_size, large_slab_size, small_slab_size + large_slab_size, 3 * large_slab_size}) {
+  for (const std::size_t base :
+       {std::size_t{1}, own_slab_size, small_slab_size, large_slab_size, small_slab_size + large_slab_size, 3 * large_slab_size}) {
     for (const std::size_t size : {base - 1, base, base + 1}) {
       Pipe pipe(pool);
       const Bytes sent = pattern(size);
@@ -72,10 +73,12 @@ TEST(Pipe, CarriesManySmallWrites) {
   EXPECT_EQ(drain(pipe), sent);
 }
 
-TEST(Pipe, KeepsSmallCallsInASmallSlab) {
+TEST(Pipe, KeepsSmallCallsInItself) {
   SlabPool pool;
   Pipe pipe(pool);
   pipe.write(pattern(100));
+  EXPECT_EQ(pool.bytes_in_use(), 0U);
+  pipe.write(pattern(own_slab_size));
   EXPECT_EQ(pool.bytes_in_use(), small_slab_size);
   pipe.write(pattern(small_slab_size));
   EXPECT_EQ(pool.bytes_in_use(), small_slab_size + large_slab_size);
@@ -134,14 +137,17 @@ TEST(Pipe, AReservedSpanSurvivesTheConsumer) {
 TEST(Pipe, PeekFillsSeveralPieces) {
   SlabPool pool;
   Pipe pipe(pool);
-  const Bytes sent = pattern(small_slab_size + 2 * large_slab_size);
-  pipe.write(ByteView(sent).first(1)); // starts with a small slab
-  pipe.write(ByteView(sent).subspan(1));
+  const Bytes sent = pattern(own_slab_size + small_slab_size + 2 * large_slab_size);
+  pipe.write(ByteView(sent).first(1)); // starts in itself
+  pipe.write(ByteView(sent).subspan(1, own_slab_size + small_slab_size - 1));
+  pipe.write(ByteView(sent).subspan(own_slab_size + small_slab_size));
   std::array<ByteView, 8> pieces;
-  ASSERT_EQ(pipe.peek(pieces), 3U);
-  EXPECT_EQ(pieces[0].size(), small_slab_size);
-  EXPECT_EQ(pieces[1].size(), large_slab_size);
+  ASSERT_EQ(pipe.peek(pieces), 4U);
+  EXPECT_EQ(pieces[0].size(), own_slab_size);
+  EXPECT_EQ(pieces[1].size(), small_slab_size);
   EXPECT_EQ(pieces[2].size(), large_slab_size);
+  EXPECT_EQ(pieces[3].size(), large_slab_size);
+  pipe.consume(own_slab_size);
   EXPECT_EQ(pipe.peek(std::span<ByteView>(pieces).first(2)), 2U);
   EXPECT_EQ(pipe.peek(std::span<ByteView>{}), 0U);
   pipe.advance(small_slab_size + 1);
@@ -223,6 +229,17 @@ TEST(Pipe, GivesItsSlabsBackWhenDestroyed) {
     static_cast<void>(reserved.reserve(1));
     EXPECT_NE(pool.bytes_in_use(), 0U);
   }
+  EXPECT_EQ(pool.bytes_in_use(), 0U);
+}
+
+TEST(Pipe, APairLivesUntilBothAreLetGo) {
+  SlabPool pool;
+  auto [in, out] = make_pipes(pool);
+  in->write(pattern(small_slab_size));
+  out->write(pattern(7));
+  in.reset();
+  EXPECT_EQ(drain(*out), pattern(7));
+  out.reset();
   EXPECT_EQ(pool.bytes_in_use(), 0U);
 }
 

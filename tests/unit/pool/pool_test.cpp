@@ -68,6 +68,20 @@ TEST_F(PoolTest, AThousandWantsShareOneHandshake) {
   EXPECT_EQ(pool_->counters().reuses, 500U);
 }
 
+TEST_F(PoolTest, AConnectionIsReusedWithoutAsking) {
+  EXPECT_FALSE(pool_->reuse(key_, now_));
+  want({{at(1)}});
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  EXPECT_FALSE(pool_->reuse(key_, now_)); // not there yet
+  pool_->attempt_ready(start.attempt, ConnId{7}, now_);
+  take(*pool_);
+  EXPECT_EQ(pool_->reuse(key_, now_), ConnId{7});
+  EXPECT_TRUE(take(*pool_).empty());
+  EXPECT_EQ(pool_->counters().reuses, 1U);
+  pool_->goaway(ConnId{7}, now_);
+  EXPECT_FALSE(pool_->reuse(key_, now_));
+}
+
 TEST_F(PoolTest, AddressesAreTriedFiftyMillisecondsApart) {
   want({{at(1)}, {at(2), true}, {at(3)}});
   EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(1));
