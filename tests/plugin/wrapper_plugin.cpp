@@ -2,6 +2,8 @@
 // A plugin that uses what Echo does not: timers, posts from a thread, files, commands, exceptions.
 #include <kith/plugin.hpp>
 
+#include <algorithm>
+#include <string>
 #include <thread>
 
 namespace {
@@ -36,6 +38,21 @@ class WrapperTest : public kith::Protocol {
       co_return;
     }
     co_await call.reply(request);
+  }
+
+  // "fill": as many octets as the request says, a 0, a 1, …, written where they will lie.
+  kith::Task<> on_stream(kith::Stream stream) override {
+    if (stream.opened().command != "fill") throw kith::Refusal(KITH_CODE_UNKNOWN_COMMAND, "fill it is");
+    const kith::Bytes request = co_await stream.read_all(8);
+    const std::size_t wanted = std::stoul(std::string(kith::as_text(request)));
+    stream.accept();
+    for (std::size_t done = 0; done < wanted;) {
+      const std::span<std::uint8_t> room = co_await stream.reserve(wanted - done);
+      const std::size_t count = std::min(room.size(), wanted - done);
+      for (std::size_t i = 0; i < count; ++i) room[i] = static_cast<std::uint8_t>(done + i);
+      stream.commit(count);
+      done += count;
+    }
   }
 
   std::thread thread_;

@@ -76,6 +76,38 @@ TEST_F(Wrapper, ExceptionsBecomeAnswers) {
   EXPECT_EQ(host_->instance().misuse_count(), 0U);
 }
 
+TEST_F(Wrapper, WritesInPlaceAndWaitsForRoom) {
+  ASSERT_TRUE(host_->start());
+  constexpr std::size_t wanted = 300'000;
+  testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, "fill", Role::member, never});
+  stream.set_window(70'000); // more than a slab, and much less than what is to come
+  stream.send(std::to_string(wanted));
+  stream.finish();
+  std::string all;
+  for (int turns = 0; turns < 20 && !stream.finished(); ++turns) {
+    host_->run();
+    all += stream.take();
+  }
+  EXPECT_TRUE(stream.finished());
+  ASSERT_EQ(all.size(), wanted);
+  for (std::size_t i = 0; i < wanted; ++i) ASSERT_EQ(static_cast<std::uint8_t>(all[i]), static_cast<std::uint8_t>(i)) << i;
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
+TEST_F(Wrapper, AStreamThatEndsWhileItsHandlerWaitsForRoom) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, "fill", Role::member, never});
+  stream.set_window(1'000);
+  stream.send("300000");
+  stream.finish();
+  host_->run();
+  EXPECT_FALSE(stream.finished());
+  stream.reset(Code::cancelled, "");
+  host_->run();
+  EXPECT_TRUE(stream.closed);
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
 TEST_F(Wrapper, Files) {
   ASSERT_TRUE(host_->start());
   testkit::FakeStream& stream = call("file", "content");

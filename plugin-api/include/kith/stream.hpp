@@ -137,6 +137,37 @@ public:
     return Write(*flow_, bytes);
   }
 
+  /// `std::span<std::uint8_t> room = co_await stream.reserve(wanted);`: room in the stream itself, in one piece (about `wanted` octets, more or less), waiting for some.
+  /// Fill it from the front and commit(); good until then, or the next write or finish.
+  auto reserve(std::size_t wanted) {
+    struct Reserve final : detail::Waiter {
+      detail::Flow& flow;
+      std::size_t wanted;
+      kith_buffer room{};
+      kith_status status = KITH_OK;
+
+      Reserve(detail::Flow& owner, std::size_t octets) : flow(owner), wanted(octets) {}
+      bool ready() override {
+        if (flow.closed) return true;
+        status = flow.calls->reserve(flow.host, flow.id, wanted, &room);
+        return status != KITH_WOULD_BLOCK;
+      }
+      bool await_ready() { return ready(); }
+      void await_suspend(std::coroutine_handle<> waiting) {
+        handle = waiting;
+        flow.writer = this;
+      }
+      std::span<std::uint8_t> await_resume() const {
+        flow.expect(status);
+        return {room.data, room.size};
+      }
+    };
+    return Reserve(*flow_, wanted);
+  }
+
+  /// Sends the first `size` octets of the last reserve().
+  void commit(std::size_t size) { flow_->expect(flow_->closed ? kith_status{KITH_E_CLOSED} : flow_->calls->commit(flow_->host, flow_->id, size)); }
+
   /// Everything up to the peer's end. Stops with too_large beyond `limit` octets.
   Task<Bytes> read_all(std::size_t limit) {
     Bytes all;
