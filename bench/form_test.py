@@ -16,10 +16,16 @@ MAY_BE_ZERO = ("idle_kb", "idle_wakes")
 HEADS = ["row", "limit", "kith", "kith / limit", "goal", "reached"], ["what comes", "CPU time of the daemon for each, us", "a core turns away, a second"]
 
 
+def said(done):
+    """What it and its programs said, without their progress and the daemons' starts and stops."""
+    lines = done.stderr.replace("\r", "\n").splitlines()
+    return "\n".join(line for line in lines if line.strip() and not line.startswith("round ") and " info daemon" not in line)[-4000:]
+
+
 def run(bench, *arguments):
     done = subprocess.run([bench, "--quick", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250)
     if done.returncode != 0:
-        sys.exit(f"kith-bench {' '.join(arguments)}: exit {done.returncode}\n{done.stderr[-4000:]}")
+        sys.exit(f"kith-bench {' '.join(arguments)}: exit {done.returncode}\n{said(done)}")
     return done
 
 
@@ -34,7 +40,7 @@ def check_json(done):
         elif series["median"] < 0 or (series["median"] == 0 and not name.endswith(MAY_BE_ZERO)):
             problems.append(f"{name}: {series['median']}")
     if problems:
-        sys.exit("\n".join(problems) + "\n" + done.stderr[-4000:])
+        sys.exit("\n".join(problems) + "\n" + said(done))
 
 
 def check_table(done):

@@ -55,6 +55,7 @@ public:
       return;
     }
     asked_ = opened.stream;
+    started_ = false;
     request_.clear();
     readable(opened.stream);
   }
@@ -114,13 +115,15 @@ private:
   };
 
   void read_request() {
+    if (started_) return;
     std::array<std::uint8_t, 256> buffer{};
     std::size_t size = 0;
     kith_status status = KITH_OK;
     while ((status = streams_->read(host_, asked_, {buffer.data(), buffer.size()}, &size)) == KITH_OK) {
       request_.append(reinterpret_cast<const char*>(buffer.data()), size);
     }
-    if (status != KITH_END || row_) return;
+    if (status != KITH_END) return;
+    started_ = true;
     if (request_.size() <= request_head) return fail("a row is 32 octets of peer, 4 of milliseconds, and its name");
     std::memcpy(peer_.bytes, request_.data(), sizeof peer_.bytes);
     const std::string name = request_.substr(request_head);
@@ -131,6 +134,7 @@ private:
       streams_->accept(host_, asked_, {});
       streams_->write(host_, asked_, {reinterpret_cast<const std::uint8_t*>(line.data()), line.size()}, &done);
       streams_->finish(host_, asked_);
+      asked_ = 0; // the next may come before this call's closed
     });
   }
 
@@ -195,7 +199,8 @@ private:
   const kith_host_dial* dial_;
   Events* events_ = nullptr;
   std::unordered_map<kith_stream_id, Open> open_;
-  kith_stream_id asked_ = 0; ///< The call that asked for a row.
+  kith_stream_id asked_ = 0; ///< The call that asked for the row under way.
+  bool started_ = false;     ///< Its request was read.
   std::string request_;
   kith_peer_key peer_{};
   std::unique_ptr<Row> row_;
