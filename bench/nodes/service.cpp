@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "nodes/service.hpp"
 
+#include <utility>
+
 namespace kith::bench {
 
 void BenchService::opened(const IncomingStream& stream) {
@@ -40,8 +42,7 @@ void BenchService::answer(StreamKey key, Served& served) {
     writable(key);
     return;
   }
-  const std::string text = served.mode == Mode::echo ? served.request : served.counter.reply(served.mode);
-  served.out->write(as_bytes(text));
+  served.out->write(as_bytes(served.mode == Mode::echo ? std::move(served.request) : served.counter.reply(served.mode)));
   served.out->finish();
   control_.produced(key);
 }

@@ -25,13 +25,13 @@ Decision decide(const Policy& policy, const Subject& subject, Role least_role_of
     if (matches(entry, subject)) return {false, Role::public_, "denied by the entry '" + entry.text() + "'"};
   }
   Role role = own_role(subject);
-  const Entry* first = nullptr;
+  bool matched = false;
   for (const Entry& entry : policy.allow) {
     if (!matches(entry, subject)) continue;
-    if (first == nullptr) first = &entry;
+    matched = true;
     if (entry.kind != Entry::Kind::role) role = std::max(role, entry.role);
   }
-  if (first == nullptr) {
+  if (!matched) {
     return {false, role,
             policy.allow.empty() ? "the binding's access list is empty"
                                  : "no access entry matches a peer with the role " + std::string(role_name(role))};
@@ -40,7 +40,7 @@ Decision decide(const Policy& policy, const Subject& subject, Role least_role_of
     return {false, role,
             "the command needs the role " + std::string(role_name(least_role_of_command)) + ", the peer has " + std::string(role_name(role))};
   }
-  return {true, role, "allowed by the entry '" + first->text() + "'"};
+  return {true, role, {}};
 }
 
 bool admits_strangers(const Policy& policy) {

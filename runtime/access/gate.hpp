@@ -28,7 +28,7 @@ struct Subject {
 struct Decision {
   bool allow = false;
   Role role = Role::public_; ///< On this binding: the highest that the peer has or that a matching entry gives. Means nothing after a refusal.
-  std::string reason;        ///< For the owner's log and `kith status`; a peer that was refused never sees it.
+  std::string reason;        ///< Of a refusal, for the owner's log; the peer never sees it.
 };
 
 /// Allow = not blocked, no deny entry matches, some allow entry matches, and the role on this binding is at least the command's.

@@ -3,11 +3,7 @@
 
 namespace kith {
 
-void append_varint(Bytes& out, std::uint64_t value) {
-  if (value < 64) {
-    out.push_back(static_cast<std::uint8_t>(value));
-    return;
-  }
+void append_long_varint(Bytes& out, std::uint64_t value) {
   const std::size_t size = varint_size(value);
   const unsigned prefix = size == 1 ? 0U : size == 2 ? 1U : size == 4 ? 2U : 3U;
   for (std::size_t i = 0; i < size; ++i) {

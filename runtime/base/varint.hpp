@@ -19,8 +19,14 @@ constexpr std::size_t varint_size(std::uint64_t value) noexcept {
   return 8;
 }
 
+/// append_varint() for values that take more than one octet.
+void append_long_varint(Bytes& out, std::uint64_t value);
+
 /// Appends the shortest form.
-void append_varint(Bytes& out, std::uint64_t value);
+inline void append_varint(Bytes& out, std::uint64_t value) {
+  if (value >= 64) return append_long_varint(out, value);
+  out.push_back(static_cast<std::uint8_t>(value));
+}
 
 /// take_varint() for the forms of more than one octet.
 std::optional<std::uint64_t> take_long_varint(ByteView& in) noexcept;

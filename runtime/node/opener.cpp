@@ -156,7 +156,7 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   TimePoint deadline = request.deadline;
   if (deadline == never && request.kind == StreamKind::call) deadline = now_ + settings_.call_timeout;
   set_deadline(stream, deadline);
-  wire::Open open;
+  wire::OpenView open;
   open.kind = request.kind;
   open.protocol = request.protocol;
   open.alias = request.alias;

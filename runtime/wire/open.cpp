@@ -77,7 +77,7 @@ constexpr std::size_t sized(std::size_t octets) noexcept { return varint_size(oc
 
 } // namespace
 
-Bytes encode(const Open& open) {
+Bytes encode(const OpenView& open) {
   const std::uint64_t entries = (open.deadline_ms ? 1U : 0U) + (open.content_type.empty() ? 0U : 1U) + (open.trace.empty() ? 0U : 1U);
   std::size_t size = 2 + sized(open.protocol.size()) + sized(open.alias.size()) + sized(open.command.size()) + varint_size(entries);
   if (open.deadline_ms) size += 1 + sized(varint_size(*open.deadline_ms));

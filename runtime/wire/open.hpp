@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace kith::wire {
 
@@ -32,8 +33,22 @@ struct Open {
   friend bool operator==(const Open&, const Open&) = default;
 };
 
-/// The whole header, its length included. The fields keep what is written beside them.
-Bytes encode(const Open& open);
+/// An Open whose fields are somebody else's.
+struct OpenView {
+  StreamKind kind = StreamKind::call;
+  std::string_view protocol;
+  std::string_view alias;
+  std::string_view command;
+  std::optional<std::uint64_t> deadline_ms;
+  std::string_view content_type;
+  ByteView trace;
+};
+
+/// The whole header, its length included. The fields keep what is written beside those of Open.
+Bytes encode(const OpenView& open);
+inline Bytes encode(const Open& open) {
+  return encode(OpenView{open.kind, open.protocol, open.alias, open.command, open.deadline_ms, open.content_type, open.trace});
+}
 
 /// Reads a header from the front of a stream. Errors: bad_request (what is broken), unsupported_version (as soon as the version octet is there; answer it
 /// with unsupported_version_reply()). At most max_header_size octets and a length are ever needed.
