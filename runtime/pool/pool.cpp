@@ -275,6 +275,13 @@ void Pool::wake_from_sleep(TimePoint now) {
 
 void Pool::addresses_changed(TimePoint now) {
   for (const auto& [key, entry] : entries_) {
+    // Those that we dialed come along: the PING shows the peer where we are now. How long the new path takes is not known yet.
+    for (const ConnId id : entry->connections) {
+      Connection& ours = *find(id);
+      if (!ours.dialer || key.self()) continue;
+      ours.pto = std::max(ours.pto, settings_.initial_pto);
+      doubt(ours, now);
+    }
     const Connection* c = best(*entry);
     if (c == nullptr || c->dialer || entry->racing) continue;
     entry->redial_to = {Candidate{c->remote}};

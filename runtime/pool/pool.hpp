@@ -43,7 +43,8 @@ public:
   void befriended(const PeerId& identity, const PeerId& peer);
   /// Every connection is in doubt: PING each, drop what stays silent.
   void wake_from_sleep(TimePoint now);
-  /// Our addresses changed: connections that peers dialed can't follow, so those peers are dialed anew within redial_within.
+  /// Our addresses changed: connections that we dialed are in doubt until the peer is heard; those that peers dialed can't follow, so those peers are dialed anew
+  /// within redial_within.
   void addresses_changed(TimePoint now);
 
   // --- events

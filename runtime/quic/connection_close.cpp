@@ -27,6 +27,10 @@ void Connection::on_deadline(TimePoint now) {
     fail(result, now);
     return;
   }
+  if (keeping_alive_ && !silent_ && !ping_pending_ && now - heard_at_ > endpoint_.settings.keep_alive) {
+    silent_ = true;
+    set_keep_alive();
+  }
   endpoint_.want_write(*this);
 }
 

@@ -103,6 +103,7 @@ private:
   void fill_params(ngtcp2_transport_params& params) const;
   ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
   bool paces() const noexcept;
+  std::size_t packet_limit(TimePoint now) noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
   void account(Stream& stream, std::uint64_t count, bool fin);
@@ -153,9 +154,17 @@ private:
   std::size_t bidi_streams_ = 0;
   std::uint64_t parked_ = 0;
   std::uint64_t packets_written_ = 0;
-  bool data_blocked_ = false; ///< Some stream waits for credit, perhaps the connection's.
+  // A path that swallows large packets without a word (RFC 8899 §4.2): ngtcp2 looks for larger sizes only.
+  std::int64_t large_stream_ = -1; ///< A large packet carried this stream's octets up to `large_end_`, and they are not acknowledged;
+  std::uint64_t large_end_ = 0;
+  TimePoint large_since_{};
+  std::size_t packet_limit_ = 0; ///< Of the train that is being written.
+  TimePoint small_until_{};      ///< Packets are of the least size that QUIC lives with until then.
+  bool data_blocked_ = false;    ///< Some stream waits for credit, perhaps the connection's.
   bool keeping_alive_ = false;
   bool ping_pending_ = false;
+  bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.
+  TimePoint heard_at_{};
   bool listening_ = false;       ///< Pinged, and nothing heard since.
   bool streams_wanted_ = false;  ///< A stream was refused for want of credit.
   TimePoint now_{};              ///< Of the call that runs.

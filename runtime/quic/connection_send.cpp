@@ -5,11 +5,17 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 namespace kith::quic {
 namespace {
 constexpr std::size_t max_pieces = 8; // slabs that one packet may touch; a packet is smaller than a slab
+
+// A large packet that stays unacknowledged for so long went into a black hole. In PTOs, but not less than what a busy peer may take to come round.
+constexpr int black_hole_ptos = 3;
+constexpr std::chrono::milliseconds black_hole_least{500};
+constexpr std::chrono::minutes small_for{1}; // then large packets are tried again
 } // namespace
 
 std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint now, Datagram& out) {
@@ -26,6 +32,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   const bool limited = limit_initials_ && !heard_;
   if (limited && initials_left_ == 0) return 0;
   if (limited) max_train = 1;
+  packet_limit_ = packet_limit(now);
   ngtcp2_path_storage path;
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
@@ -62,6 +69,15 @@ bool Connection::paces() const noexcept {
   return info.min_rtt > static_cast<ngtcp2_duration>(endpoint_.settings.max_self_queue.count());
 }
 
+std::size_t Connection::packet_limit(TimePoint now) noexcept {
+  if (large_stream_ >= 0 && now - large_since_ > std::max<Duration>(black_hole_least, black_hole_ptos * pto())) {
+    const auto at = streams_.find(large_stream_);
+    if (at != streams_.end() && !at->second->send_over_) small_until_ = now + small_for;
+    large_stream_ = -1;
+  }
+  return now < small_until_ ? NGTCP2_MAX_UDP_PAYLOAD_SIZE : NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE;
+}
+
 ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,
                                          ngtcp2_tstamp now, void* user) {
   return static_cast<Connection*>(user)->write_packet(path, info, dest, size, now);
@@ -70,6 +86,8 @@ ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2
 ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now) {
   std::array<ByteView, max_pieces> pieces;
   std::array<ngtcp2_vec, max_pieces + 1> vectors{};
+  Stream* carried = nullptr; // whose octets the packet has, the last one's
+  size = std::min(size, packet_limit_);
   for (;;) {
     Stream* stream = scheduler_.front();
     std::size_t count = 0;
@@ -106,12 +124,21 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
         stream->send_over_ = true;
         scheduler_.remove(*stream);
         continue;
-      case NGTCP2_ERR_WRITE_MORE: account(*stream, static_cast<std::uint64_t>(taken), fin && static_cast<std::uint64_t>(taken) == offered); continue;
+      case NGTCP2_ERR_WRITE_MORE:
+        account(*stream, static_cast<std::uint64_t>(taken), fin && static_cast<std::uint64_t>(taken) == offered);
+        if (taken > 0) carried = stream;
+        continue;
       default: break;
     }
     if (written < 0) return written;
     if (stream != nullptr && taken >= 0) account(*stream, static_cast<std::uint64_t>(taken), fin && static_cast<std::uint64_t>(taken) == offered);
+    if (stream != nullptr && taken > 0) carried = stream;
     if (written > 0) ++packets_written_;
+    if (written > NGTCP2_MAX_UDP_PAYLOAD_SIZE && carried != nullptr && large_stream_ < 0) {
+      large_stream_ = carried->id_;
+      large_end_ = carried->sent_;
+      large_since_ = from_ngtcp2(now);
+    }
     return written;
   }
 }

@@ -9,6 +9,10 @@
 #include <utility>
 
 namespace kith::quic {
+namespace {
+// Probes back off (RFC 9002 §6.2.1), so that on a path that loses in long bursts too few are sent within the idle timeout for one to pass.
+constexpr int silent_keep_alives = 4; // in the time of one
+} // namespace
 
 int Connection::on_stream_data(Stream* stream, ByteView data, bool fin) {
   // Connection credit returns as octets enter the pipe: returned only on reading, one idle reader stops every stream (DESIGN: flow control).
@@ -225,7 +229,8 @@ void Connection::update_keep_alive() {
 
 void Connection::set_keep_alive() {
   keeping_alive_ = bidi_streams_ != 0;
-  ngtcp2_conn_set_keep_alive_timeout(conn_.get(), keeping_alive_ ? to_duration(endpoint_.settings.keep_alive) : UINT64_MAX);
+  const Duration interval = silent_ ? endpoint_.settings.keep_alive / silent_keep_alives : endpoint_.settings.keep_alive;
+  ngtcp2_conn_set_keep_alive_timeout(conn_.get(), keeping_alive_ ? to_duration(interval) : UINT64_MAX);
 }
 
 std::uint64_t Connection::packets_received() const noexcept {

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <set>
@@ -20,7 +21,24 @@ namespace kith::testing {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Echoes calls and streams; can be told to leave what arrives unread, or never to answer.
+/// A number from the environment: scripts/sim sets KITH_SIM_SEED (one seed), or KITH_SIM_FIRST and KITH_SIM_SEEDS (how many).
+inline std::uint64_t setting(const char* name, std::uint64_t fallback) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? std::strtoull(value, nullptr, 10) : fallback;
+}
+
+/// Counts octets and hashes them in their order (FNV-1a), so that what was lost, doubled or swapped shows.
+struct Digest {
+  std::uint64_t count = 0;
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  void add(ByteView bytes) noexcept {
+    count += bytes.size();
+    for (const auto octet : bytes) hash = (hash ^ octet) * 0x100000001b3U;
+  }
+  std::string text() const { return std::to_string(count) + " " + std::to_string(hash); }
+};
+
+/// Echoes calls and streams; can be told to leave what arrives unread, never to answer, or to answer with the Digest alone.
 class EchoService : public node::Service, public StreamUser {
 public:
   /// `ran`: what requests start with, up to their first ';'.
@@ -55,6 +73,7 @@ public:
   void writable(StreamKey key) override { pump(key); }
   void closed(StreamKey key, const StreamEnd& end) override {
     EXPECT_EQ(streams_.erase(key), last.command == "refuse" ? 0U : 1U);
+    sums_.erase(key);
     ++ends;
     last_end = end;
   }
@@ -71,6 +90,7 @@ private:
     if (at == streams_.end() || at->second.command == "unread" || at->second.command == "silent") return;
     IncomingStream& stream = at->second;
     const bool finished = stream.in->finished();
+    if (stream.command == "digest") return digest(stream, finished);
     if (const std::string_view text = as_text(stream.in->peek()); text.starts_with("job")) ran_.emplace(text.substr(0, text.find(';') + 1));
     for (ByteView piece = stream.in->peek(); !piece.empty(); piece = stream.in->peek()) {
       const std::size_t count = std::min<std::size_t>(piece.size(), static_cast<std::size_t>(stream.out->room()));
@@ -88,9 +108,24 @@ private:
     control_.produced(key);
   }
 
+  void digest(IncomingStream& stream, bool finished) {
+    Digest& sum = sums_[stream.key];
+    for (ByteView piece = stream.in->peek(); !piece.empty(); piece = stream.in->peek()) {
+      sum.add(piece);
+      stream.in->consume(piece.size());
+    }
+    control_.consumed(stream.key);
+    if (!finished) return;
+    stream.out->write(as_bytes(sum.text()));
+    stream.out->finish();
+    sums_.erase(stream.key);
+    control_.produced(stream.key);
+  }
+
   StreamControl& control_;
   std::set<std::string>& ran_;
   std::map<StreamKey, IncomingStream> streams_;
+  std::map<StreamKey, Digest> sums_;
 };
 
 class EchoFactory : public node::ServiceFactory {
@@ -190,6 +225,13 @@ public:
   void crash() {
     node.reset();
     world.reset();
+  }
+
+  /// Another network: the address changes, the port stays, and the machine tells the node (netlink does).
+  void move(const Address& to) {
+    ip = to;
+    world->udp().set_addresses({ip});
+    node->addresses_changed();
   }
 
   void know(const Host& other, Role role = Role::member) {

@@ -52,13 +52,14 @@ public:
   RawHost(const RawHost&) = delete;
   RawHost& operator=(const RawHost&) = delete;
 
-  quic::ConnectionId dial(const PeerId& peer, const Address& at) {
+  quic::ConnectionId dial(const PeerId& peer, const Address& at, bool named = true) {
     quic::Dial dial;
     dial.identity = id;
     dial.peer = peer;
     dial.alpn = "kith/1";
     dial.socket = socket_;
     dial.remote = at;
+    dial.send_name = named;
     const auto connection = endpoint_->connect(dial, sim_.now());
     pump();
     return connection.value();

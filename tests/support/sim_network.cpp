@@ -148,13 +148,18 @@ void SimNetwork::transmit(const std::string& from, Packet packet) {
 }
 
 void SimNetwork::deliver_at(TimePoint time, Path& path, std::shared_ptr<const Packet> packet) {
-  sim_.at(time, [this, &path, packet = std::move(packet)] { deliver(path, *packet); });
+  sim_.at(time, [this, &path, packet = std::move(packet)] { deliver(path, packet); });
 }
 
 /// Whoever has the address and the port by now gets it.
-void SimNetwork::deliver(Path& path, const Packet& packet) {
+void SimNetwork::deliver(Path& path, const std::shared_ptr<const Packet>& shared) {
+  const Packet& packet = *shared;
   SimUdp* host = find_host(packet.to);
   if (host == nullptr) return;
+  if (host->deaf_until_ > sim_.now()) {
+    if (host->kept_) deliver_at(host->deaf_until_, path, shared);
+    return;
+  }
   for (const auto& [id, socket] : host->sockets_) {
     if (socket.listen.port != packet.to.port || socket.listen.family != packet.to.family) continue;
     if (!socket.listen.is_unspecified() && !same_ip(socket.listen, packet.to)) continue;

@@ -55,6 +55,11 @@ public:
   void block(bool blocked);
   /// The host's addresses from now on (a laptop that changes networks). Sockets keep their ports.
   void set_addresses(std::vector<Address> addresses) { addresses_ = std::move(addresses); }
+  /// Until then nothing arrives: it waits in the kernel's buffer (`kept`), or the host hears nothing of it.
+  void deaf_until(TimePoint time, bool kept) {
+    deaf_until_ = time;
+    kept_ = kept;
+  }
   const std::string& host() const noexcept { return host_; }
 
 private:
@@ -69,6 +74,8 @@ private:
   std::string host_;
   std::vector<Address> addresses_; // ports mean nothing
   std::map<SocketId, Socket> sockets_;
+  TimePoint deaf_until_{};
+  bool kept_ = false;
   std::size_t max_train_ = 10;
   bool blocked_ = false;
 };
@@ -108,7 +115,7 @@ private:
   SimUdp* find_host(const Address& address) const;
   void transmit(const std::string& from, Packet packet);
   void deliver_at(TimePoint time, Path& path, std::shared_ptr<const Packet> packet);
-  void deliver(Path& path, const Packet& packet);
+  void deliver(Path& path, const std::shared_ptr<const Packet>& shared);
 
   Sim& sim_;
   std::vector<SimUdp*> hosts_;

@@ -32,7 +32,7 @@ public:
   SimWorld(Sim& sim, SimNetwork& network, const std::string& host, std::vector<Address> addresses);
   ~SimWorld() override;
 
-  TimePoint now() const override { return sim_.now(); }
+  TimePoint now() const override { return sim_.now() - stood_still_; }
   UnixSeconds unix_now() const override;
   Random& random() override { return random_; }
   SimLog& log() override { return log_; }
@@ -44,12 +44,22 @@ public:
 
   /// How long each piece of disk work takes from now on.
   void set_disk_delay(Duration delay);
+  /// Somebody sets the wall clock, forward or back.
+  void jump_wall_clock(std::chrono::seconds by) { wall_offset_ += by; }
+  /// The machine sleeps from now on: no timer, no executor runs, nothing arrives, and its monotonic clock stands still.
+  void suspend(Duration time);
+  /// The process gets no processor for a while: as suspend, but its clock goes on and what arrives waits.
+  void freeze(Duration time);
+  bool is_awake() const { return sim_.now() >= awake_at_; }
 
 private:
   class SimExecutor;
   class SimTimer;
 
   Sim& sim_;
+  TimePoint awake_at_{};
+  Duration stood_still_{};
+  std::chrono::seconds wall_offset_{};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   SimRandom random_;
   SimLog log_;

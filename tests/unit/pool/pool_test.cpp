@@ -328,6 +328,18 @@ TEST_F(PoolTest, ChangedAddressesDialAcceptedPeersAnewWithinASecondThenBackOff) 
   EXPECT_TRUE(only<StartAttempt>(run(1h)).empty()) << "max_redials";
 }
 
+TEST_F(PoolTest, ChangedAddressesArePingedOnConnectionsThatWeDialedAndTheSilentGo) {
+  want({{at(1)}});
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  pool_->attempt_ready(start.attempt, ConnId{7}, now_);
+  pool_->heard(ConnId{7}, 10ms, now_);
+  take(*pool_);
+  pool_->addresses_changed(now_);
+  EXPECT_EQ(one<Ping>(take(*pool_)).connection, ConnId{7});
+  EXPECT_TRUE(only<Close>(run(2s)).empty()) << "the new path may be slower than the old one";
+  EXPECT_EQ(one<Close>(run(2s)).connection, ConnId{7});
+}
+
 TEST_F(PoolTest, LimitsHaveNames) {
   Settings settings;
   settings.max_connections = 2;
