@@ -71,8 +71,8 @@ bool Connection::paces() const noexcept {
 
 std::size_t Connection::packet_limit(TimePoint now) noexcept {
   if (large_stream_ >= 0 && now - large_since_ > std::max<Duration>(black_hole_least, black_hole_ptos * pto())) {
-    const auto at = streams_.find(large_stream_);
-    if (at != streams_.end() && !at->second->send_over_) small_until_ = now + small_for;
+    const auto* stream = static_cast<const Stream*>(ngtcp2_conn_get_stream_user_data(conn_.get(), large_stream_));
+    if (stream != nullptr && !stream->send_over_) small_until_ = now + small_for; // else its octets don't matter any more
     large_stream_ = -1;
   }
   return now < small_until_ ? NGTCP2_MAX_UDP_PAYLOAD_SIZE : NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE;
