@@ -48,6 +48,21 @@ Result<void> check_options(const Options& options) {
   return timeout ? Result<void>() : Result<void>(timeout.error());
 }
 
+/// DATA as it was typed, `-`: standard input. An exit code when it is no good.
+std::optional<int> read_payload(Context& context, const client::Client& daemon, std::string data, client::Payload& into) {
+  if (data == "-") {
+    auto input = read_all(context.io.in_fd, daemon.hello().max_call_bytes);
+    if (!input) return context.fail(input.error());
+    data = std::move(*input);
+  }
+  into = {!context.options.bytes, std::move(data)};
+  if (!into.json) return std::nullopt;
+  const auto scan = protocol::check_json(into.bytes);
+  if (scan.ok()) return std::nullopt;
+  return context.usage("the data is not JSON: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1) +
+                       "; a text needs quotes ('\"hello\"'), other octets --bytes");
+}
+
 void print_reply(Context& context, const client::Payload& reply) {
   if (context.io.out_terminal.is_terminal) {
     context.io.out << printable(reply.bytes) << '\n';
@@ -65,19 +80,31 @@ int call(Context& context) {
   if (!target) return context.fail(target.error());
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
-  std::string data = context.word(2);
-  if (data.empty() || data == "-") {
-    auto input = read_all(context.io.in_fd, (*daemon)->hello().max_call_bytes);
-    if (!input) return context.fail(input.error());
-    data = std::move(*input);
-  }
-  if (!context.options.bytes) {
-    if (const auto scan = protocol::check_json(data); !scan.ok()) {
-      return context.usage("the data is not JSON: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1) +
-                           "; a text needs quotes ('\"hello\"'), other octets --bytes");
-    }
-  }
-  const auto reply = (*daemon)->call(*target, {!context.options.bytes, std::move(data)});
+  client::Payload payload;
+  const std::string data = context.word(2);
+  if (const auto code = read_payload(context, **daemon, data.empty() ? "-" : data, payload)) return *code;
+  const auto reply = (*daemon)->call(*target, payload);
+  if (!reply) return context.fail(reply.error());
+  print_reply(context, *reply);
+  return 0;
+}
+
+int local(Context& context) {
+  if (const auto checked = check_options(context.options); !checked) return context.usage(checked.error().text);
+  auto identity = context.take_identity();
+  if (!identity) return context.fail(identity.error());
+  auto daemon = context.daemon();
+  if (!daemon) return context.fail(daemon.error());
+  protocol::LocalRequest request;
+  request.identity = std::move(*identity);
+  request.protocol = context.command.protocol;
+  request.command = context.command.name.substr(context.command.name.find(' ') + 1);
+  if (context.options.alias) request.alias = *context.options.alias;
+  if (context.options.timeout) request.timeout_ms = parse_duration_ms(*context.options.timeout).value();
+  client::Payload payload;
+  const std::string data = context.word(0);
+  if (const auto code = read_payload(context, **daemon, data.empty() && !context.options.bytes ? "{}" : data, payload)) return *code;
+  const auto reply = (*daemon)->local(request, payload);
   if (!reply) return context.fail(reply.error());
   print_reply(context, *reply);
   return 0;

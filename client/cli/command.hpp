@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -44,24 +45,31 @@ struct Command {
   std::vector<std::string_view> examples;
   int (*run)(Context&) = nullptr; ///< The exit code.
   std::string_view details = {};
+  std::string_view protocol = {}; ///< Of a plugin's command: whose it is; the verb is the protocol's command.
 
   std::size_t least_words() const noexcept;
 };
 
 std::span<const Command> command_table();
 std::span<const OptionSpec* const> global_options();
-const Command* find_command(std::string_view name);
 
 struct Parsed {
-  const Command* command = nullptr; ///< Null: nothing to run (help, version).
+  const Command* command = nullptr;  ///< Null: nothing to run (help, version).
+  std::vector<const Command*> verbs; ///< Of a noun whose help was asked for.
   Options options;
 };
 
-/// Reads the command line, without the program's name. Errors: bad_request with a text for people that says what was meant, perhaps; the exit code is 2.
-Result<Parsed> parse_command_line(const std::vector<std::string>& arguments);
+/// Commands besides the table's: plugins', which only the daemon of the home (the default one, when it is not given) knows.
+using MoreCommands = std::function<std::span<const Command>(const std::optional<std::string>& home)>;
+
+/// Reads the command line, without the program's name. `more` is asked when the first word is no command of the table, and keeps what it gives. Errors:
+/// bad_request with a text for people that says what was meant, perhaps; the exit code is 2.
+Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, const MoreCommands& more = {});
 
 /// The help of one command; of all when null.
 std::string help_text(const Command* command);
+/// The help of a noun: its verbs.
+std::string noun_help(std::span<const Command* const> verbs);
 std::string usage_line(const Command& command);
 
 /// "10s", "500ms", "2m", "1h", or seconds without a unit, in milliseconds; 1 ms to 1 h. Errors: bad_request.

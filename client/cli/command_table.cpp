@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace kith::cli {
@@ -154,6 +153,14 @@ const std::vector<Command>& commands() {
        {&protocol, &alias, &purge},
        {"kith remove-protocol alice --protocol Echo", "kith remove-protocol alice --protocol Echo --purge"},
        &remove_protocol},
+      {"list-protocols",
+       "Protocols",
+       "the protocols that there are plugins for, and their commands",
+       none,
+       {},
+       {},
+       {"kith list-protocols"},
+       &list_protocols},
 
       {"ticket", "Peers", "one line by which others reach an identity", may, {}, {}, {"kith ticket alice"}, &ticket},
       {"peer add",
@@ -209,11 +216,6 @@ const std::vector<Command>& commands() {
 
 std::span<const Command> command_table() { return commands(); }
 std::span<const OptionSpec* const> global_options() { return everywhere; }
-
-const Command* find_command(std::string_view name) {
-  const auto table = command_table();
-  const auto found = std::find_if(table.begin(), table.end(), [&](const Command& command) { return command.name == name; });
-  return found == table.end() ? nullptr : &*found;
-}
+std::vector<const OptionSpec*> local_options() { return {&alias, &timeout, &bytes}; }
 
 } // namespace kith::cli

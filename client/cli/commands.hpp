@@ -21,6 +21,7 @@ int import_identity(Context& context);
 int add_protocol(Context& context);
 int configure_protocol(Context& context);
 int remove_protocol(Context& context);
+int list_protocols(Context& context);
 /// One line for each binding of an identity object.
 Table bindings_table(const boost::json::value& identity);
 
@@ -36,6 +37,9 @@ int peer_remove(Context& context);
 // calls.cpp
 int call(Context& context);
 int stream(Context& context);
+/// A plugin's command, for its owner.
+int local(Context& context);
+std::vector<const OptionSpec*> local_options();
 
 // daemon.cpp
 int daemon(Context& context);

@@ -31,6 +31,7 @@ std::string all_commands() {
     out += "  " + padded(command.name, 20) + " " + std::string(command.summary) + "\n";
   }
   out += "\nEverywhere:\n" + option_lines(global_options());
+  out += "\nPlugins have commands of their own, kith NOUN VERB …: `kith list-protocols` shows them.\n";
   out +=
       "\nExit codes: 0 done, 1 the protocol said no, 2 wrong usage, 100 + code otherwise (109 denied, 110 offline, 113 unreachable, 121 timeout, …:\n"
       "docs/control-socket.md). KITH_HOME is the home where --home is not given; NO_COLOR turns colours off.\n";
@@ -60,6 +61,13 @@ std::string help_text(const Command* command) {
   out += "\nEverywhere:\n" + option_lines(global_options()) + "\nExamples:\n";
   for (const std::string_view example : command->examples) out += "  " + std::string(example) + "\n";
   return out;
+}
+
+std::string noun_help(std::span<const Command* const> verbs) {
+  const std::string_view noun = verbs.front()->name.substr(0, verbs.front()->name.find(' '));
+  std::string out = "Usage: kith " + std::string(noun) + " VERB …     help: kith " + std::string(noun) + " VERB --help\n\n";
+  for (const Command* verb : verbs) out += "  " + padded(verb->name, 20) + " " + std::string(verb->summary) + "\n";
+  return out + "\nEverywhere:\n" + option_lines(global_options());
 }
 
 } // namespace kith::cli

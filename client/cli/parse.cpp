@@ -25,49 +25,88 @@ std::string did_you_mean(std::string_view typed, const std::vector<std::string_v
   return near.empty() ? "" : "; did you mean `" + std::string(near) + "`?";
 }
 
-Error unknown_command(const std::string& typed) {
+using Commands = std::vector<const Command*>;
+
+const Command* find(const Commands& commands, std::string_view name) {
+  const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command* command) { return command->name == name; });
+  return found == commands.end() ? nullptr : *found;
+}
+
+Commands verbs_of(const Commands& commands, std::string_view noun) {
+  Commands verbs;
+  for (const Command* command : commands) {
+    if (command->name.starts_with(std::string(noun) + " ")) verbs.push_back(command);
+  }
+  return verbs;
+}
+
+Error unknown_command(const Commands& commands, const std::string& typed) {
   std::vector<std::string_view> names;
-  for (const Command& command : command_table()) names.push_back(command.name);
+  for (const Command* command : commands)
+    names.push_back(command->protocol.empty() ? command->name : command->name.substr(0, command->name.find(' ')));
   return bad_request("there is no command `" + typed + "`" + did_you_mean(typed, names) + "\nAll commands: `kith --help`.");
 }
 
 /// A noun's verbs, when a noun stands without a good verb.
-Error unknown_verb(const std::string& noun, const std::string& verb) {
+Error unknown_verb(const Commands& commands, const std::string& noun, const std::string& verb) {
   std::vector<std::string_view> verbs;
   std::string list;
-  for (const Command& command : command_table()) {
-    if (!command.name.starts_with(noun + " ")) continue;
-    verbs.push_back(command.name.substr(noun.size() + 1));
-    list += (list.empty() ? "`" : ", `") + std::string(command.name) + "`";
+  for (const Command* command : commands) {
+    verbs.push_back(command->name.substr(noun.size() + 1));
+    list += (list.empty() ? "`" : ", `") + std::string(command->name) + "`";
   }
   const std::string what = verb.empty() ? "`" + noun + "` needs a verb" : "there is no command `" + noun + " " + verb + "`";
   return bad_request(what + did_you_mean(verb, verbs) + (verbs.size() == 1 ? "\nThere is " : "\nThere are ") + list + ".");
 }
 
-bool is_noun(std::string_view word) {
-  const auto commands = command_table();
-  return std::any_of(commands.begin(), commands.end(), [&](const Command& c) { return c.name.starts_with(std::string(word) + " "); });
-}
-
-/// Takes the command's word or words out of the arguments. Null when there is none.
-Result<const Command*> take_command(Words& arguments) {
+/// Where the command's first word stands.
+Words::iterator first_word(Words& arguments) {
   auto word = arguments.begin();
   while (word != arguments.end() && word->starts_with('-')) word += *word == "--home" ? std::min<std::ptrdiff_t>(2, arguments.end() - word) : 1;
-  if (word == arguments.end()) return nullptr;
+  return word;
+}
+
+std::optional<std::string> home_of(const Words& arguments) {
+  constexpr std::string_view joined = "--home=";
+  std::optional<std::string> home;
+  for (auto word = arguments.begin(); word != arguments.end(); ++word) {
+    if (word->starts_with(joined)) home = word->substr(joined.size());
+    if (*word == "--home" && word + 1 != arguments.end()) home = *(word + 1);
+  }
+  return home;
+}
+
+/// The table, and what plugins add when the first word is not there.
+Commands known_commands(Words& arguments, const MoreCommands& more) {
+  Commands commands;
+  for (const Command& command : command_table()) commands.push_back(&command);
+  const auto first = first_word(arguments);
+  if (!more || first == arguments.end() || find(commands, *first) != nullptr || !verbs_of(commands, *first).empty()) return commands;
+  for (const Command& command : more(home_of(arguments))) commands.push_back(&command);
+  return commands;
+}
+
+/// Takes the command's word or words out of the arguments. Null when there is none, or a noun whose help is asked for.
+Result<void> take_command(Words& arguments, const MoreCommands& more, Parsed& parsed) {
+  const Commands commands = known_commands(arguments, more);
+  auto word = first_word(arguments);
+  if (word == arguments.end()) return {};
   const std::string first = *word;
   word = arguments.erase(word);
-  if (const Command* command = find_command(first)) {
-    const bool verb_follows = word != arguments.end() && find_command(first + " " + *word) != nullptr;
-    if (!verb_follows) return command;
-  }
-  if (!is_noun(first)) return unknown_command(first);
   const std::string second = word != arguments.end() && !word->starts_with('-') ? *word : "";
-  const Command* command = find_command(first + " " + second);
+  parsed.command = find(commands, first + " " + second);
+  if (parsed.command != nullptr) {
+    arguments.erase(word);
+    return {};
+  }
+  parsed.command = find(commands, first);
+  if (parsed.command != nullptr) return {};
+  Commands verbs = verbs_of(commands, first);
+  if (verbs.empty()) return unknown_command(commands, first);
   const bool asks_help = std::find(word, arguments.end(), "--help") != arguments.end() || std::find(word, arguments.end(), "-h") != arguments.end();
-  if (command == nullptr && second.empty() && asks_help) return nullptr;
-  if (command == nullptr) return unknown_verb(first, second);
-  arguments.erase(word);
-  return command;
+  if (!second.empty() || !asks_help) return unknown_verb(verbs, first, second);
+  parsed.verbs = std::move(verbs);
+  return {};
 }
 
 void add_option(CLI::App& app, const OptionSpec& spec, Options& options) {
@@ -102,32 +141,32 @@ Result<void> check_words(const Command& command, const Words& words) {
 
 } // namespace
 
-Result<Parsed> parse_command_line(const std::vector<std::string>& arguments) {
+Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, const MoreCommands& more) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
   Words before(arguments.begin(), separator);
-  const auto command = take_command(before);
-  if (!command) return command.error();
-  Parsed parsed{*command, {}};
+  Parsed parsed;
+  if (const auto taken = take_command(before, more, parsed); !taken) return taken.error();
+  const Command* command = parsed.command;
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
   for (const OptionSpec* spec : global_options()) add_option(app, *spec, parsed.options);
-  if (*command != nullptr) {
-    for (const OptionSpec* spec : (*command)->options) add_option(app, *spec, parsed.options);
+  if (command != nullptr) {
+    for (const OptionSpec* spec : command->options) add_option(app, *spec, parsed.options);
   }
   try {
     std::reverse(before.begin(), before.end()); // CLI11 takes them from the back
     app.parse(before);
   } catch (const CLI::ParseError& error) {
-    return bad_request(std::string(error.what()) + try_help(*command));
+    return bad_request(std::string(error.what()) + try_help(command));
   }
   for (const std::string& word : app.remaining()) {
-    if (is_option(word)) return unknown_option(word, *command);
+    if (is_option(word)) return unknown_option(word, command);
     parsed.options.words.push_back(word);
   }
   if (separator != arguments.end()) parsed.options.words.insert(parsed.options.words.end(), separator + 1, arguments.end());
-  if (parsed.options.help || parsed.options.version || *command == nullptr) return parsed;
-  if (const auto checked = check_words(**command, parsed.options.words); !checked) return checked.error();
+  if (parsed.options.help || parsed.options.version || command == nullptr) return parsed;
+  if (const auto checked = check_words(*command, parsed.options.words); !checked) return checked.error();
   return parsed;
 }
 

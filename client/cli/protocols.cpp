@@ -134,4 +134,19 @@ int remove_protocol(Context& context) {
   });
 }
 
+int list_protocols(Context& context) {
+  return context.ask("protocol.list", {}, [&](const auto& data) {
+    Table table({"PROTOCOL", "VERSION", "COMMANDS", "SUMMARY"});
+    for (const auto& protocol : items_of(data, "protocols")) {
+      std::string commands;
+      for (const auto& command : items_of(protocol, "commands")) {
+        const std::string noun = text_of(command, "scope") == "remote" ? "" : text_of(protocol, "noun");
+        commands += (commands.empty() ? "" : ", ") + (noun.empty() ? "" : noun + " ") + text_of(command, "name");
+      }
+      table.add({text_of(protocol, "protocol"), text_of(protocol, "version"), commands, text_of(protocol, "summary")});
+    }
+    context.io.out << table.text(context.io.out_terminal);
+  });
+}
+
 } // namespace kith::cli

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run.hpp"
 
-#include <algorithm>
+#include "plugin_commands.hpp"
+
 #include <iostream>
+#include <kith/home.hpp>
 
 namespace kith::cli {
 
@@ -13,7 +15,8 @@ int run(const std::vector<std::string>& arguments, Streams& streams) {
     if (!words.empty()) words.erase(words.begin());
     words.emplace_back("--help");
   }
-  auto parsed = parse_command_line(words);
+  PluginCommands plugins;
+  auto parsed = parse_command_line(words, [&](const auto& home) { return plugins.ask(client::resolve_home(home.value_or(""))); });
   if (!parsed) {
     streams.err << streams.err_terminal.red("kith:") << ' ' << printable(parsed.error().text) << '\n';
     return exit_usage;
@@ -23,7 +26,7 @@ int run(const std::vector<std::string>& arguments, Streams& streams) {
     return 0;
   }
   if (parsed->options.help) {
-    streams.out << help_text(parsed->command);
+    streams.out << (parsed->verbs.empty() ? help_text(parsed->command) : noun_help(parsed->verbs));
     return 0;
   }
   if (parsed->command == nullptr) {

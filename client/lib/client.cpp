@@ -185,6 +185,12 @@ Result<Payload> Client::call(const Target& target, const Payload& payload) {
   return std::move(answer->payload);
 }
 
+Result<Payload> Client::local(const protocol::LocalRequest& local, const Payload& payload) {
+  auto answer = request("local", local.fields(), &payload, {}, std::chrono::milliseconds(local.timeout_ms) + patience_margin);
+  if (!answer) return answer.error();
+  return std::move(answer->payload);
+}
+
 Result<Stream> Client::open_stream(const Target& target) {
   const auto id = submit("stream", protocol::StreamRequest{target, false}.fields());
   if (!id) return id.error();

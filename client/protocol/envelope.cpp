@@ -216,15 +216,19 @@ ObjectWriter SubscribeRequest::fields() const { return ObjectWriter().texts("top
 Result<LocalRequest> LocalRequest::decode(const Request& request) {
   LocalRequest local;
   FieldReader read(request.fields);
-  read.only({"id", "type", "identity", "protocol", "alias", "command", "data", "bytes", "fds"});
+  read.only({"id", "type", "identity", "protocol", "alias", "command", "timeout_ms", "data", "bytes"});
   read.text("identity", local.identity).need_text("protocol", local.protocol).text("alias", local.alias).need_text("command", local.command);
+  read.number_within("timeout_ms", 1, max_timeout_ms, local.timeout_ms);
+  if (local.alias.empty()) local.alias = default_alias;
   return read.done(std::move(local));
 }
 
 ObjectWriter LocalRequest::fields() const {
   ObjectWriter fields;
   if (!identity.empty()) fields.text("identity", identity);
-  return fields.text("protocol", protocol).text("alias", alias).text("command", command);
+  fields.text("protocol", protocol).text("alias", alias).text("command", command);
+  if (timeout_ms != default_timeout_ms) fields.number("timeout_ms", timeout_ms);
+  return fields;
 }
 
 Result<Answer> Answer::decode(const Object& line) {

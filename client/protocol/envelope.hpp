@@ -124,10 +124,11 @@ struct SubscribeRequest {
 };
 
 struct LocalRequest {
-  std::string identity;
+  std::string identity; ///< Empty: the only one.
   std::string protocol;
   std::string alias = std::string(default_alias);
-  std::string command;
+  std::string command{};
+  std::uint64_t timeout_ms = default_timeout_ms;
   static Result<LocalRequest> decode(const Request& request);
   ObjectWriter fields() const;
 };

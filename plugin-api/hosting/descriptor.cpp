@@ -88,6 +88,7 @@ Result<void> read_texts(const kith_protocol& in, Protocol& out, const std::strin
   }
   if (!out.cli_noun.empty()) {
     if (auto ok = check_name(out.cli_noun, "cli_noun"); !ok) return bad_request(where + ": " + ok.error().text);
+    if (is_command_word(out.cli_noun)) return bad_request(where + ": cli_noun " + out.cli_noun + " is a command of kith's own: choose another");
   }
   return {};
 }

@@ -42,6 +42,43 @@ std::size_t edits(std::string_view a, std::string_view b) {
 
 } // namespace
 
+bool is_command_word(std::string_view word) noexcept {
+  using namespace std::string_view_literals;
+  static constexpr std::array words{"add-protocol"sv,
+                                    "call"sv,
+                                    "config"sv,
+                                    "configure-protocol"sv,
+                                    "create-identity"sv,
+                                    "daemon"sv,
+                                    "delete-identity"sv,
+                                    "doctor"sv,
+                                    "exec"sv,
+                                    "export-identity"sv,
+                                    "group"sv,
+                                    "help"sv,
+                                    "identity-offline"sv,
+                                    "identity-online"sv,
+                                    "import-identity"sv,
+                                    "invite"sv,
+                                    "knock"sv,
+                                    "list-identities"sv,
+                                    "list-protocols"sv,
+                                    "logs"sv,
+                                    "peer"sv,
+                                    "ping"sv,
+                                    "pool"sv,
+                                    "reload"sv,
+                                    "remove-protocol"sv,
+                                    "rename-identity"sv,
+                                    "show-identity"sv,
+                                    "status"sv,
+                                    "stop"sv,
+                                    "stream"sv,
+                                    "ticket"sv,
+                                    "trace"sv};
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 std::string describe_char(char c) {
   constexpr std::string_view digits = "0123456789abcdef";
   if (c > ' ' && c <= '~') return {'\'', c, '\''};

@@ -19,6 +19,9 @@ inline constexpr std::string_view reserved_protocol_prefix = "kith.";
 /// id. `what` is the kind of name, for the text ("identity name"). Errors: bad_request, saying which rule was broken and where.
 Result<void> check_name(std::string_view name, std::string_view what);
 
+/// Whether `kith WORD …` is a command of kith's own, now or planned: no plugin's noun may be called so.
+bool is_command_word(std::string_view word) noexcept;
+
 /// A character for an error text: 'x' in quotes when printable, else its octet as 0x1b. Never lets a control character through.
 std::string describe_char(char c);
 

@@ -23,6 +23,7 @@ const std::vector<std::pair<std::string_view, Admin::Handler>>& Admin::handlers(
       {"binding.enable", &Admin::binding_enable},
       {"binding.disable", &Admin::binding_disable},
       {"binding.remove", &Admin::binding_remove},
+      {"protocol.list", &Admin::protocol_list},
       {"ticket", &Admin::ticket},
       {"peer.add", &Admin::peer_add},
       {"peer.list", &Admin::peer_list},
@@ -41,13 +42,11 @@ const std::vector<std::pair<std::string_view, Admin::Handler>>& Admin::handlers(
 }
 
 bool Admin::knows(std::string_view type) const {
-  if (type == "local") return true;
   return std::any_of(handlers().begin(), handlers().end(), [&](const auto& row) { return row.first == type; });
 }
 
 void Admin::handle(std::unique_ptr<Ask> ask, Tell tell) {
   const bool takes_fd = ask->type == "identity.export" || ask->type == "identity.import";
-  if (ask->type == "local") return tell(Error{Code::unknown_command, "no protocol here has local commands"});
   if (takes_fd && ask->fds.size() != 1) return tell(bad_request(ask->type + " needs one descriptor (\"fds\":1)"));
   if (!takes_fd && !ask->fds.empty()) return tell(bad_request(ask->type + " takes no descriptors"));
   for (const auto& [type, handler] : handlers()) {

@@ -65,13 +65,14 @@ private:
   void identity_import(Ask& ask, Tell tell);
   void appeared(Result<home::LoadedIdentity> loaded, const Tell& tell);
   void go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell tell);
-  // --- bindings (admin_bindings.cpp)
+  // --- bindings, and the protocols there are (admin_bindings.cpp)
   struct BindingAsk;
   void binding_add(Ask& ask, Tell tell);
   void binding_configure(Ask& ask, Tell tell);
   void binding_enable(Ask& ask, Tell tell);
   void binding_disable(Ask& ask, Tell tell);
   void binding_remove(Ask& ask, Tell tell);
+  void protocol_list(Ask& ask, Tell tell);
   void switch_binding(Ask& ask, bool enabled, Tell tell);
   Result<BindingAsk> read_binding(Ask& ask, std::initializer_list<std::string_view> more);
   Result<void> read_config(const protocol::Object& fields, BindingAsk& wanted);

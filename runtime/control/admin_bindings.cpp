@@ -321,4 +321,46 @@ void Admin::binding_remove(Ask& ask, Tell tell) {
   });
 }
 
+// --- what there is to bind
+
+namespace {
+
+std::string_view scope_name(hosting::Scope scope) {
+  switch (scope) {
+    case hosting::Scope::local: return "local";
+    case hosting::Scope::remote: return "remote";
+    case hosting::Scope::both: break;
+  }
+  return "both";
+}
+
+std::string commands_json(const hosting::Protocol& protocol) {
+  std::vector<std::string> commands;
+  for (const auto& command : protocol.commands) {
+    protocol::ObjectWriter one;
+    one.text("name", command.name).text("scope", scope_name(command.scope)).text("summary", command.summary);
+    if (command.is_remote()) one.text("least_role", role_name(command.least_role));
+    commands.push_back(one.finish());
+  }
+  return json_list(commands);
+}
+
+} // namespace
+
+void Admin::protocol_list(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
+  std::vector<std::string> protocols;
+  for (const auto& entry : parts_.plugins.registry().all()) {
+    protocols.push_back(protocol::ObjectWriter()
+                            .text("protocol", entry.protocol->name)
+                            .text("version", entry.protocol->version)
+                            .text("summary", entry.protocol->summary)
+                            .text("file", entry.library->file.string())
+                            .text("noun", entry.protocol->cli_noun)
+                            .raw("commands", commands_json(*entry.protocol))
+                            .finish());
+  }
+  tell(protocol::ObjectWriter().raw("protocols", json_list(protocols)).finish());
+}
+
 } // namespace kith::control

@@ -9,8 +9,6 @@
 namespace kith::control {
 namespace {
 
-constexpr std::string_view failed_prefix = "failed: ";
-
 const node::IdentityStatus* find(const node::Status& status, const PeerId& id) {
   const auto found = std::find_if(status.identities.begin(), status.identities.end(), [&](const auto& each) { return each.id == id; });
   return found == status.identities.end() ? nullptr : &*found;
@@ -81,17 +79,18 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   if (wrong) error = problem->second;
   // What the file says now is wrong, and what ran before goes on: that is what status tells, access in force and all, beside the error.
   const bool goes_on = wrong && row != nullptr && row->state == "running" && live->online;
+  const auto [word, why] = row != nullptr ? split_state(row->state) : std::pair<std::string_view, std::string_view>();
   if (wrong && !goes_on) {
     state = "failed";
-  } else if (row != nullptr && row->state.starts_with(failed_prefix)) {
-    state = "failed";
-    error = row->state.substr(failed_prefix.size());
-  } else if (row != nullptr && row->state == "draining") {
-    state = "draining";
+  } else if (word == "failed") {
+    state = word;
+    error = why;
+  } else if (word == "draining") {
+    state = word;
   } else if (!binding.enabled) {
     state = "disabled";
   } else if (row != nullptr && live->online) {
-    state = row->state.starts_with("waiting") ? "waiting" : row->state == "stopped" ? "starting" : row->state;
+    state = word == "stopped" ? "starting" : word;
   }
   out.text("state", state);
   if (!error.empty()) out.text("error", error);

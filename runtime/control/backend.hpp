@@ -14,6 +14,7 @@ public:
   explicit NodeBackend(node::Node& node) : node_(node) {}
 
   node::OpenedStream open(const node::OpenRequest& request, StreamUser& user) override { return node_.open(request, user); }
+  node::OpenedStream open_local(const node::LocalRequest& request, StreamUser& user) override { return node_.open_local(request, user); }
   StreamControl& control() override { return node_.control(); }
   Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, node::Service& service) override;
   void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) override;

@@ -10,28 +10,45 @@ using protocol::Answer;
 using protocol::Body;
 
 Result<void> Call::start(const protocol::Request& request, ByteView octets) {
-  const auto wanted = protocol::CallRequest::decode(request);
-  if (!wanted) return wanted.error();
   const bool json = request.body.kind == Body::Kind::json;
   const ByteView content = json ? as_bytes(request.body.json) : octets;
   Context& context = session_.context();
   if (content.size() > context.limits.max_call_bytes) {
     return Error{Code::too_large, "the request has more than max_call_bytes (" + std::to_string(context.limits.max_call_bytes) + ") octets"};
   }
-  auto open = context.roster.resolve(wanted->target);
-  if (!open) return open.error();
-  open->kind = StreamKind::call;
-  if (json) open->content_type = content_json;
-  open->deadline = context.world.now() + std::chrono::milliseconds(wanted->target.timeout_ms);
-  node::OpenedStream opened = context.backend.open(*open, *this);
-  key_ = opened.key;
-  in_ = std::move(opened.in);
+  auto opened = open(request);
+  if (!opened) return opened.error();
+  key_ = opened->key;
+  in_ = std::move(opened->in);
   held_ = content.size();
   session_.hold(held_);
-  if (!content.empty()) opened.out->write(content);
-  opened.out->finish();
+  if (!content.empty()) opened->out->write(content);
+  opened->out->finish();
   context.backend.control().produced(key_);
   return {};
+}
+
+Result<node::OpenedStream> Call::open(const protocol::Request& request) {
+  Context& context = session_.context();
+  const auto complete = [&](auto& open, std::uint64_t timeout_ms) {
+    open.kind = StreamKind::call;
+    if (request.body.kind == Body::Kind::json) open.content_type = content_json;
+    open.deadline = context.world.now() + std::chrono::milliseconds(timeout_ms);
+  };
+  if (request.type == "local") {
+    const auto wanted = protocol::LocalRequest::decode(request);
+    if (!wanted) return wanted.error();
+    auto local = context.roster.resolve(*wanted);
+    if (!local) return local.error();
+    complete(*local, wanted->timeout_ms);
+    return context.backend.open_local(*local, *this);
+  }
+  const auto wanted = protocol::CallRequest::decode(request);
+  if (!wanted) return wanted.error();
+  auto open = context.roster.resolve(wanted->target);
+  if (!open) return open.error();
+  complete(*open, wanted->target.timeout_ms);
+  return context.backend.open(*open, *this);
 }
 
 void Call::cancel() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One call of a program: its octets into the pipe, the reply's octets into a line.
+// One call of a program, to a peer or (`local`) to a binding of its own daemon: its octets into the pipe, the reply's octets into a line.
 #pragma once
 
 #include "control/session.hpp"
@@ -15,6 +15,7 @@ public:
   void cancel() override;
 
 private:
+  Result<node::OpenedStream> open(const protocol::Request& request);
   void opened(const IncomingStream&) override {}
   void replied(StreamKey key, const Result<std::string>& content_type) override;
   void readable(StreamKey key) override;

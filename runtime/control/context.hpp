@@ -44,6 +44,7 @@ class Backend {
 public:
   virtual ~Backend() = default;
   virtual node::OpenedStream open(const node::OpenRequest& request, StreamUser& user) = 0;
+  virtual node::OpenedStream open_local(const node::LocalRequest& request, StreamUser& user) = 0;
   virtual StreamControl& control() = 0;
   virtual Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, node::Service& service) = 0;
   virtual void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) = 0;

@@ -43,8 +43,8 @@ void Provider::cancel() {
 }
 
 node::CommandScope Provider::command(std::string_view, Role& least) const {
-  least = Role::public_; // the binding's access list decides; the program sees peer and role
-  return node::CommandScope::remote;
+  least = Role::public_; // the binding's access list decides, and the program sees peer, role and command: kith knows no list of its commands
+  return node::CommandScope::both;
 }
 
 void Provider::reconfigure(const std::string&, std::function<void(Result<void>)> done) { done({}); }

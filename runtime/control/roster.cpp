@@ -94,10 +94,26 @@ void Roster::remove_peer(KnownIdentity& identity, const PeerId& id) {
   identity.peers.erase(found);
 }
 
+Result<const KnownIdentity*> Roster::find_usable(std::string_view name) const {
+  auto found = find_identity(name);
+  if (found && !(*found)->loaded) return Error{Code::offline, (*found)->name + " can't be used: " + (*found)->problem.value_or(Error{}).text};
+  return found;
+}
+
+Result<node::LocalRequest> Roster::resolve(const protocol::LocalRequest& wanted) const {
+  const auto identity = find_usable(wanted.identity);
+  if (!identity) return identity.error();
+  node::LocalRequest local;
+  local.identity = (*identity)->id;
+  local.protocol = wanted.protocol;
+  local.alias = wanted.alias;
+  local.command = wanted.command;
+  return local;
+}
+
 Result<node::OpenRequest> Roster::resolve(const protocol::Target& target) const {
-  const auto from = find_identity(target.from);
+  const auto from = find_usable(target.from);
   if (!from) return from.error();
-  if (!(*from)->loaded) return Error{Code::offline, (*from)->name + " can't be used: " + (*from)->problem.value_or(Error{}).text};
   const auto peer = find_peer(**from, target.target);
   if (!peer) return peer.error();
   node::OpenRequest open;
@@ -110,6 +126,12 @@ Result<node::OpenRequest> Roster::resolve(const protocol::Target& target) const 
 }
 
 // --- words
+
+std::pair<std::string_view, std::string_view> split_state(std::string_view state) {
+  constexpr std::string_view failed = "failed: ";
+  if (state.starts_with(failed)) return {"failed", state.substr(failed.size())};
+  return {state.substr(0, state.find(' ')), {}}; // "waiting for a provider"
+}
 
 std::string binding_key(std::string_view protocol, std::string_view alias) { return std::string(protocol) + "/" + std::string(alias); }
 

@@ -48,8 +48,12 @@ public:
 
   /// Who calls whom. Errors: those above; offline for an identity whose files are bad.
   Result<node::OpenRequest> resolve(const protocol::Target& target) const;
+  /// Whose binding is meant. Errors: unknown_identity, bad_request; offline for an identity whose files are bad.
+  Result<node::LocalRequest> resolve(const protocol::LocalRequest& wanted) const;
 
 private:
+  Result<const KnownIdentity*> find_usable(std::string_view name_or_id) const;
+
   std::map<std::string, std::unique_ptr<KnownIdentity>, std::less<>> identities_;
 };
 
@@ -59,5 +63,7 @@ node::PeerSpec peer_spec(const store::PeerRow& row);
 /// Errors: bad_request with file, line and column, for an access word that nobody understands.
 Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file);
 std::string binding_key(std::string_view protocol, std::string_view alias);
+/// A binding's state as node tells it, in the one word that programs get, and the error of one that failed.
+std::pair<std::string_view, std::string_view> split_state(std::string_view state);
 
 } // namespace kith::control

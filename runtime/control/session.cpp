@@ -200,7 +200,7 @@ void Session::handle(Result<Request>&& request, const std::string& id, std::stri
 void Session::dispatch(Request& request, std::string_view line, ByteView octets) {
   std::vector<protocol::Fd> fds = fds_.take(request.fds);
   if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
-  if (request.type == "call" || request.type == "stream" || request.type == "serve" || request.type == "subscribe") {
+  if (request.type == "call" || request.type == "local" || request.type == "stream" || request.type == "serve" || request.type == "subscribe") {
     return start_operation(request, octets, std::move(fds));
   }
   if (request.type == "reply" || request.type == "reject") {
@@ -219,11 +219,12 @@ void Session::dispatch(Request& request, std::string_view line, ByteView octets)
 
 void Session::start_operation(Request& request, ByteView octets, std::vector<protocol::Fd> fds) {
   if (!fds.empty()) return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
-  if (request.type != "call" && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
+  const bool is_call = request.type == "call" || request.type == "local";
+  if (!is_call && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
     return refuse(request.id, {Code::busy, "this socket has " + std::to_string(context_.limits.max_streams) + " streams open (max_client_streams)"});
   }
   std::unique_ptr<Operation> operation;
-  if (request.type == "call") operation = std::make_unique<Call>(*this, request.id);
+  if (is_call) operation = std::make_unique<Call>(*this, request.id);
   if (request.type == "stream") operation = std::make_unique<StreamOperation>(*this, request.id);
   if (request.type == "serve") operation = std::make_unique<Provider>(*this, request.id);
   if (request.type == "subscribe") operation = std::make_unique<Subscription>(*this, request.id);
@@ -232,7 +233,7 @@ void Session::start_operation(Request& request, ByteView octets, std::vector<pro
   operations_.emplace(request.id, std::move(operation));
   ++in_flight_;
   Result<void> done;
-  if (request.type == "call") done = static_cast<Call&>(started).start(request, octets);
+  if (is_call) done = static_cast<Call&>(started).start(request, octets);
   if (request.type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
   if (request.type == "serve") done = static_cast<Provider&>(started).start(request);
   if (request.type == "subscribe") done = static_cast<Subscription&>(started).start(request);

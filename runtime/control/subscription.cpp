@@ -10,23 +10,37 @@ namespace {
 
 constexpr std::string_view instance_prefix = "instance:";
 
+/// The parts of IDENTITY/PROTOCOL[/ALIAS].
+std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('/', at), text.size());
+    parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
 /// "instance:alice/Social" and "instance:alice/Social/default" are one topic.
 Result<std::string> read_topic(const std::string& text, const Roster& roster) {
   if (text == "peers" || text == "identities" || text == "knocks") return text;
   if (text.starts_with(instance_prefix)) {
-    const std::string rest = text.substr(instance_prefix.size());
-    const std::size_t first = rest.find('/');
-    if (first != std::string::npos) {
-      const auto identity = roster.find_identity(rest.substr(0, first));
+    auto parts = split(std::string_view(text).substr(instance_prefix.size()));
+    if (parts.size() == 2) parts.push_back(default_alias);
+    if (parts.size() == 3 && !parts[0].empty() && check_name(parts[1], "protocol name") && check_name(parts[2], "alias")) {
+      const auto identity = roster.find_identity(parts[0]);
       if (!identity) return identity.error();
-      const bool has_alias = rest.find('/', first + 1) != std::string::npos;
-      return std::string(instance_prefix) + (*identity)->name + rest.substr(first) + (has_alias ? "" : "/" + std::string(default_alias));
+      return instance_topic((*identity)->name, parts[1], parts[2]);
     }
   }
   return bad_request("unknown topic \"" + text + "\": there are peers, identities, knocks and instance:IDENTITY/PROTOCOL[/ALIAS]");
 }
 
 } // namespace
+
+std::string instance_topic(std::string_view identity, std::string_view protocol, std::string_view alias) {
+  return std::string(instance_prefix) + std::string(identity) + "/" + std::string(protocol) + "/" + std::string(alias);
+}
 
 void Topics::publish(std::string_view topic, std::string_view data) {
   for (Subscription* subscription : subscriptions_) subscription->publish(topic, data);

@@ -15,6 +15,9 @@ inline constexpr std::size_t max_topic_queue = 1024 * 1024; ///< Octets queued o
 
 class Subscription;
 
+/// The topic of one binding of an identity.
+std::string instance_topic(std::string_view identity, std::string_view protocol, std::string_view alias);
+
 /// Who wants to hear what. Network thread.
 class Topics {
 public:

@@ -293,7 +293,7 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
   const Result<void> policy = set_policy(binding);
   if (!policy) {
     binding.policy = {};
-    binding.state = "failed: " + policy.error().text;
+    set_state(binding, "failed: " + policy.error().text);
   }
   if (identity->online) serve(*identity);
   re_evaluate(*identity);
@@ -339,7 +339,7 @@ void NodeImpl::start_when_stopped(Binding& binding, std::function<void(Result<vo
 
 void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::function<void(Result<void>)>& done) {
   if (binding.spec.provider) {
-    binding.state = binding.service != nullptr ? "running" : "waiting for a provider";
+    set_state(binding, binding.service != nullptr ? "running" : "waiting for a provider");
     done({});
     return;
   }
@@ -352,8 +352,12 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::fu
   spec.inline_ = binding.spec.inline_;
   spec.sha256 = binding.spec.sha256;
   const std::uint64_t generation = ++binding.generation;
-  binding.state = "starting";
+  set_state(binding, "starting");
   binding.starting = true;
+  spec.changed = [this, id = identity.id, key = binding.key, generation] {
+    Binding* same = find_binding(id, key);
+    if (same != nullptr && same->generation == generation && same->service != nullptr) set_state(*same, same->service->state());
+  };
   services_.start(spec, *this, [this, id = identity.id, key = BindingKey(spec.protocol, spec.alias), generation, done](auto started) {
     Identity* now = find_identity(id);
     const auto at = now != nullptr ? now->bindings.find(key) : std::map<BindingKey, std::unique_ptr<Binding>>::iterator{};
@@ -374,13 +378,13 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::fu
       return;
     }
     if (!started) {
-      same->state = "failed: " + started.error().text;
+      set_state(*same, "failed: " + started.error().text);
       done(started.error());
       return;
     }
     same->owned = std::move(*started);
     same->service = same->owned.get();
-    same->state = "running";
+    set_state(*same, "running");
     done({});
   });
 }
@@ -391,7 +395,7 @@ void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
   ++binding.generation;
   binding.draining = false;
   if (!binding.spec.provider) binding.service = nullptr; // a provider stays attached until its program goes
-  binding.state = "stopped";
+  set_state(binding, "stopped");
   if (binding.starting) { // the answer to its start comes, and ends it
     binding.stopping = true;
     return;
@@ -415,6 +419,12 @@ void NodeImpl::stop_done(const PeerId& id, const BindingKey& key) {
   run_stopped(*at->second);
 }
 
+void NodeImpl::set_state(Binding& binding, std::string state) {
+  if (binding.state == state) return;
+  binding.state = std::move(state);
+  observer_.binding_changed(binding.identity, binding.key.first, binding.key.second, binding.state);
+}
+
 void NodeImpl::run_stopped(Binding& binding) {
   for (auto& done : std::exchange(binding.stopped, {})) defer(std::move(done));
 }
@@ -426,7 +436,7 @@ void NodeImpl::drain_binding(Binding& binding, TimePoint until, std::function<vo
   if (binding.owned && binding.service != nullptr) {
     binding.service->drain(until);
     binding.service = nullptr;
-    binding.state = "draining";
+    set_state(binding, "draining");
   }
   binding.drain_until = binding.draining ? std::min(binding.drain_until, until) : until;
   binding.draining = true;

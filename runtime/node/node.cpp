@@ -191,7 +191,7 @@ Result<void> Node::attach_provider(const PeerId& identity, std::string_view prot
   if (binding->service != nullptr)
     return Error{Code::busy, "another program serves " + std::string(protocol) + "/" + std::string(alias) + " already"};
   binding->service = &service;
-  binding->state = "running";
+  impl_->set_state(*binding, "running");
   return {};
 }
 
@@ -201,7 +201,7 @@ void Node::detach_provider(const PeerId& identity, std::string_view protocol, st
   if (binding == nullptr || !binding->spec.provider || binding->service == nullptr) return;
   impl_->end_streams(*own, binding, {Code::plugin_failed, "the program that served it is gone"});
   binding->service = nullptr;
-  binding->state = "waiting for a provider";
+  impl_->set_state(*binding, "waiting for a provider");
 }
 
 void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
@@ -249,6 +249,7 @@ bool Node::close_peer(const PeerId& identity, const PeerId& peer) {
 }
 
 OpenedStream Node::open(const OpenRequest& request, StreamUser& user) { return impl_->open(request, user); }
+OpenedStream Node::open_local(const LocalRequest& request, StreamUser& user) { return impl_->open_local(request, user); }
 StreamControl& Node::control() { return *impl_; }
 plugin_host::Dialer& Node::dialer() { return *impl_; }
 SlabPool& Node::slabs() { return impl_->slabs_; }

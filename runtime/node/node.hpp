@@ -88,6 +88,17 @@ struct OpenRequest {
   std::vector<Address> addresses; ///< Tried besides those that are known.
 };
 
+/// A command that a program of the owner gives to a binding on this machine.
+struct LocalRequest {
+  PeerId identity;
+  std::string protocol;
+  std::string alias = "default";
+  std::string command;
+  StreamKind kind = StreamKind::call;
+  std::string content_type;
+  TimePoint deadline = never; ///< Calls without one get call_timeout.
+};
+
 struct OpenedStream {
   StreamKey key = StreamKey::none;
   PipePtr in;
@@ -104,6 +115,8 @@ public:
   virtual void address_worked(const PeerId& identity, const PeerId& peer, const Address& address) = 0;
   /// Somebody was refused; for the audit (aggregate it).
   virtual void refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) = 0;
+  /// A binding's state is now another: what BindingStatus::state says.
+  virtual void binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, std::string_view state) = 0;
 };
 
 // --- status
@@ -120,7 +133,7 @@ struct BindingStatus {
   std::string alias;
   bool enabled = true;
   bool provider = false;
-  std::string state; ///< "running", "stopped", "failed: …", "waiting for a provider".
+  std::string state; ///< "stopped", "starting", "running", "draining", "failed: …", "waiting for a provider".
   std::vector<std::string> access;
   std::size_t streams = 0;
 };
@@ -230,6 +243,10 @@ public:
   // --- streams
   /// Never fails at once: replied (with an error) and closed follow. `user` must stay valid until closed.
   OpenedStream open(const OpenRequest& request, StreamUser& user);
+  /// The same to a binding of this daemon, for the owner: no connection, no wire, no Gate. Its service sees a stream of the identity itself with the role owner.
+  /// Errors: unknown_identity, offline (also a disabled binding, or one without its program), unknown_protocol, unknown_alias, unknown_command (remote ones
+  /// included), busy (not running now, or a limit), plugin_failed; then what ends calls.
+  OpenedStream open_local(const LocalRequest& request, StreamUser& user);
   StreamControl& control();
   /// What plugins open streams with (kith.dial/1).
   plugin_host::Dialer& dialer();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The node's inside: what its parts share. One story a file: node.cpp drives, links.cpp keeps connections, router.cpp lets streams in, opener.cpp sends them
-// out, streams.cpp is what both have in common, identities.cpp keeps identities and bindings, status.cpp tells.
+// out, local.cpp joins the owner's programs with services, streams.cpp is what all have in common, identities.cpp keeps identities and bindings, status.cpp
+// tells.
 #pragma once
 
 #include "base/recycler.hpp"
@@ -47,10 +48,11 @@ struct Binding {
   std::string state = "stopped";
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
-  bool draining = false;                              ///< Takes no new streams; stops when the last is gone, or at drain_until.
-  bool starting = false;                              ///< A start is under way; its answer comes.
-  std::vector<std::pair<StreamKey, wire::Open>> held; ///< Streams that wait for that answer.
-  bool stopping = false;                              ///< Its service was told to stop and has not said that it has.
+  bool draining = false;                                      ///< Takes no new streams; stops when the last is gone, or at drain_until.
+  bool starting = false;                                      ///< A start is under way; its answer comes.
+  std::vector<std::pair<StreamKey, wire::Open>> held;         ///< Streams that wait for that answer.
+  std::vector<std::pair<StreamKey, LocalRequest>> held_local; ///< The owner's that wait for it.
+  bool stopping = false;                                      ///< Its service was told to stop and has not said that it has.
   TimePoint drain_until = never;
   std::vector<std::function<void()>> stopped; ///< Called when it has stopped.
   std::size_t streams = 0;
@@ -121,6 +123,19 @@ struct Outgoing : Recycled<Outgoing> {
   bool retryable = true;
 };
 
+/// One end of a local stream: the owner's program, or the service. Each is a NodeStream without QUIC, and ends with the other.
+struct LocalEnd {
+  static constexpr std::uint8_t replied_due = 1;
+  static constexpr std::uint8_t readable_due = 2;
+  static constexpr std::uint8_t writable_due = 4;
+
+  StreamKey twin = StreamKey::none; ///< The other end; none until the program's end was offered.
+  std::string content_type;         ///< Of the reply.
+  std::uint8_t due = 0;             ///< Signals that its user has not had.
+  bool finished = false;            ///< Its user said that `out` is whole.
+  bool posted = false;              ///< The program's: a turn for both ends is coming.
+};
+
 struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   StreamKey key = StreamKey::none;
   bool incoming = false;
@@ -145,6 +160,7 @@ struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   std::uint64_t prefix_out = 0;
   std::optional<std::uint32_t> traffic_row; ///< In its link.
   std::unique_ptr<Outgoing> outgoing;
+  std::unique_ptr<LocalEnd> local; ///< A local stream's.
 
   std::uint64_t octets_sent() const { return quic->sent_octets() - std::min(quic->sent_octets(), prefix_out); }
   std::uint64_t octets_received() const { return in->committed() - std::min(in->committed(), header_in); }
@@ -246,6 +262,18 @@ public:
   /// Sends it once more, unseen by its user, when that is possible.
   bool retry(NodeStream& stream);
 
+  // --- local.cpp
+  OpenedStream open_local(const LocalRequest& request, StreamUser& user);
+  void offer_local(NodeStream& caller, const LocalRequest& request);
+  Result<Binding*> find_local(Identity* identity, const LocalRequest& request);
+  void accept_local(NodeStream& served, std::string_view content_type);
+  void produced_local(NodeStream& end);
+  void consumed_local(const NodeStream& end);
+  void signal_local(NodeStream& end, std::uint8_t due);
+  void turn_local(StreamKey caller);
+  void deliver_local(NodeStream& end);
+  void fail_local(NodeStream& end, const Error& error, bool remote);
+
   // --- links.cpp
   void on_quic_event(quic::Event& event);
   void on_ready(quic::ConnectionId id);
@@ -286,6 +314,7 @@ public:
   void start_when_stopped(Binding& binding, std::function<void(Result<void>)> done);
   void stop_done(const PeerId& identity, const BindingKey& key);
   void run_stopped(Binding& binding);
+  void set_state(Binding& binding, std::string state);
   Binding* find_binding(const PeerId& identity, const BindingKey& key) noexcept;
   Result<void> set_policy(Binding& binding);
   void serve(Identity& identity);

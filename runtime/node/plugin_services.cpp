@@ -23,7 +23,12 @@ public:
       return name.empty() ? CommandScope::remote : CommandScope::unknown;
     }
     least = command->least_role;
-    return command->is_remote() ? CommandScope::remote : CommandScope::local;
+    switch (command->scope) {
+      case hosting::Scope::local: return CommandScope::local;
+      case hosting::Scope::remote: return CommandScope::remote;
+      case hosting::Scope::both: return CommandScope::both;
+    }
+    return CommandScope::unknown;
   }
 
   void reconfigure(const std::string& config_json, std::function<void(Result<void>)> done) override {
@@ -124,6 +129,7 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
   options.run_inline = spec.inline_.value_or(entry->protocol->suggests_inline);
   options.inline_overrun = options_.inline_overrun;
   options.fence_after = options_.fence_after;
+  options.changed = spec.changed;
   auto host = plugin_host::InstanceHost::make(world_, control, *slabs_, dialer_, std::move(options));
   host->start([this, host, entry = *entry, done = std::move(done)](const Result<void>& started) {
     if (started) return done(std::unique_ptr<Service>(std::make_unique<PluginService>(world_, host, *entry.protocol, entry.library)));

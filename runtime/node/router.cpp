@@ -142,7 +142,7 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     no(Code::denied, "", decision.reason);
     return;
   }
-  if (scope != CommandScope::remote) {
+  if (!is_for_peers(scope)) {
     no(Code::unknown_command, open.protocol + " has no such command for peers: " + open.command, "unknown or local command");
     return;
   }
@@ -174,6 +174,12 @@ void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
     set_deadline(*stream, never);
     route(*stream, open);
     if (NodeStream* still = streams_.find(held); still != nullptr && still->phase != Phase::held) on_readable(*still);
+  }
+  for (const auto& [held, request] : std::exchange(at->second->held_local, {})) {
+    NodeStream* stream = streams_.find(held);
+    if (stream == nullptr || stream->phase != Phase::waiting) continue;
+    set_deadline(*stream, never);
+    offer_local(*stream, request);
   }
 }
 
@@ -237,7 +243,7 @@ bool NodeImpl::admissible(const Identity& identity, const PeerId& peer) const {
 void NodeImpl::re_evaluate(Identity& identity) {
   std::vector<StreamKey> denied;
   streams_.for_each([&](NodeStream& stream) {
-    if (stream.identity != &identity || !stream.incoming || stream.binding == nullptr) return;
+    if (stream.identity != &identity || !stream.incoming || stream.binding == nullptr || stream.local) return;
     if (!access::decide(stream.binding->policy, subject(identity, stream.peer), stream.least).allow) denied.push_back(stream.key);
   });
   for (const StreamKey key : denied) {

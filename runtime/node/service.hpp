@@ -26,6 +26,7 @@ struct ServiceSpec {
   std::string config_json;
   std::optional<bool> inline_;       ///< Nothing: what the protocol suggests.
   std::optional<std::string> sha256; ///< The plugin's file must have this sum.
+  std::function<void()> changed;     ///< The service's state() is another by itself: it failed. Network thread; not after stop was done.
 };
 
 /// A protocol as its plugin describes it.
@@ -36,14 +37,18 @@ struct ProtocolInfo {
   bool suggests_inline = false;
 };
 
-enum class CommandScope : std::uint8_t { unknown, local, remote };
+/// Who may name a command: the owner's programs (local), peers (remote), or both.
+enum class CommandScope : std::uint8_t { unknown, local, remote, both };
+
+constexpr bool is_for_peers(CommandScope scope) noexcept { return scope == CommandScope::remote || scope == CommandScope::both; }
+constexpr bool is_for_owner(CommandScope scope) noexcept { return scope == CommandScope::local || scope == CommandScope::both; }
 
 class Service {
 public:
   virtual ~Service() = default;
   /// Hears of the binding's streams from now on until `stop` is done.
   virtual StreamUser& user() = 0;
-  /// Whether peers may name this command, and the least role for that. The empty command (none) is remote with the lowest role unless the protocol says more.
+  /// Who may name this command, and the least role of a peer for that. The empty command (none) is remote with the lowest role unless the protocol says more.
   virtual CommandScope command(std::string_view name, Role& least) const = 0;
   /// Check, then apply; after an error the old config stays in force. `done` is called on the network thread, perhaps at once.
   virtual void reconfigure(const std::string& config_json, std::function<void(Result<void>)> done) = 0;

@@ -64,7 +64,11 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       stream.quic->stop_sending(static_cast<std::uint64_t>(Code::bad_request));
       return;
     case Phase::held: refuse(stream, Code::busy, "this protocol is still being started here"); return;
-    case Phase::waiting: fail(stream, {Code::unreachable, "no answer before the deadline"}, false); return;
+    case Phase::waiting:
+      fail(stream,
+           stream.local ? Error{Code::busy, "this protocol is still being started"} : Error{Code::unreachable, "no answer before the deadline"},
+           false);
+      return;
     case Phase::offered:
     case Phase::sent:
     case Phase::open: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
@@ -79,6 +83,7 @@ void NodeImpl::accept(StreamKey key, std::string_view content_type) {
   if (stream == nullptr || stream->phase != Phase::offered) return;
   stream->phase = Phase::open;
   ++counts_.accepted;
+  if (stream->local) return accept_local(*stream, content_type);
   Bytes prefix;
   if (!stream->raw) prefix = wire::encode(wire::Reply{std::nullopt, std::string(content_type)});
   stream->prefix_out = prefix.size();
@@ -89,6 +94,7 @@ void NodeImpl::accept(StreamKey key, std::string_view content_type) {
 void NodeImpl::reject(StreamKey key, Code code, std::string_view text) {
   NodeStream* stream = streams_.find(key);
   if (stream == nullptr || stream->phase != Phase::offered) return;
+  if (stream->local) return reset(key, code, text);
   StreamUser* user = stream->user;
   count_down(*stream);
   refuse(*stream, code, text);
@@ -107,6 +113,7 @@ void NodeImpl::produced(StreamKey key) {
     });
     return;
   }
+  if (stream->local) return produced_local(*stream);
   if (!stream->quic || stream->phase == Phase::offered) return; // it goes out with the header, or with the reply
   // A stream keeps its first octets until its reply; one that sent more than that can't be sent again.
   if (stream->phase == Phase::sent && stream->kind == StreamKind::stream && stream->outgoing->retryable &&
@@ -120,6 +127,7 @@ void NodeImpl::produced(StreamKey key) {
 
 void NodeImpl::consumed(StreamKey key) {
   NodeStream* stream = streams_.find(key);
+  if (stream != nullptr && stream->local) return consumed_local(*stream);
   if (stream == nullptr || !stream->quic) return;
   stream->quic->consumed();
   want_service();
@@ -260,6 +268,7 @@ void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
 void NodeImpl::fail(NodeStream& stream, Error error, bool remote, bool quiet) {
   if (stream.phase == Phase::over) return;
   ++counts_.failed;
+  if (stream.local) return fail_local(stream, error, remote);
   if (stream.outgoing && stream.outgoing->has_waiter) {
     pool_.cancel(stream.outgoing->waiter);
     waiters_.erase(stream.outgoing->waiter);

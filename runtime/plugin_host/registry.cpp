@@ -47,10 +47,19 @@ void Registry::add(const fs::path& file, const RegistryOptions& options) {
       continue;
     }
     const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
-    if (same == entries_.end()) entries_.push_back({*library, &protocol});
-    else
+    if (same != entries_.end()) {
       problems_.push_back(
           bad_request(file.string() + ": protocol " + protocol.name + " is already in " + same->library->file.string() + ", which is used"));
+      continue;
+    }
+    const auto noun = std::ranges::find_if(
+        entries_, [&](const Entry& entry) { return !protocol.cli_noun.empty() && entry.protocol->cli_noun == protocol.cli_noun; });
+    if (noun != entries_.end()) {
+      problems_.push_back(bad_request(file.string() + ": protocol " + protocol.name + " is refused: `kith " + protocol.cli_noun + "` is " +
+                                      noun->protocol->name + "'s, in " + noun->library->file.string()));
+      continue;
+    }
+    entries_.push_back({*library, &protocol});
   }
 }
 

@@ -274,6 +274,19 @@ class Case(unittest.TestCase):
         client.ask("binding.add", protocol=protocol, provider=True, access=list(access))
         return client.ask("serve", protocol=protocol, **fields)["id"]
 
+    def notes(self, name="alice", **fields):
+        """A daemon with the plugin Notes (a pooled one) bound to its identity; and a client."""
+        plugins = os.path.join(self.home(name), "plugins")
+        os.makedirs(plugins, mode=0o700)
+        os.chmod(self.home(name), 0o700)
+        shutil.copy(os.path.join(BUILD, "tests", "plugin", "Notes.so"), plugins)
+        os.chmod(os.path.join(plugins, "Notes.so"), 0o700)
+        daemon = self.start(name)
+        client = self.client_of(daemon)
+        client.ask("identity.create", name=name, online=True)
+        client.ask("binding.add", protocol="Notes", **fields)
+        return daemon, client
+
     def until(self, condition, what):
         """For states that no event announces: asks again and again; each question is a round trip, so the processor is not burned for nothing."""
         limit = time.monotonic() + PATIENCE

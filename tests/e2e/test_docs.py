@@ -143,8 +143,12 @@ class Examples(Case):
         self.same_shape({**shown[0], "data": {k: v for k, v in shown[0]["data"].items()}}, a.event("11", "topic"), "topic")
         a.ask("identity.offline")
         self.same_shape(shown[1], a.wait(lambda m: m.get("topic") == "identities"), "topic")
-        a.send_line(self.examples["12"]["request"])
-        self.assertEqual(a.answer("12")["status"], "error")  # no plugin here has that command
+        self.same_shape(shown[2], a.wait(lambda m: m.get("data", {}).get("state") == "stopped"), "topic")
+
+    def test_local_commands(self):
+        _, a = self.notes()
+        self.replay(a, "12")
+        self.assertEqual(self.replay(a, "13")["data"], self.examples["13"]["answers"][0]["data"])
 
     def test_identities(self):
         c = self.client_of(self.start("home"))
@@ -178,6 +182,7 @@ class Examples(Case):
         self.replay(c, "33")
         self.replay(c, "34")
         self.replay(c, "35")
+        self.replay(c, "36")
 
     def test_peers(self):
         a, b, _, _ = self.pair()

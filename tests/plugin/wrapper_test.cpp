@@ -35,6 +35,24 @@ TEST_F(Wrapper, Commands) {
   EXPECT_EQ(protocol.find_command("other"), nullptr);
 }
 
+TEST(Notes, CommandsSayWhoMayNameThem) {
+  const TemporaryFolder folder;
+  const auto library = hosting::load_library(KITH_NOTES, load_options(folder));
+  ASSERT_TRUE(library) << library.error().text;
+  const hosting::Protocol& notes = (*library)->descriptor.protocols[0];
+  EXPECT_EQ(notes.cli_noun, "note");
+  EXPECT_EQ(notes.find_command("add")->scope, hosting::Scope::local);
+  EXPECT_FALSE(notes.find_command("add")->is_remote());
+  EXPECT_EQ(notes.find_command("count")->scope, hosting::Scope::both);
+  EXPECT_EQ(notes.find_command("push")->scope, hosting::Scope::remote);
+  testkit::FakeHost host(notes, folder.path().string());
+  ASSERT_TRUE(host.start());
+  testkit::FakeStream& count = host.open({StreamKind::call, "json", "count", Role::owner, never});
+  count.finish();
+  host.run();
+  EXPECT_EQ(count.take(), R"({"octets":0,"role":"owner"})");
+}
+
 TEST_F(Wrapper, Timers) {
   ASSERT_TRUE(host_->start());
   testkit::FakeStream& stream = call("sleep");

@@ -48,12 +48,14 @@ public:
   node::CommandScope command(std::string_view name, Role& least) const override {
     least = Role::public_;
     if (name == "secret") least = Role::admin;
-    return name == "inner" ? node::CommandScope::local : node::CommandScope::remote;
+    if (name.starts_with("inner")) return node::CommandScope::local;
+    if (name == "unknown") return node::CommandScope::unknown;
+    return name.starts_with("outer") ? node::CommandScope::remote : node::CommandScope::both;
   }
   void reconfigure(const std::string&, std::function<void(Result<void>)> done) override { done({}); }
   void drain(TimePoint) override {}
   void stop(std::function<void()> done) override { done(); }
-  std::string state() const override { return "running"; }
+  std::string state() const override { return failure.empty() ? "running" : failure; }
 
   void opened(const IncomingStream& stream) override {
     ++calls;
@@ -64,7 +66,7 @@ public:
       return;
     }
     streams_[stream.key] = stream;
-    if (stream.command == "silent" || stream.command == "unread") return;
+    if (leaves(stream)) return;
     control_.accept(stream.key, stream.content_type);
     pump(stream.key);
   }
@@ -79,15 +81,22 @@ public:
   }
 
   std::size_t live() const { return streams_.size(); }
+  std::string failure; ///< "failed: …"; then changed() tells of it.
+  std::function<void()> changed;
   std::size_t calls = 0;
   std::size_t ends = 0;
   IncomingStream last;
   StreamEnd last_end;
 
 private:
+  /// Neither read nor answered.
+  static bool leaves(const IncomingStream& stream) {
+    return stream.command == "silent" || stream.command == "unread" || stream.command == "inner.silent";
+  }
+
   void pump(StreamKey key) {
     const auto at = streams_.find(key);
-    if (at == streams_.end() || at->second.command == "unread" || at->second.command == "silent") return;
+    if (at == streams_.end() || leaves(at->second)) return;
     IncomingStream& stream = at->second;
     const bool finished = stream.in->finished();
     if (stream.command == "digest") return digest(stream, finished);
@@ -141,6 +150,7 @@ public:
     }
     auto service = std::make_unique<EchoService>(control, ran);
     echo = service.get();
+    echo->changed = spec.changed;
     if (slow) {
       started.push_back([done, late = std::make_shared<std::unique_ptr<node::Service>>(std::move(service))] { done(std::move(*late)); });
       return;
@@ -160,6 +170,12 @@ public:
   explicit Program(node::Node& node) : node_(node) {}
   void call(const node::OpenRequest& request, std::string_view octets, bool finish = true) {
     stream = node_.open(request, *this);
+    stream.out->write(as_bytes(octets));
+    if (finish) stream.out->finish();
+    node_.control().produced(stream.key);
+  }
+  void local(const node::LocalRequest& request, std::string_view octets, bool finish = true) {
+    stream = node_.open_local(request, *this);
     stream.out->write(as_bytes(octets));
     if (finish) stream.out->finish();
     node_.control().produced(stream.key);
@@ -265,6 +281,12 @@ public:
     return program;
   }
 
+  std::unique_ptr<Program> local(std::string command, std::string_view body = "hi", StreamKind kind = StreamKind::call) {
+    auto program = std::make_unique<Program>(*node);
+    program->local({id, "Echo", "default", std::move(command), kind, "json", never}, body, kind == StreamKind::call);
+    return program;
+  }
+
   std::uint64_t handshakes() const {
     const auto status = node->status();
     return status.pool.handshakes_dialed + status.pool.handshakes_accepted;
@@ -274,6 +296,7 @@ public:
   void peer_changed(const PeerId&, const PeerId&, bool) override {}
   void address_worked(const PeerId&, const PeerId&, const Address&) override {}
   void refused(const PeerId&, const PeerId&, std::string_view, std::string_view) override { ++refusals; }
+  void binding_changed(const PeerId&, std::string_view, std::string_view, std::string_view state) override { states.emplace_back(state); }
 
   std::string name;
   Address ip;
@@ -288,6 +311,7 @@ public:
   std::unique_ptr<SimWorld> world;
   std::unique_ptr<node::Node> node;
   int refusals = 0;
+  std::vector<std::string> states; ///< That Echo's binding went through.
 
 private:
   Sim& sim_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/name.hpp"
 #include "cli/run.hpp"
 #include "fake_daemon.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <filesystem>
@@ -67,8 +69,8 @@ void two_identities(Peer& peer, const Request& request, Seen& seen) {
 }
 
 TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
-  EXPECT_EQ(run({"cal"}).code, 2);
-  EXPECT_NE(run({"cal"}).err.find("did you mean `call`?"), std::string::npos);
+  EXPECT_EQ(run({"--home", "/nonexistent/kith", "cal"}).code, 2) << "no daemon knows better";
+  EXPECT_NE(run({"cal", "--home=/nonexistent/kith"}).err.find("there is no command `cal`; did you mean `call`?"), std::string::npos);
   EXPECT_NE(run({"peer", "ad"}).err.find("did you mean `add`?"), std::string::npos);
   EXPECT_NE(run({"call", "--alais", "x", "bob", "Echo"}).err.find("did you mean `--alias`?"), std::string::npos);
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"peer"},
@@ -108,6 +110,63 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
   EXPECT_EQ(run({}).code, 0);
   EXPECT_EQ(run({"help", "peer", "add"}).out, run({"peer", "add", "--help"}).out);
   EXPECT_TRUE(run({"--version"}).out.starts_with("kith "));
+}
+
+TEST(Cli, NoPluginMayTakeTheWordOfACommand) {
+  for (const cli::Command& command : cli::command_table()) {
+    const std::string_view word = command.name.substr(0, command.name.find(' '));
+    EXPECT_TRUE(is_command_word(word)) << word << " is missing in base/name.cpp";
+  }
+  EXPECT_FALSE(is_command_word("note"));
+}
+
+/// two_identities, with a plugin that has commands.
+void with_notes(Peer& peer, const Request& request, Seen& seen) {
+  if (request.type != "protocol.list") return two_identities(peer, request, seen);
+  const char* list = R"({"protocols":[
+{"protocol":"Echo","version":"1","summary":"","file":"","noun":"","commands":[{"name":"x","scope":"local","summary":""}]},
+{"protocol":"Notes","version":"1","summary":"keeps notes","file":"","noun":"note","commands":[
+{"name":"add","scope":"local","summary":"keeps one"},{"name":"count","scope":"both","summary":"how many"},{"name":"push","scope":"remote","summary":""}]}]})";
+  std::string line(list);
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  peer.send(Answer::ok(request.id, Body::of_json(line)).encode());
+}
+
+TEST(Cli, CommandsOfPluginsGoToTheirProtocols) {
+  FakeDaemon daemon(with_notes);
+  const auto line = [&](std::vector<std::string> words, const std::string& input = "") {
+    words.insert(words.begin(), {"--home", daemon.home()});
+    const Outcome outcome = run(words, input);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return daemon.lines().back();
+  };
+  const auto sent = [](int id, const std::string& fields) { return R"({"id":")" + std::to_string(id) + R"(","type":"local",)" + fields + "}"; };
+  EXPECT_EQ(line({"note", "add"}), sent(2, R"("protocol":"Notes","alias":"default","command":"add","data":{})"));
+  EXPECT_EQ(line({"note", "add", "alice"}), sent(3, R"("identity":"alice","protocol":"Notes","alias":"default","command":"add","data":{})"));
+  EXPECT_EQ(line({"note", "add", "[1.0]"}), sent(3, R"("protocol":"Notes","alias":"default","command":"add","data":[1.0])"));
+  EXPECT_EQ(line({"note", "count", "bob", "-", "--alias", "x", "--timeout", "2s"}, "7"),
+            sent(2, R"("identity":"bob","protocol":"Notes","alias":"x","command":"count","timeout_ms":2000,"data":7)"));
+  EXPECT_EQ(run({"note", "add", "alice", "--bytes", "--home", daemon.home()}).code, 0);
+  EXPECT_EQ(run({"note", "add", "alice", "{", "--home", daemon.home()}).code, 2) << "not JSON";
+  EXPECT_EQ(run({"note", "add", "alice", "{}", "more", "--home", daemon.home()}).code, 2);
+}
+
+TEST(Cli, NounsOfPluginsHaveHelp) {
+  FakeDaemon daemon(with_notes);
+  const auto said = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--home", daemon.home()});
+    return run(words);
+  };
+  EXPECT_NE(said({"note", "--help"}).out.find("note add             keeps one\n"), std::string::npos) << said({"note", "--help"}).out;
+  EXPECT_EQ(said({"note", "--help"}).out.find("push"), std::string::npos) << "is for peers";
+  EXPECT_EQ(said({"help", "note", "add"}).out, said({"note", "add", "--help"}).out);
+  EXPECT_NE(said({"note", "add", "--help"}).out.find("Usage: kith note add [IDENTITY] [DATA] [OPTIONS]"), std::string::npos);
+  const Outcome verb = said({"note", "ad"});
+  EXPECT_EQ(verb.code, 2);
+  EXPECT_NE(verb.err.find("did you mean `add`?\nThere are `note add`, `note count`."), std::string::npos) << verb.err;
+  EXPECT_NE(said({"note"}).err.find("`note` needs a verb"), std::string::npos);
+  EXPECT_NE(said({"notr", "add"}).err.find("there is no command `notr`; did you mean `note`?"), std::string::npos) << said({"notr", "add"}).err;
+  EXPECT_NE(said({"peer", "--help"}).out.find("peer rename"), std::string::npos) << "kith's own nouns have it too";
 }
 
 TEST(Cli, WithoutADaemonTheWayOutIsTold) {

@@ -30,6 +30,7 @@ class FakeBackend final : public Backend, public StreamControl {
 public:
   struct Opened {
     node::OpenRequest request;
+    node::LocalRequest local = {};
     StreamUser* user = nullptr;
     PipePtr in = nullptr;
     PipePtr out = nullptr;
@@ -40,7 +41,12 @@ public:
 
   node::OpenedStream open(const node::OpenRequest& request, StreamUser& user) override {
     const auto key = static_cast<StreamKey>(++last_);
-    opened[key] = Opened{request, &user, std::make_shared<Pipe>(slabs), std::make_shared<Pipe>(slabs)};
+    opened[key] = Opened{request, {}, &user, std::make_shared<Pipe>(slabs), std::make_shared<Pipe>(slabs)};
+    return {key, opened[key].in, opened[key].out};
+  }
+  node::OpenedStream open_local(const node::LocalRequest& request, StreamUser& user) override {
+    const auto key = static_cast<StreamKey>(++last_);
+    opened[key] = Opened{{}, request, &user, std::make_shared<Pipe>(slabs), std::make_shared<Pipe>(slabs)};
     return {key, opened[key].in, opened[key].out};
   }
   StreamControl& control() override { return *this; }

@@ -65,6 +65,20 @@ TEST(Registry, APinnedProtocolIsTakenFromTheFileOfItsName) {
   EXPECT_EQ(found->library->file.filename(), "Echo.so");
 }
 
+TEST(Registry, ANounThatIsTakenIsRefused) {
+  const TemporaryFolder folder;
+  for (const char* file : {"Memos.so", "Notes.so", "Taken.so"}) fs::copy_file(fs::path(KITH_NOTES_DIR) / file, folder.path() / file);
+  const auto registry = plugin_host::Registry::scan({{folder.path()}, load_options(folder), {}});
+  ASSERT_EQ(registry->all().size(), 1U);
+  EXPECT_EQ(registry->all().front().protocol->name, "Memos") << "the first one has it";
+  const auto notes = registry->find("Notes");
+  ASSERT_FALSE(notes);
+  EXPECT_NE(notes.error().text.find("`kith note` is Memos's"), std::string::npos) << notes.error().text;
+  const auto taken = registry->find("Taken");
+  ASSERT_FALSE(taken);
+  EXPECT_NE(taken.error().text.find("cli_noun call is a command of kith's own"), std::string::npos) << taken.error().text;
+}
+
 TEST(Registry, UnknownPluginNamesTheKnownOnesAndTheFolders) {
   const TemporaryFolder folder;
   fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");

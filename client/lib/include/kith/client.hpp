@@ -103,6 +103,9 @@ public:
   /// One call to a peer. Errors: those of the daemon and of the peer; codes from 1000 on are the protocol's.
   Result<Payload> call(const Target& target, const Payload& payload);
 
+  /// A command to a binding of this daemon (scope `local` or `both`). Errors: those of call.
+  Result<Payload> local(const protocol::LocalRequest& request, const Payload& payload);
+
   /// Opens a stream; returns once the peer has accepted it.
   Result<Stream> open_stream(const Target& target);
   /// Waits for the end of a stream. Errors: connection_lost, timeout.

@@ -182,7 +182,7 @@ typedef struct kith_protocol {
   kith_text version;                   /* of the protocol's implementation, for people: "1.0.0" */
   kith_text summary;                   /* one line for people */
   kith_text config_schema;             /* JSON Schema (draft 7) of the binding's config, an object; empty: any object */
-  kith_text cli_noun;                  /* the NOUN of `kith NOUN VERB ...`; empty: none */
+  kith_text cli_noun;                  /* the NOUN of `kith NOUN VERB ...`, no command of kith's own; empty: none */
   const kith_command* const* commands; /* NULL when command_count is 0 */
   uint32_t command_count;
   uint32_t reserved; /* 0 */
