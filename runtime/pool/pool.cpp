@@ -185,7 +185,7 @@ void Pool::heard(ConnId connection, Duration pto, TimePoint now) {
   Connection* c = find(connection);
   if (c == nullptr) return;
   c->heard = now;
-  c->pto = pto;
+  c->pto = std::min<Duration>(pto, longest_pto);
   if (c->suspect() && now > c->suspect_since) {
     c->suspect_since = never;
     settle(*c->entry, now);
@@ -275,11 +275,12 @@ void Pool::wake_from_sleep(TimePoint now) {
 
 void Pool::addresses_changed(TimePoint now) {
   for (const auto& [key, entry] : entries_) {
-    // Those that we dialed come along: the PING shows the peer where we are now. How long the new path takes is not known yet.
+    // Those that we dialed come along: the PING shows the peer where we are now. Between two networks there may be none for a while.
     for (const ConnId id : entry->connections) {
       Connection& ours = *find(id);
       if (!ours.dialer || key.self()) continue;
-      ours.pto = std::max(ours.pto, settings_.initial_pto);
+      ours.pto = longest_pto;
+      ours.suspect_since = never;
       doubt(ours, now);
     }
     const Connection* c = best(*entry);

@@ -58,6 +58,8 @@ struct Settings {
 
 /// PTOs of silence after which a connection in doubt is dropped, and for which a retired one lingers so that streams in flight are refused, not lost.
 inline constexpr int silent_ptos = 3;
+/// What counts at most as a PTO there: a peer that was frozen makes its absence look like a round trip.
+inline constexpr std::chrono::seconds longest_pto{5};
 
 // --- actions: what the caller does next, in order
 struct StartAttempt {

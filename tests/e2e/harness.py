@@ -143,13 +143,13 @@ class Client:
 
 
 class Daemon:
-    """One kithd."""
+    """One kithd. `inside`: a command that runs it somewhere else, by exec."""
 
-    def __init__(self, home, *arguments, listen="127.0.0.1:0", file_limit=False, ready=True):
+    def __init__(self, home, *arguments, listen="127.0.0.1:0", file_limit=False, ready=True, inside=()):
         self.home = home
         self.lines = []
         self.changed = threading.Condition()
-        command = [BUILD + "/bin/kithd", "--home", home]
+        command = [*inside, BUILD + "/bin/kithd", "--home", home]
         if listen:
             command += ["--listen", listen]
         # A write past RLIMIT_FSIZE is then an error, not the end: what fill_disk needs.

@@ -245,5 +245,14 @@ TEST(ChaosTest, WhateverHappens) {
   }
 }
 
+// Seeds that once found something.
+TEST(ChaosTest, OldSeeds) {
+  for (const std::uint64_t seed : {
+           1000035U, // retired connections lingered for PTOs of a minute, measured over a peer's sleep
+       }) {
+    Chaos(seed).run();
+  }
+}
+
 } // namespace
 } // namespace kith::testing

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Daemons in network namespaces of their own, joined by a veth pair, whose addresses change. Needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN); skipped without.
+
+A namespace lives as long as the process that holds it, which ends with its input: however a test ends, nothing is left of it."""
+import hashlib
+import os
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import PATIENCE, Case, Refused, as_socket
+
+
+class Namespace:
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec cat"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"up\n":
+            reason = self.holder.stderr.read().decode().strip()
+            self.close()
+            raise unittest.SkipTest("no network namespaces here: " + reason)
+
+    @property
+    def inside(self):
+        return ("nsenter", "--net=/proc/%d/ns/net" % self.holder.pid)
+
+    def ip(self, *words):
+        subprocess.run([*self.inside, "ip", *words], check=True, timeout=PATIENCE)
+
+    def close(self):
+        self.holder.stdin.close()
+        self.holder.wait(PATIENCE)
+        self.holder.stdout.close()
+        self.holder.stderr.close()
+
+
+class Networks(Case):
+    def setUp(self):
+        super().setUp()
+        try:
+            self.here, self.there = Namespace(), Namespace()
+        except FileNotFoundError as missing:
+            self.skipTest("no network namespaces here: no command " + missing.filename)
+        # Before the daemons' own clean-up in order, so after it in time.
+        self._cleanups.insert(0, (self.here.close, (), {}))
+        self._cleanups.insert(0, (self.there.close, (), {}))
+        self.here.ip("link", "add", "net0", "type", "veth", "peer", "name", "net0", "netns", str(self.there.holder.pid))
+        for namespace, address in ((self.here, "10.77.0.1/24"), (self.there, "10.77.0.2/24")):
+            namespace.ip("link", "set", "net0", "up")
+            namespace.ip("address", "add", address, "dev", "net0")
+
+    def move(self, namespace, old, new):
+        namespace.ip("address", "add", new + "/24", "dev", "net0")
+        namespace.ip("address", "del", old + "/24", "dev", "net0")  # takes the new one, its secondary, along
+        namespace.ip("address", "replace", new + "/24", "dev", "net0")
+
+    def couple(self):
+        """alice here, with Echo, and bob there, who knows her and has called her: (a, b, alice's daemon)."""
+        daemon = self.start("alice", listen=None, inside=self.here.inside)
+        a = self.client_of(daemon)
+        b = self.client_of(self.start("bob", listen=None, inside=self.there.inside))
+        a.ask("identity.create", name="alice", online=True)
+        b.ask("identity.create", name="bob", online=True)
+        a.ask("binding.add", protocol="Echo", access=["public"])
+        self.introduce(a, b)
+        self.assertEqual(self.call(b), "hi")
+        return a, b, daemon
+
+    def call(self, b, **fields):
+        return b.data("call", target="alice", protocol="Echo", data={"message": "hi"}, **fields)["echoed"]
+
+    def echoes_through(self, b, change):
+        """48 MiB to alice and back, with `change` in their middle: all of it comes back, on the connection that was there."""
+        handshakes = b.data("status")["pool"]["handshakes"]
+        answer = b.ask("stream", target="alice", protocol="Echo")
+        stream = as_socket(answer["taken"][0])
+        self.addCleanup(stream.close)
+        block = os.urandom(1 << 20)
+        count = 48
+
+        def write():
+            for _ in range(count):
+                stream.sendall(block)
+            stream.shutdown(socket.SHUT_WR)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        got = hashlib.sha256()
+        size = 0
+        while part := stream.recv(1 << 18):
+            got.update(part)
+            size += len(part)
+            if change and size > count << 18:
+                change()
+                change = None
+        writer.join(PATIENCE)
+        self.assertEqual(size, count << 20)
+        self.assertEqual(got.digest(), hashlib.sha256(block * count).digest())
+        self.assertEqual(b.event(answer["id"], "closed")["status"], "ok")
+        self.assertEqual(b.data("status")["pool"]["handshakes"], handshakes, "the connection did not live through it")
+
+    def test_the_dialer_moves_under_a_transfer(self):
+        a, b, _ = self.couple()
+        self.echoes_through(b, lambda: self.move(self.there, "10.77.0.2", "10.77.0.22"))
+        self.assertEqual(self.call(b), "hi")
+        self.assertTrue(a.data("peer.show", peer="bob")["address"].startswith("10.77.0.22:"))
+        self.echoes_through(b, lambda: self.move(self.there, "10.77.0.22", "10.77.0.2"))
+
+    def test_the_acceptor_moves(self):
+        _, b, _ = self.couple()
+        moved = time.monotonic()
+        self.move(self.here, "10.77.0.1", "10.77.0.11")
+
+        def works():
+            try:
+                return self.call(b, timeout_ms=250) == "hi"
+            except Refused as refused:
+                self.assertIn(refused.code, ("timeout", "connection_lost", "unreachable"))
+                return False
+
+        self.until(works, "no call reaches alice at her new address")
+        print("calls succeed again after %.2f s" % (time.monotonic() - moved))
+        self.assertTrue(b.data("peer.show", peer="alice")["address"].startswith("10.77.0.11:"))
+
+    def test_the_link_is_down_for_a_while(self):
+        _, b, _ = self.couple()
+
+        def cut():
+            self.there.ip("link", "set", "net0", "down")
+            self.there.ip("link", "set", "net0", "up")
+
+        self.echoes_through(b, cut)
+
+    def test_a_daemon_is_killed_and_comes_back(self):
+        _, b, daemon = self.couple()
+        daemon.kill()
+        self.start("alice", listen=None, inside=self.here.inside)
+        self.assertEqual(self.call(b), "hi")
+
+    def test_a_wildcard_daemon_answers_from_the_address_that_was_asked(self):
+        self.here.ip("address", "add", "10.77.0.3/24", "dev", "net0")
+        a, b, _ = self.couple()
+        port = next(at.rsplit(":", 1)[1] for at in a.data("status")["listen"] if at.startswith("0.0.0.0:"))
+        id = a.data("ticket")["id"]
+        for address in ("10.77.0.3", "10.77.0.1"):
+            b.ask("peer.remove", peer="alice")
+            b.ask("peer.add", name="alice", peer=id, addresses=["%s:%s" % (address, port)])
+            self.assertEqual(self.call(b), "hi")
+            self.assertEqual(b.data("peer.show", peer="alice")["address"], "%s:%s" % (address, port))
+
+
+if __name__ == "__main__":
+    unittest.main()
