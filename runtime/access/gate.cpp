@@ -43,9 +43,4 @@ Decision decide(const Policy& policy, const Subject& subject, Role least_role_of
   return {true, role, {}};
 }
 
-bool admits_strangers(const Policy& policy) {
-  const auto is_public = [](const Entry& entry) { return entry.kind == Entry::Kind::role && entry.role == Role::public_; };
-  return std::ranges::any_of(policy.allow, is_public) && std::ranges::none_of(policy.deny, is_public);
-}
-
 } // namespace kith::access

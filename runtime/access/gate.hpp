@@ -34,7 +34,4 @@ struct Decision {
 /// Allow = not blocked, no deny entry matches, some allow entry matches, and the role on this binding is at least the command's.
 Decision decide(const Policy& policy, const Subject& subject, Role least_role_of_command);
 
-/// Whether a peer that nobody knows could pass: what a binding that is open to all answers.
-bool admits_strangers(const Policy& policy);
-
 } // namespace kith::access

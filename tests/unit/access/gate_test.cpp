@@ -112,13 +112,5 @@ TEST(Gate, ReasonsNameTheCause) {
   EXPECT_NE(decide({entries({"public"}), {}}, stranger(), Role::admin).reason.find("admin"), std::string::npos);
 }
 
-TEST(Gate, AdmitsStrangers) {
-  EXPECT_TRUE(admits_strangers({entries({"member", "public"}), {}}));
-  EXPECT_TRUE(admits_strangers({entries({"public"}), entries({"peer:1", "viewer"})}));
-  EXPECT_FALSE(admits_strangers({entries({"public"}), entries({"public"})}));
-  EXPECT_FALSE(admits_strangers({entries({"viewer", "peer:1"}), {}}));
-  EXPECT_FALSE(admits_strangers({}));
-}
-
 } // namespace
 } // namespace kith::access
