@@ -68,13 +68,14 @@ public:
 class World {
 public:
   virtual ~World() = default;
-  virtual TimePoint now() const = 0;                                            ///< Any thread.
-  virtual UnixSeconds unix_now() const = 0;                                     ///< Any thread.
-  virtual Random& random() = 0;                                                 ///< Network thread.
-  virtual Log& log() = 0;                                                       ///< Any thread.
-  virtual Udp& udp() = 0;                                                       ///< Network thread.
-  virtual Executor& network() = 0;                                              ///< The network thread itself.
-  virtual Executor& disk() = 0;                                                 ///< Files and SQLite, one after another.
+  virtual TimePoint now() const = 0;        ///< Any thread.
+  virtual UnixSeconds unix_now() const = 0; ///< Any thread.
+  virtual Duration slept() const = 0;       ///< How long the machine has slept (been suspended), of which now() knows nothing. Any thread.
+  virtual Random& random() = 0;             ///< Network thread.
+  virtual Log& log() = 0;                   ///< Any thread.
+  virtual Udp& udp() = 0;                   ///< Network thread.
+  virtual Executor& network() = 0;          ///< The network thread itself.
+  virtual Executor& disk() = 0;             ///< Files and SQLite, one after another.
   virtual std::unique_ptr<Timer> make_timer(std::function<void()> expired) = 0; ///< Network thread.
   /// A new strand on the plugin workers: what is posted to one never overlaps. Network thread.
   virtual std::shared_ptr<Executor> make_strand() = 0;

@@ -46,6 +46,8 @@ constexpr auto count = [](std::string_view key, NumberField field, std::string_v
 constexpr std::array settings{
     // Connections
     duration("idle_timeout", &D::idle_timeout, "60s", "1s", "24h", "A connection without streams is closed after this."),
+    duration("stranger_timeout", &D::stranger_timeout, "60s", "1s", "24h",
+             "A connection of a peer that nobody knows is closed when nothing moved on it for this long, streams or not."),
     duration("keep_alive", &D::keep_alive, "15s", "1s", "30s", "How often a connection with open streams says that it is alive."),
     duration("connect_timeout", &D::connect_timeout, "10s", "100ms", "5m", "How long a dial tries all addresses of a peer."),
     duration("stream_open_timeout", &D::stream_open_timeout, "10s", "100ms", "5m", "How long a new stream waits for the peer's leave to open it."),

@@ -18,9 +18,9 @@ struct DaemonConfig {
   std::vector<Address> listen; ///< Empty: wildcard IPv4 and IPv6 on the remembered port.
   std::string nameless;        ///< The identity that gets handshakes without a server name; empty: the only one online.
 
-  Duration idle_timeout{}, keep_alive{}, connect_timeout{}, stream_open_timeout{}, handshake_timeout{}, header_timeout{}, race_delay{},
-      backoff_first{}, backoff_most{}, drain_deadline{}, client_stall_timeout{}, max_self_queue{}, inline_overrun{}, plugin_busy_after{},
-      plugin_fence_after{};
+  Duration idle_timeout{}, stranger_timeout{}, keep_alive{}, connect_timeout{}, stream_open_timeout{}, handshake_timeout{}, header_timeout{},
+      race_delay{}, backoff_first{}, backoff_most{}, drain_deadline{}, client_stall_timeout{}, max_self_queue{}, inline_overrun{},
+      plugin_busy_after{}, plugin_fence_after{};
 
   std::uint64_t max_call_bytes{}, stream_window{}, max_stream_window{}, max_parked_bytes{}, max_buffer_bytes{}, max_send_buffer{}, max_retry_bytes{},
       max_client_queue{}, log_file_size{};

@@ -44,7 +44,7 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.pool.attempt_gap = from.race_delay;
   to.pool.connect_timeout = from.connect_timeout;
   to.pool.idle_close = from.idle_timeout;
-  to.pool.keep_alive = from.keep_alive;
+  to.pool.stranger_silence = from.stranger_timeout;
   to.pool.backoff_first = from.backoff_first;
   to.pool.backoff_limit = from.backoff_most;
   to.pool.max_connections = from.max_connections;

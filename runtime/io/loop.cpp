@@ -2,6 +2,7 @@
 #include "io/loop.hpp"
 
 #include <chrono>
+#include <ctime>
 
 namespace kith::io {
 
@@ -14,6 +15,13 @@ TimePoint RealWorld::now() const { return std::chrono::steady_clock::now(); }
 
 UnixSeconds RealWorld::unix_now() const {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Duration RealWorld::slept() const {
+  timespec with_sleep{};
+  timespec without{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &with_sleep) != 0 || ::clock_gettime(CLOCK_MONOTONIC, &without) != 0) return {};
+  return std::chrono::seconds(with_sleep.tv_sec - without.tv_sec) + std::chrono::nanoseconds(with_sleep.tv_nsec - without.tv_nsec);
 }
 
 std::unique_ptr<Timer> RealWorld::make_timer(std::function<void()> expired) { return reactor_.make_timer(std::move(expired)); }

@@ -15,7 +15,7 @@ struct WorldSettings {
   UdpSettings udp;
 };
 
-/// Everything but now(), unix_now(), log(), the executors' post() and stop() is for the network thread: the one that calls run().
+/// Everything but now(), unix_now(), slept(), log(), the executors' post() and stop() is for the network thread: the one that calls run().
 class RealWorld final : public World {
 public:
   explicit RealWorld(Log& log, WorldSettings settings = {}); ///< The log must outlive the world.
@@ -24,6 +24,7 @@ public:
 
   TimePoint now() const override;
   UnixSeconds unix_now() const override;
+  Duration slept() const override;
   Random& random() override { return random_; }
   Log& log() override { return log_; }
   Udp& udp() override { return udp_; }

@@ -12,8 +12,6 @@ namespace kith::node {
 ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
 
 namespace {
-constexpr std::chrono::seconds heard_interval{1}; // the pool is told at most this often that a connection is alive
-
 pool::ConnId to_pool(quic::ConnectionId id) noexcept { return static_cast<pool::ConnId>(id); }
 } // namespace
 
@@ -143,12 +141,6 @@ void NodeImpl::on_closed(quic::Event& event) {
   }
   // Its streams' own ends stand behind this event in the queue; deferred work comes after all of them.
   defer([this, id = link->id] { links_.erase(id); });
-}
-
-void NodeImpl::note_heard(Link& link) {
-  if (now_ - link.heard_told < heard_interval) return;
-  link.heard_told = now_;
-  pool_.heard(to_pool(link.id), endpoint_.pto(link.id), now_);
 }
 
 // --- pool → QUIC

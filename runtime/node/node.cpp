@@ -17,6 +17,7 @@ NodeImpl::NodeImpl(World& world, const Settings& settings, const quic::Secrets& 
       pool_(settings.pool, world.random()),
       timer_(world.make_timer([this] { on_timer(); })),
       now_(world.now()),
+      slept_(world.slept()),
       buffer_(64 * 1024) {
   world_.random().fill(boot_id_);
   endpoint_.set_nameless([this](SocketId socket) { return nameless_for(socket); });
@@ -44,12 +45,20 @@ void NodeImpl::sendable(SocketId /*socket*/) {
 
 void NodeImpl::on_timer() {
   now_ = world_.now();
+  note_sleep();
   endpoint_.on_deadline(now_);
   pool_.on_deadline(now_);
   on_stream_deadlines();
   if (now_ >= next_drain_) check_drains();
   on_unproven_deadlines();
   service();
+}
+
+void NodeImpl::note_sleep() {
+  const Duration slept = world_.slept();
+  if (slept - slept_ < least_sleep) return;
+  slept_ = slept;
+  pool_.wake_from_sleep(now_);
 }
 
 void NodeImpl::want_service() {
@@ -213,7 +222,7 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
     impl_->close_unproven(identity, &peer.id, Code::denied);
     impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
   } else {
-    impl_->pool_.befriended(identity, peer.id);
+    impl_->pool_.set_stranger(identity, peer.id, false, impl_->now_);
   }
   impl_->re_evaluate(*own);
   impl_->want_service();
@@ -227,6 +236,8 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   if (!impl_->admissible(*own, peer)) {
     impl_->close_unproven(identity, &peer, Code::denied);
     impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
+  } else {
+    impl_->pool_.set_stranger(identity, peer, true, impl_->now_);
   }
   impl_->want_service();
 }

@@ -30,6 +30,7 @@ inline constexpr std::size_t max_goaways = 16;     ///< Of one connection; a pee
 inline constexpr std::size_t max_unproven = 256;   ///< Accepted connections that have shown neither HELLO nor stream.
 inline constexpr std::chrono::seconds unproven_timeout{30};
 inline constexpr std::size_t max_traffic_rows = 64;     ///< Bindings that one connection counts apart; the rest is one sum.
+inline constexpr std::chrono::seconds least_sleep{1};   ///< Of the machine, that puts connections in doubt.
 inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
 
 struct Identity;
@@ -92,7 +93,6 @@ struct Link {
   std::optional<std::uint64_t> goaway_limit;  ///< With goaway_seen: streams of ours above this never ran; nothing: none did.
   std::optional<std::uint64_t> last_accepted; ///< Of the peer's streams.
   std::size_t headerless = 0;
-  TimePoint heard_told{};
   PipePtr control_out;
   quic::StreamPtr control_stream;
   quic::StreamPtr control_in;
@@ -207,6 +207,8 @@ public:
   void on_timer();
   /// Asks for a turn of service(), once, after what runs now.
   void want_service();
+  /// The machine slept: every connection is in doubt, though no time passed for its timers.
+  void note_sleep();
   void service();
   void transmit();
   void arm_timer();
@@ -291,7 +293,6 @@ public:
   void send_goaway(Link& link);
   void send_error_text(Link& link, std::uint64_t stream, const Error& error);
   void write_control(Link& link, const Bytes& bytes);
-  void note_heard(Link& link);
   Link* find_link(quic::ConnectionId id) noexcept;
   std::optional<SocketId> socket_for(const Identity& identity, const Address& remote) const;
 
@@ -335,6 +336,7 @@ public:
   wire::BootId boot_id_{};
   std::unique_ptr<Timer> timer_;
   TimePoint now_{};
+  Duration slept_; ///< As note_sleep() last saw it.
 
   std::map<PeerId, std::unique_ptr<Identity>> identities_;
   std::optional<PeerId> nameless_;

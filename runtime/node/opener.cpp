@@ -64,6 +64,7 @@ void NodeImpl::find_connection(NodeStream& stream) {
     fail(stream, {Code::busy, streams_.size() > settings_.max_streams ? "max_streams reached" : "max_buffer_bytes reached"}, false);
     return;
   }
+  note_sleep();
   const auto peer = identity->peers.find(request.peer);
   if (peer != identity->peers.end() && peer->second.blocked) {
     fail(stream, {Code::denied, peer->second.name + " is blocked"}, false);
@@ -150,7 +151,7 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   stream.quic->user = static_cast<std::uint64_t>(stream.key);
   stream.link = &link;
   stream.counted_in_pool = true;
-  pool_.stream_opened(static_cast<pool::ConnId>(link.id), now_);
+  pool_.stream_opened(static_cast<pool::ConnId>(link.id));
   stream.traffic_row = link.traffic_row(request.protocol, request.alias, false);
   stream.phase = Phase::sent;
   TimePoint deadline = request.deadline;

@@ -52,7 +52,7 @@ void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
   stream.in = quic->in();
   stream.out = quic->out();
   stream.counted_in_pool = true;
-  pool_.stream_opened(static_cast<pool::ConnId>(link.id), now_);
+  pool_.stream_opened(static_cast<pool::ConnId>(link.id));
   link.last_accepted = std::max(link.last_accepted.value_or(0), static_cast<std::uint64_t>(quic->id()));
   if (stream.raw) {
     route(stream, {});

@@ -175,7 +175,6 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   NodeStream* stream = streams_.find(static_cast<StreamKey>(quic->user));
   if (stream == nullptr || stream->quic != quic) return;
   const StreamKey key = stream->key;
-  if (link != nullptr) note_heard(*link);
   if (event.signals.readable) on_readable(*stream);
   stream = streams_.find(key);
   if (stream == nullptr || stream->quic != quic) return;

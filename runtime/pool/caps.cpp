@@ -28,15 +28,14 @@ bool Pool::make_room(const Key& key, bool stranger, TimePoint now, std::string& 
   return true;
 }
 
-/// Closes the connection that is missed least: a stranger's before a known peer's, the one idle for longest. Known peers' with streams never go; strangers'
-/// with streams go only for a known peer.
+/// Closes the connection that is missed least: a stranger's before a known peer's, one without streams before one with, of those the longest idle or silent.
+/// Known peers' with streams never go. For a stranger go only strangers', and none that is new.
 bool Pool::evict(const PeerId* identity, bool for_stranger, TimePoint now) {
   Connection* victim = nullptr;
-  const auto cost = [](const Connection& c) { return std::tuple(!c.stranger, c.streams > 0, c.idle_since, c.order); };
+  const auto cost = [](const Connection& c) { return std::tuple(!c.stranger, c.streams > 0, c.streams > 0 ? c.heard : c.idle_since, c.order); };
   for (auto& [id, c] : connections_) {
     if (identity != nullptr && c.entry->key.identity != *identity) continue;
-    if (c.streams > 0 && (!c.stranger || for_stranger)) continue;
-    if (for_stranger && !c.stranger) continue;
+    if (c.stranger ? for_stranger && now - c.since < settings_.stranger_grace : for_stranger || c.streams > 0) continue;
     if (!c.entry->waiters.empty() || c.entry->racing) continue;
     if (victim == nullptr || cost(c) < cost(*victim)) victim = &c;
   }

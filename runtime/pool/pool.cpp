@@ -63,7 +63,6 @@ Pool::Connection& Pool::add_connection(Entry& entry, ConnId id, const Address& r
        .since = now,
        .heard = now,
        .idle_since = now,
-       .pinged = now,
        .pto = settings_.initial_pto};
   entry.connections.push_back(id);
   ++used_by_identity_[entry.key.identity];
@@ -117,7 +116,8 @@ void Pool::accepted(const Key& key, ConnId connection, const Address& remote, bo
   settle(entry, now);
 }
 
-/// After any change to an entry's connections: waiters get the best one, and of the others those that we dialed and that lose for good are retired.
+/// After any change to an entry's connections: waiters get the best one unless all are in doubt, and of the others those that we dialed and that lose for
+/// good are retired. With the last one gone, those who waited for it have it dialed.
 void Pool::settle(Entry& entry, TimePoint now) {
   Connection* chosen = best(entry);
   if (chosen != nullptr) {
@@ -126,7 +126,9 @@ void Pool::settle(Entry& entry, TimePoint now) {
       Connection& c = *find(id);
       if (&c != chosen && c.dialer && c.usable() && rank(c) < rank(*chosen)) retire(c, now);
     }
-    grant_all(entry, *chosen, now);
+    if (!chosen->suspect()) grant_all(entry, *chosen, now);
+  } else if (!entry.waiters.empty() && !entry.racing) {
+    return start_race(entry, now);
   } else {
     end_race_if_unwanted(entry);
   }
@@ -192,12 +194,11 @@ void Pool::heard(ConnId connection, Duration pto, TimePoint now) {
   }
 }
 
-void Pool::stream_opened(ConnId connection, TimePoint now) {
+void Pool::stream_opened(ConnId connection) {
   Connection* c = find(connection);
   if (c == nullptr) return;
   ++c->opened;
-  if (c->streams++ == 0) c->pinged = now; // what opens it is a sign of life as good as a PING
-  schedule(*c);
+  ++c->streams;
 }
 
 void Pool::stream_ended(ConnId connection, TimePoint now) {
@@ -215,10 +216,9 @@ Duration Pool::idle_limit(const Connection& c) const noexcept { return c.dialer 
 TimePoint Pool::due(const Connection& c) const {
   TimePoint at = c.drain_until;
   if (c.suspect()) at = std::min(at, c.suspect_since + silent_ptos * c.pto);
-  if (c.streams > 0) at = std::min(at, std::max(c.heard, c.pinged) + settings_.keep_alive);
-  else if (c.linger_until != never) at = std::min(at, c.linger_until);
-  else at = std::min(at, c.idle_since + idle_limit(c));
-  return at;
+  if (c.stranger) at = std::min(at, c.heard + settings_.stranger_silence);
+  if (c.streams > 0) return at; // QUIC keeps it alive, or finds it dead
+  return std::min(at, c.linger_until != never ? c.linger_until : c.idle_since + idle_limit(c));
 }
 
 void Pool::check(Connection& c, TimePoint now) {
@@ -226,14 +226,10 @@ void Pool::check(Connection& c, TimePoint now) {
   if (c.suspect() && now >= c.suspect_since + silent_ptos * c.pto) {
     return close(c, Code::connection_lost, "no answer to a PING", now);
   }
-  if (c.streams > 0) {
-    if (now >= std::max(c.heard, c.pinged) + settings_.keep_alive) {
-      c.pinged = now;
-      actions_.push_back(Ping{c.id});
-    }
-  } else if (c.linger_until != never) {
+  if (c.stranger && now >= c.heard + settings_.stranger_silence) return close(c, Code::timeout, "nothing moved on it for too long", now);
+  if (c.streams == 0 && c.linger_until != never) {
     if (now >= c.linger_until) return close(c, no_error, "retired", now);
-  } else if (now >= c.idle_since + idle_limit(c)) {
+  } else if (c.streams == 0 && now >= c.idle_since + idle_limit(c)) {
     retire(c, now);
     settle(*c.entry, now);
   }
@@ -285,19 +281,23 @@ void Pool::addresses_changed(TimePoint now) {
     }
     const Connection* c = best(*entry);
     if (c == nullptr || c->dialer || entry->racing) continue;
-    entry->redial_to = {Candidate{c->remote}};
+    entry->redial_to = {Candidate{c->remote, c->stranger}};
     entry->redial_at = now + Duration(random_.next_u64() % static_cast<std::uint64_t>(settings_.redial_within.count() + 1));
     schedule(*entry);
   }
 }
 
-void Pool::befriended(const PeerId& identity, const PeerId& peer) {
+void Pool::set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now) {
   for_identity(identity, [&](Entry& entry) {
     if (entry.key.peer != peer) return;
     for (const ConnId id : entry.connections) {
       Connection& c = *find(id);
-      if (c.stranger) --strangers_;
-      c.stranger = false;
+      if (c.dialer || c.stranger == stranger) continue;
+      c.stranger = stranger;
+      if (stranger) ++strangers_;
+      else --strangers_;
+      c.heard = now; // its time begins
+      schedule(c);
     }
   });
 }

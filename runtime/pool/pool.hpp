@@ -33,15 +33,13 @@ public:
   /// The connection that want() would grant at once, and nothing else: most requests need no more.
   std::optional<ConnId> reuse(const Key& key, TimePoint now);
   void cancel(WaiterId waiter);
-  /// Further addresses for a race that is running; without one they are not kept.
-  void add_candidates(const Key& key, std::span<const Candidate> candidates, TimePoint now);
   /// Attempts end and waiters fail `offline` at once; connections get GOAWAY and close when their streams have ended, at the latest at `drain_until`.
   void identity_offline(const PeerId& identity, TimePoint drain_until, TimePoint now);
   /// Everything with this peer ends at once with `error` (blocked, revoked).
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
-  /// The peer has a role now: its connections no longer count as a stranger's.
-  void befriended(const PeerId& identity, const PeerId& peer);
-  /// Every connection is in doubt: PING each, drop what stays silent.
+  /// The peer got a role, or lost it: the connections that it dialed count as a known peer's or a stranger's from now on.
+  void set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now);
+  /// Every connection is in doubt: PING each, drop what stays silent. Until that is known, wants wait for it.
   void wake_from_sleep(TimePoint now);
   /// Our addresses changed: connections that we dialed are in doubt until the peer is heard; those that peers dialed can't follow, so those peers are dialed anew
   /// within redial_within.
@@ -53,11 +51,12 @@ public:
   void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
   /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection.
   void accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
-  void moved(ConnId connection, const Address& remote);       ///< The peer's address changed (migration).
-  void closed(ConnId connection, TimePoint now);              ///< By the peer, or lost.
-  void goaway(ConnId connection, TimePoint now);              ///< The peer accepts no more streams there.
-  void heard(ConnId connection, Duration pto, TimePoint now); ///< A packet of the peer's; with the PTO measured now (RFC 9002 §6.2.1).
-  void stream_opened(ConnId connection, TimePoint now);       ///< By either side.
+  void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
+  void closed(ConnId connection, TimePoint now);        ///< By the peer, or lost.
+  void goaway(ConnId connection, TimePoint now);        ///< The peer accepts no more streams there.
+  /// It answered a PING, or its streams moved (telling that once a second is enough); with the PTO measured now (RFC 9002 §6.2.1).
+  void heard(ConnId connection, Duration pto, TimePoint now);
+  void stream_opened(ConnId connection); ///< By either side.
   void stream_ended(ConnId connection, TimePoint now);
 
   // --- driving
@@ -90,7 +89,6 @@ private:
     TimePoint since;
     TimePoint heard;
     TimePoint idle_since; // of the last stream's end
-    TimePoint pinged;     // of the last keep-alive
     Duration pto;
     std::size_t streams = 0;
     std::uint64_t opened = 0;

@@ -25,7 +25,7 @@ int telling(Code code) noexcept {
 std::optional<ConnId> Pool::reuse(const Key& key, TimePoint now) {
   const Entry* entry = find_entry(key);
   Connection* c = entry != nullptr ? best(*entry) : nullptr;
-  if (c == nullptr) return std::nullopt;
+  if (c == nullptr || c->suspect()) return std::nullopt;
   ++counters_.reuses;
   c->idle_since = now;
   return c->id;
@@ -48,7 +48,7 @@ WaiterId Pool::want(const Key& key, std::span<const Candidate> candidates, TimeP
   entry.waiters.insert(id);
   timers_.insert({it->second.expires, TimerKind::waiter, static_cast<std::uint64_t>(id)});
   add_routes(entry, candidates, now);
-  start_race(entry, now);
+  if (best(entry) == nullptr) start_race(entry, now); // else an answer to the PING, or its absence, comes first
   return id;
 }
 
@@ -61,13 +61,6 @@ void Pool::cancel(WaiterId waiter) {
   entry.waiters.erase(waiter);
   end_race_if_unwanted(entry);
   drop_if_empty(entry);
-}
-
-void Pool::add_candidates(const Key& key, std::span<const Candidate> candidates, TimePoint now) {
-  Entry* entry = find_entry(key);
-  if (entry == nullptr || !entry->racing) return;
-  add_routes(*entry, candidates, now);
-  start_routes(*entry, now);
 }
 
 void Pool::answer(WaiterId waiter, const Error& error) {
@@ -88,6 +81,7 @@ void Pool::grant_all(Entry& entry, Connection& c, TimePoint now) {
     actions_.push_back(Grant{id, c.id});
   }
   entry.waiters.clear();
+  if (!entry.racing) entry.routes.clear();
 }
 
 void Pool::fail_all(Entry& entry, const Error& error) {
@@ -159,8 +153,9 @@ void Pool::end_race(Entry& entry) {
 
 /// A race without a waiter ends; not the dial of the smaller id that goes on beside a usable connection, for the peer counts on it.
 void Pool::end_race_if_unwanted(Entry& entry) {
-  if (!entry.racing || !entry.waiters.empty() || entry.redialing || best(entry) != nullptr) return;
-  end_race(entry);
+  if (!entry.waiters.empty()) return;
+  if (!entry.racing) entry.routes.clear(); // addresses for a race that was not needed
+  else if (!entry.redialing && best(entry) == nullptr) end_race(entry);
 }
 
 /// When nothing is in flight and nothing is left to try, the waiters hear what each address said.

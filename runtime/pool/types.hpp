@@ -29,7 +29,7 @@ struct Key {
   friend auto operator<=>(const Key&, const Key&) = default;
 };
 
-/// An address to dial. Those that a stranger hinted get at most 3 Initials before they answer (the caller's connection sees to it).
+/// An address to dial. Those that only a stranger gave get at most 3 Initials before they answer (the caller's connection sees to it).
 struct Candidate {
   Address address;
   bool hinted = false;
@@ -41,7 +41,8 @@ struct Settings {
   Duration connect_timeout = std::chrono::seconds(10);     ///< Of an attempt, and the longest wait of a waiter.
   Duration attempt_refresh = std::chrono::seconds(1);      ///< A new want dials an address again when its last attempt is older than this.
   Duration idle_close = std::chrono::seconds(60);          ///< Without a stream; the dialer closes.
-  Duration keep_alive = std::chrono::seconds(15);          ///< PING after so much silence while streams are open.
+  Duration stranger_silence = std::chrono::seconds(60);    ///< A stranger's connection ends when none of its streams moved for so long.
+  Duration stranger_grace = std::chrono::seconds(5);       ///< So long a stranger's place is its own; then it may have to make room for another.
   Duration backoff_first = std::chrono::milliseconds(250); ///< Automatic reconnects only; doubles,
   Duration backoff_limit = std::chrono::seconds(60);       ///< up to this; jitter takes off up to half.
   Duration redial_within = std::chrono::milliseconds(500); ///< After a change of our addresses.

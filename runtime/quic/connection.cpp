@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -21,6 +22,8 @@ TimePoint from_ngtcp2(ngtcp2_tstamp at) noexcept {
 }
 
 namespace {
+
+constexpr std::chrono::seconds heard_interval{1}; // `heard` is told at most this often while streams move
 
 void to_sockaddr(const Address& address, ngtcp2_sockaddr_union& out, ngtcp2_addr& addr) noexcept {
   if (address.is_v4()) {
@@ -451,8 +454,11 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
     tls_.reset();
   }
-  if (listening_ && packets_received() != before) {
-    listening_ = false;
+  const bool answered = listening_ && packets_received() != before;
+  if (answered || (moved_ && state_ == State::ready && now - heard_told_ >= heard_interval)) {
+    if (answered) listening_ = false;
+    moved_ = false;
+    heard_told_ = now;
     endpoint_.emit(Event::Kind::heard, id_);
   }
   unblock();

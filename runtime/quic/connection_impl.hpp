@@ -165,7 +165,9 @@ private:
   bool ping_pending_ = false;
   bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.
   TimePoint heard_at_{};
-  bool listening_ = false;       ///< Pinged, and nothing heard since.
+  bool listening_ = false; ///< Pinged, and nothing heard since.
+  bool moved_ = false;     ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
+  TimePoint heard_told_{};
   bool streams_wanted_ = false;  ///< A stream was refused for want of credit.
   TimePoint now_{};              ///< Of the call that runs.
   std::optional<Error> refusal_; ///< Why we refuse this handshake, said in the close.

@@ -17,6 +17,7 @@ constexpr int silent_keep_alives = 4; // in the time of one
 int Connection::on_stream_data(Stream* stream, ByteView data, bool fin) {
   // Connection credit returns as octets enter the pipe: returned only on reading, one idle reader stops every stream (DESIGN: flow control).
   ngtcp2_conn_extend_max_offset(conn_.get(), data.size());
+  moved_ = true;
   if (stream == nullptr || stream->receive_over_) return 0;
   if (!data.empty()) {
     stream->in_->write(data);
@@ -120,6 +121,7 @@ void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
 }
 
 void Connection::on_acked(Stream& stream, std::uint64_t count) {
+  moved_ = true;
   const std::uint64_t of_prefix = std::min<std::uint64_t>(count, stream.prefix_.size() - stream.acked_prefix_);
   stream.acked_prefix_ += of_prefix;
   stream.acked_ += count - of_prefix;

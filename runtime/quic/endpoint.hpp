@@ -38,7 +38,7 @@ struct Event {
     ready,           ///< Authenticated, both ends (DESIGN: Authenticated). Only now may streams be opened.
     closed,          ///< Over; its streams have their own closed signals after this.
     address_changed, ///< The peer's address changed and was validated (RFC 9000 §9).
-    heard,           ///< The first packet of the peer's after ping().
+    heard,           ///< The first packet of the peer's after ping(); and streams moved, either way: told at most once a second.
     streams,         ///< The peer gives more streams (after open_stream said busy).
     stream,          ///< Look at `signals`.
   };

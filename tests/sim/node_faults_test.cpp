@@ -178,5 +178,32 @@ TEST(NodeFaultsTest, LossAndReorderLoseNoCallAndNoByte) {
   }
 }
 
+// Bob's machine is suspended; meanwhile alice has moved. The call right after it waits for no timer: the old connection has 3 PTO to answer.
+TEST(NodeFaultsTest, AfterSleepADeadConnectionIsDialedAnew) {
+  Two two;
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  two.alice.world->udp().set_addresses({make_v4({10, 0, 0, 9}, 4433)});
+  auto peer = two.bob.peers.at(two.alice.id);
+  peer.addresses.push_back(make_v4({10, 0, 0, 9}, 4433));
+  two.bob.node->put_peer(two.bob.id, peer);
+  two.bob.world->sleep(std::chrono::hours(8));
+  const TimePoint before = two.sim.now();
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+  EXPECT_LT(two.sim.now() - before, seconds(1));
+}
+
+TEST(NodeFaultsTest, AfterSleepALivingConnectionIsKept) {
+  Two two;
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  two.bob.world->sleep(std::chrono::hours(8));
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->ok(); }));
+  EXPECT_EQ(two.bob.handshakes(), 1U);
+}
+
 } // namespace
 } // namespace kith::testing

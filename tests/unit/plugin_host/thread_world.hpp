@@ -102,6 +102,7 @@ public:
     return TimePoint(Duration(now_.load()));
   }
   UnixSeconds unix_now() const override { return 0; }
+  Duration slept() const override { return {}; }
   Random& random() override { throw std::logic_error("no randomness here"); }
   Log& log() override { return log_; }
   Udp& udp() override { throw std::logic_error("no sockets here"); }

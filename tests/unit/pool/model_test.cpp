@@ -188,14 +188,14 @@ private:
 
   void open(std::size_t side, ConnId id) {
     ++links_.at(id).streams[side];
-    pools_[side]->stream_opened(id, now_);
+    pools_[side]->stream_opened(id);
     const auto epochs = epoch_;
     deliver(id, 1 - side, [this, side, id, epochs] {
       Link& link = links_.at(id);
       hear(id, 1 - side);
       if (!link.goaway[1 - side]) {
         ++link.streams[1 - side];
-        pools_[1 - side]->stream_opened(id, now_);
+        pools_[1 - side]->stream_opened(id);
         later(Duration(random_.below(50) * 1ms), [this, side, id] {
           finish(id, 1 - side);
           if (!links_.at(id).open[1 - side]) return;

@@ -175,15 +175,14 @@ TEST_F(PoolTest, TheAcceptorClosesWhatItsDialerLeavesIdle) {
   EXPECT_FALSE(pool_->current(key_));
 }
 
-TEST_F(PoolTest, KeepAliveWhileStreamsAreOpen) {
+TEST_F(PoolTest, AConnectionWithStreamsNeedsNoTimer) {
   dialed(ConnId{7});
-  pool_->stream_opened(ConnId{7}, now_);
-  EXPECT_EQ(only<Ping>(run(46s)).size(), 3U);
-  pool_->heard(ConnId{7}, 10ms, now_);
-  EXPECT_TRUE(run(14s).empty());
-  EXPECT_EQ(only<Ping>(run(1s)).size(), 1U);
+  pool_->stream_opened(ConnId{7});
+  EXPECT_TRUE(run(1h).empty());
+  EXPECT_EQ(pool_->next_deadline(), never) << "QUIC keeps it alive";
   pool_->stream_ended(ConnId{7}, now_);
   EXPECT_TRUE(run(59s).empty());
+  EXPECT_EQ(only<Goaway>(run(1s)).size(), 1U);
 }
 
 TEST_F(PoolTest, AnAcceptedConnectionIsNewerKnowledgeAndASilentOldOneIsDropped) {
@@ -235,7 +234,7 @@ TEST_F(PoolTest, TheSmallerIdKeepsDialingAndItsConnectionStays) {
 TEST_F(PoolTest, TheLargerIdRetiresItsOwnOfTwoAndClosesItWhenItsStreamsEnded) {
   pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
   pool_->attempt_ready(one<StartAttempt>(take(*pool_)).attempt, ConnId{7}, now_);
-  pool_->stream_opened(ConnId{7}, now_);
+  pool_->stream_opened(ConnId{7});
   take(*pool_);
   pool_->accepted(larger_, ConnId{8}, at(2), false, now_);
   EXPECT_EQ(one<Goaway>(take(*pool_)).connection, ConnId{7});
@@ -267,7 +266,7 @@ TEST_F(PoolTest, AfterGoawayTheNextWantDialsAnew) {
 
 TEST_F(PoolTest, OfflineFailsWaitersAndDrainsConnections) {
   dialed(ConnId{7});
-  pool_->stream_opened(ConnId{7}, now_);
+  pool_->stream_opened(ConnId{7});
   pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
   take(*pool_);
   pool_->identity_offline(key_.identity, now_ + 10s, now_);
@@ -298,6 +297,42 @@ TEST_F(PoolTest, AfterSleepTheSilentAreDropped) {
   EXPECT_EQ(only<Ping>(take(*pool_)).size(), 2U);
   pool_->heard(ConnId{8}, 10ms, now_ + 1ms);
   EXPECT_EQ(one<Close>(run(1s)).connection, ConnId{7});
+}
+
+// What is asked for right after a sleep waits for the answer to the PING: an old connection may be dead.
+TEST_F(PoolTest, AWantAfterSleepGoesOnTheConnectionThatAnswers) {
+  dialed(ConnId{7});
+  pool_->heard(ConnId{7}, 10ms, now_);
+  pool_->wake_from_sleep(now_);
+  want({{at(1)}});
+  EXPECT_TRUE(only<Grant>(take(*pool_)).empty());
+  pool_->heard(ConnId{7}, 10ms, now_ + 5ms);
+  EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{7});
+  EXPECT_TRUE(only<StartAttempt>(run(50s)).empty());
+  // The addresses that it did not need are not remembered.
+  pool_->closed(ConnId{7}, now_);
+  want({{at(2)}});
+  EXPECT_EQ(one<StartAttempt>(run(1s)).address, at(2));
+}
+
+TEST_F(PoolTest, AWantAfterSleepIsDialedAnewWhenTheOldConnectionIsSilent) {
+  dialed(ConnId{7});
+  pool_->heard(ConnId{7}, 10ms, now_);
+  pool_->wake_from_sleep(now_);
+  want({{at(1)}});
+  const auto actions = run(30ms);
+  EXPECT_EQ(one<Close>(actions).connection, ConnId{7});
+  const StartAttempt start = one<StartAttempt>(actions);
+  pool_->attempt_ready(start.attempt, ConnId{8}, now_);
+  EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{8});
+}
+
+TEST_F(PoolTest, AWantAfterSleepThatIsCancelledLeavesNothing) {
+  dialed(ConnId{7});
+  pool_->wake_from_sleep(now_);
+  pool_->cancel(want({{at(1)}}));
+  EXPECT_TRUE(only<StartAttempt>(run(10s)).empty());
+  EXPECT_EQ(pool_->next_deadline(), never);
 }
 
 TEST_F(PoolTest, ChangedAddressesDialAcceptedPeersAnewWithinASecondThenBackOff) {
@@ -358,7 +393,7 @@ TEST_F(PoolTest, LimitsHaveNames) {
   want({{at(1)}});
   EXPECT_THAT(one<Fail>(take(*pool_)).error.text, testing::HasSubstr("max_waiters_per_peer"));
   pool_->accepted(larger_, ConnId{1}, at(2), false, now_);
-  pool_->stream_opened(ConnId{1}, now_);
+  pool_->stream_opened(ConnId{1});
   Key third = key_;
   third.peer = id_of(77);
   pool_->accepted(third, ConnId{2}, at(2), false, now_);
@@ -389,12 +424,72 @@ TEST_F(PoolTest, StrangersGoFirstAndHaveTheirOwnLimit) {
   EXPECT_TRUE(accept(20, ConnId{1}, false).empty());
   EXPECT_TRUE(accept(21, ConnId{2}, true).empty());
   EXPECT_TRUE(accept(22, ConnId{3}, true).empty());
+  EXPECT_THAT(accept(19, ConnId{8}, true), testing::ElementsAre(ConnId{8})) << "both are too new to make room";
+  now_ += settings.stranger_grace;
   EXPECT_THAT(accept(23, ConnId{4}, true), testing::ElementsAre(ConnId{2})) << "the stranger that was idle for longest";
-  pool_->stream_opened(ConnId{4}, now_);
+  pool_->stream_opened(ConnId{4});
   EXPECT_THAT(accept(24, ConnId{5}, false), testing::ElementsAre(ConnId{3}));
   EXPECT_THAT(accept(25, ConnId{6}, true), testing::ElementsAre(ConnId{6})) << "a stranger displaces no known peer";
   EXPECT_THAT(accept(26, ConnId{7}, false), testing::ElementsAre(ConnId{4})) << "a stranger's streams don't protect it from a known peer";
   EXPECT_EQ(pool_->counters().evictions, 3U);
+}
+
+TEST_F(PoolTest, AStrangerWhoseStreamsAreSilentMakesRoomForANewOne) {
+  Settings settings;
+  settings.max_stranger_connections = 3;
+  make(settings);
+  const auto accept = [&](std::uint8_t peer, ConnId id) {
+    Key key = key_;
+    key.peer = id_of(peer);
+    pool_->accepted(key, id, at(1), true, now_);
+    pool_->stream_opened(id);
+  };
+  for (std::uint8_t i = 1; i <= 3; ++i) accept(20 + i, ConnId{i});
+  run(5s);
+  pool_->heard(ConnId{1}, 10ms, now_);
+  pool_->heard(ConnId{3}, 10ms, now_);
+  take(*pool_);
+  accept(30, ConnId{4});
+  EXPECT_EQ(one<Close>(take(*pool_)).connection, ConnId{2});
+  EXPECT_EQ(pool_->list().size(), 3U);
+}
+
+TEST_F(PoolTest, AStrangersConnectionOnWhichNothingMovesEndsWithItsStreams) {
+  pool_->accepted(key_, ConnId{1}, at(1), true, now_);
+  pool_->accepted(larger_, ConnId{2}, at(2), false, now_);
+  pool_->stream_opened(ConnId{1});
+  pool_->stream_opened(ConnId{2});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(run(59s).empty());
+    pool_->heard(ConnId{1}, 10ms, now_);
+  }
+  const Close close = one<Close>(run(60s));
+  EXPECT_EQ(close.connection, ConnId{1});
+  EXPECT_EQ(close.code, Code::timeout);
+  EXPECT_TRUE(run(1h).empty()) << "a known peer may be silent";
+}
+
+TEST_F(PoolTest, WhoIsAStrangerChangesWithItsRole) {
+  Settings settings;
+  settings.max_stranger_connections = 1;
+  make(settings);
+  pool_->accepted(key_, ConnId{1}, at(1), false, now_);
+  pool_->stream_opened(ConnId{1});
+  run(30s);
+  pool_->set_stranger(key_.identity, key_.peer, true, now_); // removed
+  EXPECT_TRUE(pool_->list().at(0).stranger);
+  run(6s);
+  pool_->accepted(larger_, ConnId{2}, at(2), true, now_);
+  EXPECT_EQ(one<Close>(take(*pool_)).connection, ConnId{1}) << "it has a stranger's place now";
+  pool_->set_stranger(larger_.identity, larger_.peer, false, now_); // added
+  pool_->accepted(key_, ConnId{3}, at(1), true, now_);
+  EXPECT_TRUE(only<Close>(take(*pool_)).empty()) << "that place is free again";
+}
+
+TEST_F(PoolTest, AStrangersAddressIsAHint) {
+  pool_->accepted(key_, ConnId{8}, at(2), true, now_);
+  pool_->addresses_changed(now_);
+  EXPECT_TRUE(one<StartAttempt>(run(1s)).hinted);
 }
 
 TEST_F(PoolTest, OnePeerCantPileUpConnections) {
@@ -418,7 +513,7 @@ TEST_F(PoolTest, UnknownIdsAreIgnored) {
   pool_->closed(ConnId{99}, now_);
   pool_->goaway(ConnId{99}, now_);
   pool_->heard(ConnId{99}, 1ms, now_);
-  pool_->stream_opened(ConnId{99}, now_);
+  pool_->stream_opened(ConnId{99});
   pool_->stream_ended(ConnId{99}, now_);
   pool_->cancel(WaiterId{99});
   EXPECT_TRUE(take(*pool_).empty());
