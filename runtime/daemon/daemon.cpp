@@ -267,7 +267,7 @@ int Daemon::run(Readiness readiness) {
   notifier_.notify(io::ServiceState::ready, world_.now());
   readiness.ready();
   world_.run();
-  world_.finish(last_writes);
+  if (world_.finish(last_writes)) store_.reset(); // SQLite folds its log into state.db; nothing runs any more that could ask for it
   log_->info("daemon", "stopped");
   return 0;
 }
