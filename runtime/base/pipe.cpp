@@ -147,6 +147,12 @@ void Pipe::advance(std::uint64_t count) noexcept {
   }
 }
 
+void Pipe::drop() noexcept {
+  set_limit(0);
+  advance(readable());
+  release(read_ - released_.load(std::memory_order_relaxed));
+}
+
 void Pipe::rewind() noexcept {
   read_ = released_.load(std::memory_order_relaxed);
   read_slab_ = free_slab_;

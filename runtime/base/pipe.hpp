@@ -86,6 +86,7 @@ public:
   std::size_t peek(std::span<ByteView> out) noexcept;
   void advance(std::uint64_t count) noexcept; ///< Marks octets read; they stay valid until released.
   void release(std::uint64_t count) noexcept; ///< Frees the oldest read octets.
+  void drop() noexcept;                       ///< Frees all that is committed now, and leaves a producer no room for more.
   void consume(std::uint64_t count) noexcept {
     advance(count);
     release(count);

@@ -74,7 +74,8 @@ constexpr std::array settings{
     bytes("max_parked_bytes", &D::max_parked_bytes, "64MiB", "64KiB", "16GiB",
           "Unread bytes of one connection; beyond, the longest-parked stream is reset."),
     bytes("max_buffer_bytes", &D::max_buffer_bytes, "512MiB", "1MiB", "1024GiB", "Buffered bytes of the whole daemon."),
-    bytes("max_send_buffer", &D::max_send_buffer, "16MiB", "64KiB", "1GiB", "Unsent and unacknowledged bytes of one stream."),
+    bytes("max_send_buffer", &D::max_send_buffer, "16MiB", "64KiB", "1GiB",
+          "Unsent and unacknowledged bytes of one connection; past it each of its streams may have 4KiB."),
     bytes("max_retry_bytes", &D::max_retry_bytes, "256KiB", "0B", "16MiB",
           "Sent bytes of a stream that are kept until its reply, to open it again elsewhere."),
     // Programs on the socket

@@ -123,7 +123,7 @@ Result<void> Admin::adopt(KnownIdentity& identity) {
   node::IdentitySpec spec;
   spec.id = identity.id;
   spec.name = identity.name;
-  std::copy(loaded.key.seed().begin(), loaded.key.seed().end(), spec.seed.begin());
+  std::copy(loaded.key.seed().begin(), loaded.key.seed().end(), spec.seed.octets.begin());
   spec.listen = loaded.config.listen;
   for (const auto& [id, row] : identity.peers) spec.peers.push_back(peer_spec(row));
   identity.binding_problems.clear();
@@ -136,7 +136,6 @@ Result<void> Admin::adopt(KnownIdentity& identity) {
     }
   }
   const auto added = parts_.node.add_identity(spec);
-  identity::wipe(spec.seed);
   if (!added || !loaded.config.online) return added;
   auto online = parts_.node.set_online(identity.id);
   if (online && parts_.online) parts_.online(identity.id);

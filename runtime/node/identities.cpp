@@ -39,12 +39,10 @@ Binding* NodeImpl::find_binding(Identity& identity, std::string_view protocol, s
 
 Result<void> NodeImpl::add_identity(const IdentitySpec& spec) {
   if (identities_.contains(spec.id)) return bad_request("the identity is here already: " + spec.id.text());
-  quic::Credentials credentials{spec.id, spec.seed};
-  if (auto added = endpoint_.add_key(credentials); !added) return added.error();
+  if (auto added = endpoint_.add_key({spec.id, spec.seed}); !added) return added.error();
   auto identity = std::make_unique<Identity>();
   identity->id = spec.id;
   identity->name = spec.name;
-  identity->credentials = credentials;
   identity->listen = spec.listen;
   for (const PeerSpec& peer : spec.peers) identity->peers[peer.id] = peer;
   Identity& added = *identities_.emplace(spec.id, std::move(identity)).first->second;
@@ -59,7 +57,7 @@ void NodeImpl::serve(Identity& identity) {
   for (const auto& [key, binding] : identity.bindings) {
     if (binding->spec.enabled && !binding->removing) alpns.insert(alpns.end(), binding->spec.alpn.begin(), binding->spec.alpn.end());
   }
-  static_cast<void>(endpoint_.serve(identity.credentials, std::move(alpns))); // its key was taken by add_identity
+  static_cast<void>(endpoint_.serve(identity.id, std::move(alpns))); // its key was taken by add_identity
 }
 
 Result<void> NodeImpl::set_online(const PeerId& id) {
@@ -82,7 +80,7 @@ Result<void> NodeImpl::set_online(const PeerId& id) {
   for (auto& drained : std::exchange(identity->drained, {})) defer(std::move(drained));
   serve(*identity);
   for (const auto& [key, binding] : identity->bindings) {
-    if (binding->spec.enabled && !binding->removing && !binding->owned && !binding->starting) {
+    if (binding->spec.enabled && !binding->removing && !binding->owned && (!binding->starting || binding->stopping)) {
       start_when_stopped(*binding, [](const Result<void>&) {});
     }
   }
@@ -165,7 +163,7 @@ void NodeImpl::finish_offline(Identity& identity) {
         if (alive.expired()) return;
         Identity* offline = find_identity(id);
         if (offline == nullptr || offline->online) return;
-        for (const SocketId socket : std::exchange(offline->sockets, {})) world_.udp().close(socket);
+        for (const SocketId socket : std::exchange(offline->sockets, {})) close_socket(socket);
       });
     }
     for (auto& drained : std::exchange(still->drained, {})) defer(std::move(drained));
@@ -206,7 +204,7 @@ void NodeImpl::erase_identity(const PeerId& id, std::function<void()> removed) {
     defer([this] { check_drains(); });
     return;
   }
-  for (const SocketId socket : identity.sockets) world_.udp().close(socket);
+  for (const SocketId socket : identity.sockets) close_socket(socket);
   identities_.erase(at);
   endpoint_.remove_key(id);
   if (removed) removed();
@@ -337,12 +335,17 @@ void NodeImpl::start_when_stopped(Binding& binding, std::function<void(Result<vo
   });
 }
 
-void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::function<void(Result<void>)>& done) {
+void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done) {
   if (binding.spec.provider) {
     set_state(binding, binding.service != nullptr ? "running" : "waiting for a provider");
     done({});
     return;
   }
+  if (binding.starting) { // with the spec of now: a change would have stopped it first
+    binding.starting->push_back(std::move(done));
+    return;
+  }
+  binding.starting = std::make_shared<Binding::Started>(1, std::move(done));
   ServiceSpec spec;
   spec.identity = identity.id;
   spec.identity_name = identity.name;
@@ -353,17 +356,19 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::fu
   spec.sha256 = binding.spec.sha256;
   const std::uint64_t generation = ++binding.generation;
   set_state(binding, "starting");
-  binding.starting = true;
+  const auto tell = [asked = binding.starting](const Result<void>& result) {
+    for (const auto& hear : *asked) hear(result);
+  };
   spec.changed = [this, id = identity.id, key = binding.key, generation] {
     Binding* same = find_binding(id, key);
     if (same != nullptr && same->generation == generation && same->service != nullptr) set_state(*same, same->service->state());
   };
-  services_.start(spec, *this, [this, id = identity.id, key = BindingKey(spec.protocol, spec.alias), generation, done](auto started) {
+  services_.start(spec, *this, [this, id = identity.id, key = BindingKey(spec.protocol, spec.alias), generation, tell](auto started) {
     Identity* now = find_identity(id);
     const auto at = now != nullptr ? now->bindings.find(key) : std::map<BindingKey, std::unique_ptr<Binding>>::iterator{};
     Binding* same = now != nullptr && at != now->bindings.end() ? at->second.get() : nullptr;
     if (same != nullptr) {
-      same->starting = false;
+      same->starting = nullptr;
       defer([this, id, key] { release_held(id, key); });
     }
     if (same == nullptr || same->generation != generation) { // stopped again meanwhile
@@ -374,18 +379,18 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, const std::fu
       } else {
         defer(stopped);
       }
-      done({});
+      tell({});
       return;
     }
     if (!started) {
       set_state(*same, "failed: " + started.error().text);
-      done(started.error());
+      tell(started.error());
       return;
     }
     same->owned = std::move(*started);
     same->service = same->owned.get();
     set_state(*same, "running");
-    done({});
+    tell({});
   });
 }
 

@@ -38,9 +38,19 @@ void NodeImpl::received(std::span<const Datagram> datagrams) {
   service();
 }
 
-void NodeImpl::sendable(SocketId /*socket*/) {
+void NodeImpl::sendable(SocketId socket) {
   now_ = world_.now();
+  if (const auto at = blocked_.find(socket); at != blocked_.end()) {
+    if (world_.udp().send(at->second.datagram) == SendResult::blocked) return;
+    blocked_.erase(at);
+    endpoint_.sendable();
+  }
   service();
+}
+
+void NodeImpl::close_socket(SocketId socket) {
+  blocked_.erase(socket);
+  world_.udp().close(socket);
 }
 
 void NodeImpl::on_timer() {
@@ -101,21 +111,15 @@ void NodeImpl::service() {
 }
 
 void NodeImpl::transmit() {
-  if (blocked_) {
-    if (world_.udp().send(*blocked_) == SendResult::blocked) return;
-    blocked_.reset();
-  }
-  std::size_t max_train = shared_sockets_.empty() ? 1 : world_.udp().max_train(shared_sockets_.front());
-  for (auto at = identities_.begin(); shared_sockets_.empty() && at != identities_.end(); ++at) {
-    if (!at->second->sockets.empty()) max_train = world_.udp().max_train(at->second->sockets.front());
-  }
   for (std::size_t i = 0; i < trains_per_turn; ++i) {
-    const auto datagram = endpoint_.transmit(buffer_, max_train, now_);
+    const auto datagram = endpoint_.transmit(buffer_, train_, now_);
     if (!datagram) return;
-    if (world_.udp().send(*datagram) == SendResult::blocked) {
-      blocked_ = datagram; // its bytes stay in buffer_; sendable() comes
-      return;
-    }
+    if (blocked_.contains(datagram->socket)) continue; // it probes another path than its own: as if it were lost on the way
+    if (world_.udp().send(*datagram) != SendResult::blocked) continue;
+    Blocked& blocked = blocked_[datagram->socket]; // sendable() comes
+    blocked.bytes.assign(datagram->bytes.begin(), datagram->bytes.end());
+    blocked.datagram = *datagram;
+    blocked.datagram.bytes = blocked.bytes;
   }
   servicing_ = false; // more to send: after the loop has looked at what arrived meanwhile
   want_service();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "access/gate.hpp"
+#include "base/seed.hpp"
 #include "base/stream.hpp"
 #include "base/world.hpp"
 #include "node/service.hpp"
@@ -69,7 +70,7 @@ struct PeerSpec {
 struct IdentitySpec {
   PeerId id;
   std::string name;
-  std::array<std::uint8_t, 32> seed{};
+  Seed seed;
   std::vector<Address> listen; ///< Sockets of its own; empty: the shared ones.
   std::vector<BindingSpec> bindings;
   std::vector<PeerSpec> peers;

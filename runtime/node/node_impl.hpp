@@ -49,8 +49,9 @@ struct Binding {
   std::string state = "stopped";
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
-  bool draining = false;                                      ///< Takes no new streams; stops when the last is gone, or at drain_until.
-  bool starting = false;                                      ///< A start is under way; its answer comes.
+  bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
+  using Started = std::vector<std::function<void(Result<void>)>>;
+  std::shared_ptr<Started> starting;                          ///< A start is under way; these are told its answer.
   std::vector<std::pair<StreamKey, wire::Open>> held;         ///< Streams that wait for that answer.
   std::vector<std::pair<StreamKey, LocalRequest>> held_local; ///< The owner's that wait for it.
   bool stopping = false;                                      ///< Its service was told to stop and has not said that it has.
@@ -62,7 +63,6 @@ struct Binding {
 struct Identity {
   PeerId id;
   std::string name;
-  quic::Credentials credentials;
   bool online = false;
   bool draining = false;
   bool finishing = false; ///< Its streams are gone, its services are stopping.
@@ -204,6 +204,7 @@ public:
   // --- node.cpp: the loop
   void received(std::span<const Datagram> datagrams) override;
   void sendable(SocketId socket) override;
+  void close_socket(SocketId socket);
   void on_timer();
   /// Asks for a turn of service(), once, after what runs now.
   void want_service();
@@ -308,7 +309,8 @@ public:
   void erase_identity(const PeerId& id, std::function<void()> removed);
   void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);
   void remove_binding(const PeerId& id, std::string_view protocol, std::string_view alias, TimePoint drain_until, std::function<void()> done);
-  void start_binding(Identity& identity, Binding& binding, const std::function<void(Result<void>)>& done);
+  /// One start at a time: who asks while one is under way hears its answer.
+  void start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done);
   /// Ends it now. `done` (may be empty) when its code has been left.
   void stop_binding(Binding& binding, std::function<void()> done);
   void drain_binding(Binding& binding, TimePoint until, std::function<void()> done);
@@ -357,7 +359,13 @@ public:
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< Posted work looks here first.
 
   std::vector<std::uint8_t> buffer_;
-  std::optional<Datagram> blocked_; ///< Waits for the socket; its bytes are in buffer_.
+  /// A train that its socket did not take.
+  struct Blocked {
+    Datagram datagram;
+    Bytes bytes;
+  };
+  std::map<SocketId, Blocked> blocked_; ///< Sockets that are full.
+  quic::Endpoint::TrainLimit train_ = [this](SocketId socket) { return blocked_.contains(socket) ? 0 : world_.udp().max_train(socket); };
 };
 
 } // namespace kith::node

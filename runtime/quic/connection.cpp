@@ -5,11 +5,13 @@
 
 #include <ngtcp2/ngtcp2_crypto_wolfssl.h>
 
+#include <malloc.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -202,6 +204,29 @@ struct Callbacks {
 
   static ngtcp2_conn* conn_of(ngtcp2_crypto_conn_ref* ref) { return self(ref->user_data).conn_.get(); }
 
+  // What ngtcp2 holds is the peer's doing: octets with a hole in front of them, the list of the holes, packets that were never acknowledged.
+  static ngtcp2_mem counting_memory(Connection& connection) {
+    return {&connection, [](size_t size, void* user) { return counted(user, 0, std::malloc(size)); },
+            [](void* memory, void* user) {
+              counted(user, usable(memory), nullptr);
+              std::free(memory);
+            },
+            [](size_t count, size_t size, void* user) { return counted(user, 0, std::calloc(count, size)); },
+            [](void* memory, size_t size, void* user) {
+              const std::size_t before = usable(memory);
+              void* moved = std::realloc(memory, size);
+              return moved == nullptr ? nullptr : counted(user, before, moved);
+            }};
+  }
+  static std::size_t usable(void* memory) { return memory == nullptr ? 0 : ::malloc_usable_size(memory); }
+  static void* counted(void* user, std::size_t before, void* memory) {
+    Connection& connection = self(user);
+    const std::size_t now = usable(memory);
+    connection.transport_bytes_ += now - before;
+    connection.endpoint_.transport_bytes += now - before;
+    return memory;
+  }
+
   static int server_name(WOLFSSL* session, int* alert, void* /*argument*/) {
     auto* ref = static_cast<ngtcp2_crypto_conn_ref*>(wolfSSL_get_app_data(session));
     Connection& connection = self(ref->user_data);
@@ -258,7 +283,13 @@ int server_name_callback(WOLFSSL* session, int* alert, void* argument) { return 
 
 // --- life
 
-Connection::Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noexcept : endpoint_(endpoint), id_(id), dialer_(dialer) {
+SocketId Connection::socket() const noexcept {
+  if (conn_) return static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(ngtcp2_conn_get_path2(conn_.get())->user_data));
+  return close_datagram_ ? close_datagram_->socket : socket_;
+}
+
+Connection::Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noexcept
+    : endpoint_(endpoint), id_(id), dialer_(dialer), memory_(Callbacks::counting_memory(*this)) {
   conn_ref_.get_conn = Callbacks::conn_of;
   conn_ref_.user_data = this;
 }
@@ -327,7 +358,8 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   endpoint_.new_cid(scid, endpoint_.settings.cid_size);
   PathStorage path(local_label_, remote_, socket_);
   ngtcp2_conn* conn = nullptr;
-  if (ngtcp2_conn_client_new(&conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &Callbacks::table(true), &settings, &params, nullptr, this) != 0) {
+  if (ngtcp2_conn_client_new(&conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &Callbacks::table(true), &settings, &params, &memory_, this) !=
+      0) {
     return Error{Code::internal, "QUIC: no connection (out of memory)"};
   }
   conn_.reset(conn);
@@ -369,8 +401,8 @@ Result<void> Connection::start_accept(const Incoming& incoming, const Datagram& 
   params.stateless_reset_token_present = 1;
   PathStorage path(first.local, first.remote, first.socket);
   ngtcp2_conn* conn = nullptr;
-  if (ngtcp2_conn_server_new(&conn, &incoming.client_scid, &scid, &path.path, incoming.version, &Callbacks::table(false), &settings, &params, nullptr,
-                             this) != 0) {
+  if (ngtcp2_conn_server_new(&conn, &incoming.client_scid, &scid, &path.path, incoming.version, &Callbacks::table(false), &settings, &params,
+                             &memory_, this) != 0) {
     return Error{Code::internal, "QUIC: no connection (out of memory)"};
   }
   conn_.reset(conn);
@@ -463,7 +495,8 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   }
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();
-  if (endpoint_.slabs.bytes_in_use() > endpoint_.settings.max_buffer_bytes) endpoint_.relieve();
+  if (transport_bytes_ > endpoint_.settings.connection_window + max_transport_overhead) close(Code::busy, "too many holes in what was sent", now);
+  endpoint_.relieve();
   endpoint_.want_write(*this);
 }
 

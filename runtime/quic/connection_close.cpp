@@ -170,6 +170,7 @@ ConnectionInfo Connection::info() const {
   out.ready = state_ == State::ready;
   out.streams = bidi_streams_;
   out.parked_bytes = parked_;
+  out.transport_bytes = transport_bytes_;
   out.pto = pto();
   if (!conn_) return out;
   out.mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn_.get());

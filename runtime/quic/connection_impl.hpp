@@ -76,6 +76,8 @@ public:
   bool dialer() const noexcept { return dialer_; }
   bool half_open() const noexcept { return half_open_; }
   const PeerId& identity() const noexcept { return identity_; }
+  SocketId socket() const noexcept; ///< Which its next packets leave by.
+  std::size_t transport_bytes() const noexcept { return transport_bytes_; }
 
   // --- for Stream
   void stream_produced(Stream& stream);
@@ -85,8 +87,19 @@ public:
   void stream_stop(Stream& stream, std::uint64_t code);
   void stream_set_urgency(Stream& stream, std::uint8_t urgency);
   void release_acked(Stream& stream);
+  /// The stream that is missed least when memory runs out: octets in its pipes times the time in which none of them moved.
+  struct Holder {
+    Stream* stream = nullptr;
+    double weight = 0;
+  };
+  Holder heaviest(TimePoint now) noexcept;
+  static std::uint64_t held(const Stream& stream) noexcept;
+  static bool letting_go(const Stream& stream, TimePoint now) noexcept;
   Stream* longest_parked() noexcept;
   void reset_too_slow(Stream& stream);
+  /// Held for streams that were reset for it a moment ago: their users are letting go.
+  std::uint64_t condemned(TimePoint now) const noexcept;
+  void relieve_of(Stream& stream);
   std::uint64_t packets_written() const noexcept { return packets_written_; }
 
   // --- for the endpoint's maps and queues
@@ -118,6 +131,8 @@ private:
   void on_stream_closed(std::int64_t id, Stream* stream);
   void grow_window(Stream& stream);
   void check_parked();
+  void count_output(Stream& stream);
+  std::uint64_t send_limit() const noexcept;
   void unblock();
   std::uint64_t packets_received() const noexcept;
   std::uint64_t in_flight() const noexcept;
@@ -144,6 +159,8 @@ private:
   bool heard_ = false;
   bool limit_initials_ = false;
 
+  std::size_t transport_bytes_ = 0; ///< That ngtcp2 holds: octets with a hole in front, and what it knows of packets.
+  ngtcp2_mem memory_;               ///< Counts them. Outlives conn_.
   ConnPtr conn_;
   tls::SessionPtr tls_;
   ngtcp2_crypto_conn_ref conn_ref_{};
@@ -153,6 +170,7 @@ private:
   std::vector<StreamPtr> early_; ///< Of the peer's, from before `ready`, in the order in which they became worth a look.
   std::size_t bidi_streams_ = 0;
   std::uint64_t parked_ = 0;
+  std::uint64_t held_ = 0; ///< In the `out` pipes: written by our side, not acknowledged by the peer's.
   std::uint64_t packets_written_ = 0;
   // A path that swallows large packets without a word (RFC 8899 §4.2): ngtcp2 looks for larger sizes only.
   std::int64_t large_stream_ = -1; ///< A large packet carried this stream's octets up to `large_end_`, and they are not acknowledged;

@@ -12,6 +12,8 @@ namespace kith::quic {
 namespace {
 // Probes back off (RFC 9002 §6.2.1), so that on a path that loses in long bursts too few are sent within the idle timeout for one to pass.
 constexpr int silent_keep_alives = 4; // in the time of one
+
+constexpr std::chrono::seconds let_go_time{1}; // for the users of a stream that was reset too_slow
 } // namespace
 
 int Connection::on_stream_data(Stream* stream, ByteView data, bool fin) {
@@ -39,6 +41,7 @@ void Connection::stream_consumed(Stream& stream) {
   if (consumed > stream.counted_) {
     parked_ -= std::min(parked_, consumed - stream.counted_);
     stream.counted_ = consumed;
+    stream.moved_at_ = endpoint_.now;
   }
   if (stream.receive_over_) return;
   grow_window(stream);
@@ -67,6 +70,38 @@ void Connection::grow_window(Stream& stream) {
   if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
 }
 
+bool Connection::letting_go(const Stream& stream, TimePoint now) noexcept { return stream.parked_out_ && now - stream.moved_at_ <= let_go_time; }
+
+std::uint64_t Connection::held(const Stream& stream) noexcept {
+  const std::uint64_t rest = stream.parked_out_ && stream.out_ ? large_slab_size : 0; // a dropped pipe's last slab, until its streams' ends have gone
+  return rest + (stream.in_ ? stream.in_->outstanding() : 0) + (stream.out_ ? stream.out_->outstanding() : 0);
+}
+
+Connection::Holder Connection::heaviest(TimePoint now) noexcept {
+  Holder heaviest;
+  for (Stream& stream : streams_) {
+    if (letting_go(stream, now)) continue;
+    const Duration still = now - stream.moved_at_ + std::chrono::milliseconds(1);
+    const double weight = static_cast<double>(held(stream)) * std::chrono::duration<double>(still).count();
+    if (weight > heaviest.weight) heaviest = {&stream, weight};
+  }
+  return heaviest;
+}
+
+std::uint64_t Connection::condemned(TimePoint now) const noexcept {
+  std::uint64_t sum = 0;
+  for (const Stream& stream : streams_) {
+    if (letting_go(stream, now)) sum += held(stream);
+  }
+  return sum;
+}
+
+// Whoever uses it lets go of it at the signal; a peer that never confirms its end keeps it in QUIC, and pays for that with the connection.
+void Connection::relieve_of(Stream& stream) {
+  if (stream.parked_out_) close(Code::too_slow, "it holds what was given up", endpoint_.now);
+  else reset_too_slow(stream);
+}
+
 Stream* Connection::longest_parked() noexcept {
   Stream* worst = nullptr;
   for (Stream& stream : streams_) {
@@ -81,22 +116,27 @@ void Connection::reset_too_slow(Stream& stream) {
   stream.signals_.reset = true;
   stream_stop(stream, stream.reset_code_);
   stream_reset(stream, stream.reset_code_);
+  stream.moved_at_ = endpoint_.now;
+  if (stream.out_) { // ngtcp2 reads nothing of a reset stream again, and a peer that acknowledges nothing must not keep it here
+    stream.out_->drop();
+    count_output(stream);
+  }
   mark(stream);
 }
 
 // More than max_parked_bytes wait to be read on this connection: the streams whose readers are furthest behind pay. Their octets count until their users let
 // go of them, beside the limit; a connection that has condemned as much again is closed.
 void Connection::check_parked() {
-  std::uint64_t condemned = 0;
+  std::uint64_t waiting = 0;
   for (const Stream& stream : streams_) {
-    if (stream.parked_out_) condemned += stream.in_->outstanding();
+    if (stream.parked_out_ && stream.in_) waiting += stream.in_->outstanding();
   }
   const std::uint64_t limit = endpoint_.settings.max_parked_bytes;
-  if (condemned > limit) {
+  if (waiting > limit) {
     close(Code::too_slow, "nobody reads what is sent", now_);
     return;
   }
-  if (parked_ - std::min(parked_, condemned) <= limit) return;
+  if (parked_ - std::min(parked_, waiting) <= limit) return;
   if (Stream* worst = longest_parked()) reset_too_slow(*worst);
 }
 
@@ -114,6 +154,7 @@ void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
   if (keep->bidirectional_) --bidi_streams_;
   scheduler_.remove(*keep);
   if (keep->in_) parked_ -= std::min(parked_, keep->received_ - std::min(keep->received_, keep->counted_));
+  held_ -= std::exchange(keep->held_, 0);
   keep->signals_.closed = true;
   mark(*keep);
   keep->connection_ = nullptr;
@@ -122,6 +163,8 @@ void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
 
 void Connection::on_acked(Stream& stream, std::uint64_t count) {
   moved_ = true;
+  if (stream.parked_out_) return; // dropped already
+  stream.moved_at_ = now_;
   const std::uint64_t of_prefix = std::min<std::uint64_t>(count, stream.prefix_.size() - stream.acked_prefix_);
   stream.acked_prefix_ += of_prefix;
   stream.acked_ += count - of_prefix;
@@ -130,15 +173,38 @@ void Connection::on_acked(Stream& stream, std::uint64_t count) {
 
 void Connection::release_acked(Stream& stream) {
   if (stream.acked_ != 0) stream.out_->release(std::exchange(stream.acked_, 0));
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
-  // Twice the window in flight keeps the connection busy while the producer is told and writes more.
-  stream.out_->set_limit(std::clamp<std::uint64_t>(2 * info.cwnd, default_pipe_limit, endpoint_.settings.max_send_buffer));
+  count_output(stream);
+  stream.out_->set_limit(send_limit());
   if (stream.wants_writable_ && stream.out_->room() >= stream.out_->limit() / 4) {
     stream.wants_writable_ = false;
     stream.signals_.writable = true;
     mark(stream);
   }
+}
+
+// What a peer does not acknowledge stays here, so a connection has max_send_buffer for all its streams. Producers, on threads of their own, see their pipe's
+// limit alone: at the limit every pipe gets a small one. Requests of ours that are kept for a resend have their own bounds.
+void Connection::count_output(Stream& stream) {
+  const std::uint64_t most = endpoint_.settings.max_send_buffer;
+  const bool was_full = held_ >= most;
+  const std::uint64_t now = stream.out_->outstanding();
+  held_ += now - stream.held_;
+  stream.held_ = now;
+  if (was_full || held_ < most) return;
+  for (const Stream& other : streams_) {
+    if (other.out_ && !other.retain_) other.out_->set_limit(scarce_send_buffer);
+  }
+}
+
+// Twice the window in flight keeps the connection busy while the producer is told and writes more; at most four times what is left, so that one stream whose
+// peer stops reading leaves a fifth of it all to the others.
+std::uint64_t Connection::send_limit() const noexcept {
+  const Settings& s = endpoint_.settings;
+  ngtcp2_conn_info info{};
+  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  std::uint64_t wanted = std::max<std::uint64_t>(2 * info.cwnd, default_pipe_limit);
+  if (endpoint_.slabs.bytes_in_use() > s.max_buffer_bytes / 2) wanted = default_pipe_limit;
+  return std::max(scarce_send_buffer, std::min(wanted, 4 * (s.max_send_buffer - std::min(held_, s.max_send_buffer))));
 }
 
 // --- streams
@@ -147,7 +213,9 @@ StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, Pip
   StreamPtr stream(new Stream(*this, id, bidirectional, local, std::move(in), std::move(out)));
   stream->window_ = stream->credited_ = endpoint_.settings.stream_window;
   stream->doubled_when_ = now_;
+  stream->moved_at_ = endpoint_.now;
   if (stream->in_) stream->base_ = stream->in_->committed();
+  if (stream->out_ && !local && held_ >= endpoint_.settings.max_send_buffer) stream->out_->set_limit(scarce_send_buffer);
   streams_.push_back(*stream);
   intrusive_ptr_add_ref(stream.get());
   if (bidirectional) ++bidi_streams_;
@@ -188,6 +256,8 @@ void Connection::mark(Stream& stream) {
 }
 
 void Connection::stream_produced(Stream& stream) {
+  if (stream.out_) count_output(stream);
+  endpoint_.relieve();
   if (state_ != State::ready || stream.flow_blocked_ || !stream.has_output()) return;
   scheduler_.push(stream);
   endpoint_.want_write(*this);

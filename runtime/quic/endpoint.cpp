@@ -16,23 +16,12 @@ int server_name_callback(WOLFSSL* session, int* alert, void* argument); // conne
 
 namespace {
 
-constexpr std::size_t max_pending_replies = 256;   // Retry, version negotiation and stateless resets that wait for the socket; more are dropped
-constexpr std::size_t min_initial_datagram = 1200; // RFC 9000 §14.1
-constexpr std::size_t min_reset_trigger = 22;      // a stateless reset is shorter than what triggers it, and 21 octets at least (RFC 9000 §10.3)
-constexpr std::chrono::seconds retry_token_lifetime{10};
-
 std::uint64_t rotl(std::uint64_t x, int bits) noexcept { return (x << bits) | (x >> (64 - bits)); }
 
 std::uint64_t load_le(const std::uint8_t* data, std::size_t size) noexcept {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < size; ++i) value |= std::uint64_t{data[i]} << (8 * i);
   return value;
-}
-
-ngtcp2_cid make_cid(ByteView bytes) noexcept {
-  ngtcp2_cid cid{};
-  ngtcp2_cid_init(&cid, bytes.data(), bytes.size());
-  return cid;
 }
 
 } // namespace
@@ -95,7 +84,6 @@ Result<void> EndpointImpl::prepare(const Credentials& credentials) {
   const TlsRandomScope scope(random);
   Identity& identity = identities[credentials.id];
   if (identity.client) return {};
-  identity.credentials = credentials;
   auto server = tls::make_server_context(credentials);
   auto client = tls::make_client_context(credentials);
   if (!server || !client) {
@@ -216,15 +204,24 @@ std::size_t EndpointImpl::half_open_of(const Address& source) const {
 }
 
 void EndpointImpl::relieve() {
+  if (transport_bytes > settings.max_buffer_bytes) {
+    const auto worst = std::ranges::max_element(connections, {}, [](const auto& entry) { return entry.second->transport_bytes(); });
+    worst->second->close(Code::busy, "closed to make room (max_buffer_bytes)", now);
+  }
+  if (slabs.bytes_in_use() <= settings.max_buffer_bytes) return;
   Connection* owner = nullptr;
-  Stream* worst = nullptr;
+  Connection::Holder worst;
+  std::uint64_t condemned = 0;
   for (const auto& [id, connection] : connections) {
-    Stream* stream = connection->longest_parked();
-    if (stream == nullptr || (worst != nullptr && stream->in()->outstanding() <= worst->in()->outstanding())) continue;
-    worst = stream;
+    condemned += connection->condemned(now);
+    const Connection::Holder heaviest = connection->heaviest(now);
+    if (heaviest.weight <= worst.weight) continue;
+    worst = heaviest;
     owner = connection.get();
   }
-  if (worst != nullptr && worst->in()->outstanding() != 0) owner->reset_too_slow(*worst);
+  if (slabs.bytes_in_use() - std::min<std::uint64_t>(slabs.bytes_in_use(), condemned) <= settings.max_buffer_bytes)
+    return; // they are about to let go
+  if (owner != nullptr) owner->relieve_of(*worst.stream);
 }
 
 void EndpointImpl::reap() {
@@ -238,24 +235,12 @@ void EndpointImpl::reap() {
   dead.clear();
 }
 
-void EndpointImpl::queue_reply(const Datagram& to, Bytes bytes) {
-  if (replies.size() >= max_pending_replies) return;
-  replies.push_back({to.socket, to.local, to.remote, std::move(bytes)});
-}
-
-void EndpointImpl::receive_packet(const Datagram& datagram, ByteView packet, TimePoint now) {
+void EndpointImpl::receive_packet(const Datagram& datagram, ByteView packet) {
   ++counters.datagrams_received;
   ngtcp2_version_cid header{};
   const int decoded = ngtcp2_pkt_decode_version_cid(&header, packet.data(), packet.size(), settings.cid_size);
   if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) {
-    if (packet.size() < min_initial_datagram) return;
-    std::array<std::uint32_t, 1> versions{NGTCP2_PROTO_VER_V1};
-    Bytes out(min_initial_datagram);
-    const ngtcp2_ssize size = ngtcp2_pkt_write_version_negotiation(out.data(), out.size(), static_cast<std::uint8_t>(random.next_u64()), header.scid,
-                                                                   header.scidlen, header.dcid, header.dcidlen, versions.data(), versions.size());
-    if (size <= 0) return;
-    out.resize(static_cast<std::size_t>(size));
-    queue_reply(datagram, std::move(out));
+    if (packet.size() >= min_initial_datagram) reply_versions(datagram, header);
     return;
   }
   if (decoded != 0) {
@@ -271,7 +256,7 @@ void EndpointImpl::receive_packet(const Datagram& datagram, ByteView packet, Tim
   }
   constexpr std::uint8_t long_header = 0x80; // RFC 8999 §5.1
   if ((packet[0] & long_header) != 0) {
-    accept(datagram, packet, now);
+    accept(datagram, packet);
     return;
   }
   if (packet.size() > NGTCP2_STATELESS_RESET_TOKENLEN) {
@@ -281,30 +266,11 @@ void EndpointImpl::receive_packet(const Datagram& datagram, ByteView packet, Tim
       return;
     }
   }
-  // A short header that nobody knows: from before a restart, perhaps. Tell the sender, but not for ever.
-  ++counters.datagrams_dropped;
-  if (packet.size() < min_reset_trigger) return;
-  if (now - reset_second >= std::chrono::seconds(1)) {
-    reset_second = now;
-    resets_in_second = 0;
-  }
-  if (resets_in_second >= settings.stateless_resets_per_second) return;
-  ++resets_in_second;
-  const ngtcp2_cid cid = make_cid({header.dcid, header.dcidlen});
-  ngtcp2_stateless_reset_token token{};
-  reset_token(token.data, cid);
-  std::array<std::uint8_t, 64> noise{};
-  const std::size_t noise_size = std::min<std::size_t>(packet.size() - NGTCP2_STATELESS_RESET_TOKENLEN - 1, noise.size());
-  random.fill({noise.data(), noise_size});
-  Bytes out(noise_size + NGTCP2_STATELESS_RESET_TOKENLEN);
-  const ngtcp2_ssize size = ngtcp2_pkt_write_stateless_reset2(out.data(), out.size(), &token, noise.data(), noise_size);
-  if (size <= 0) return;
-  out.resize(static_cast<std::size_t>(size));
-  ++counters.stateless_resets_sent;
-  queue_reply(datagram, std::move(out));
+  ++counters.datagrams_dropped; // a short header that nobody knows
+  reply_reset(datagram, packet, header);
 }
 
-void EndpointImpl::accept(const Datagram& datagram, ByteView packet, TimePoint now) {
+void EndpointImpl::accept(const Datagram& datagram, ByteView packet) {
   ngtcp2_pkt_hd header{};
   if (!bootstrap || packet.size() < min_initial_datagram || ngtcp2_accept(&header, packet.data(), packet.size()) != 0) {
     ++counters.datagrams_dropped;
@@ -319,34 +285,16 @@ void EndpointImpl::accept(const Datagram& datagram, ByteView packet, TimePoint n
   incoming.client_scid = header.scid;
   incoming.original_dcid = header.dcid;
   incoming.version = header.version;
-  const PathStorage path(datagram.local, datagram.remote, datagram.socket);
   if (header.tokenlen != 0 && header.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-    ngtcp2_cid original{};
-    if (ngtcp2_crypto_verify_retry_token2(&original, header.token, header.tokenlen, secrets.retry.data(), secrets.retry.size(), header.version,
-                                          path.path.remote.addr, path.path.remote.addrlen, &header.dcid,
-                                          static_cast<ngtcp2_duration>(Duration(retry_token_lifetime).count()), to_ngtcp2(now)) != 0) {
+    if (!proves_address(datagram, header, incoming.original_dcid)) {
       ++counters.datagrams_dropped;
       return;
     }
     incoming.retried = true;
     incoming.retry_scid = header.dcid;
-    incoming.original_dcid = original;
     incoming.token = {header.token, header.tokenlen};
   } else if (half_open >= settings.retry_above || of_source >= settings.retry_above_per_source) {
-    ngtcp2_cid scid{};
-    new_cid(scid, settings.cid_size < NGTCP2_MIN_INITIAL_DCIDLEN ? NGTCP2_MIN_INITIAL_DCIDLEN : settings.cid_size);
-    std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
-    const ngtcp2_ssize token_size =
-        ngtcp2_crypto_generate_retry_token2(token.data(), secrets.retry.data(), secrets.retry.size(), header.version, path.path.remote.addr,
-                                            path.path.remote.addrlen, &scid, &header.dcid, to_ngtcp2(now));
-    if (token_size <= 0) return;
-    Bytes out(min_initial_datagram);
-    const ngtcp2_ssize size = ngtcp2_crypto_write_retry(out.data(), out.size(), header.version, &header.scid, &scid, &header.dcid, token.data(),
-                                                        static_cast<std::size_t>(token_size));
-    if (size <= 0) return;
-    out.resize(static_cast<std::size_t>(size));
-    ++counters.retries_sent;
-    queue_reply(datagram, std::move(out));
+    reply_retry(datagram, header);
     return;
   }
   Connection& connection = make_connection(false);
@@ -368,11 +316,11 @@ Endpoint::~Endpoint() = default;
 
 Result<void> Endpoint::add_key(const Credentials& credentials) { return impl_->prepare(credentials); }
 
-Result<void> Endpoint::serve(const Credentials& credentials, std::vector<std::string> alpns) {
-  if (auto prepared = impl_->prepare(credentials); !prepared) return prepared;
-  EndpointImpl::Identity& identity = impl_->identities[credentials.id];
-  identity.alpns = std::move(alpns);
-  identity.serving = true;
+Result<void> Endpoint::serve(const PeerId& identity, std::vector<std::string> alpns) {
+  EndpointImpl::Identity* own = impl_->find_identity(identity);
+  if (own == nullptr) return Error{Code::unknown_identity, "no such identity here: " + identity.text()};
+  own->alpns = std::move(alpns);
+  own->serving = true;
   return {};
 }
 
@@ -385,6 +333,7 @@ void Endpoint::remove_key(const PeerId& identity) { impl_->identities.erase(iden
 void Endpoint::set_nameless(std::function<std::optional<PeerId>(SocketId)> chooser) { impl_->nameless = std::move(chooser); }
 
 Result<ConnectionId> Endpoint::connect(const Dial& dial, TimePoint now) {
+  impl_->now = now;
   const TlsRandomScope scope(impl_->random);
   if (impl_->established() >= impl_->settings.max_connections) {
     return Error{Code::busy, "max_connections (" + std::to_string(impl_->settings.max_connections) + ") reached"};
@@ -399,6 +348,7 @@ Result<ConnectionId> Endpoint::connect(const Dial& dial, TimePoint now) {
 }
 
 void Endpoint::close(ConnectionId id, Code code, std::string_view text, TimePoint now) {
+  impl_->now = now;
   const TlsRandomScope scope(impl_->random);
   if (Connection* connection = impl_->find(id)) connection->close(code, text, now);
 }
@@ -442,22 +392,25 @@ std::uint64_t Endpoint::streams_left(ConnectionId id) const {
 }
 
 void Endpoint::receive(const Datagram& datagram, TimePoint now) {
+  impl_->now = now;
   const TlsRandomScope scope(impl_->random);
   ByteView rest = datagram.bytes;
   const std::size_t segment = datagram.segment == 0 ? rest.size() : datagram.segment;
   while (!rest.empty()) {
     const std::size_t size = std::min(segment, rest.size());
-    impl_->receive_packet(datagram, rest.first(size), now);
+    impl_->receive_packet(datagram, rest.first(size));
     rest = rest.subspan(size);
   }
   impl_->reap();
 }
 
-std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, std::size_t max_train, TimePoint now) {
+std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, const TrainLimit& train, TimePoint now) {
+  impl_->now = now;
   const TlsRandomScope scope(impl_->random);
-  if (!impl_->replies.empty()) {
+  while (!impl_->replies.empty()) {
     const EndpointImpl::Reply reply = std::move(impl_->replies.front());
     impl_->replies.pop_front();
+    if (train(reply.socket) == 0) continue; // whoever wanted it asks again
     std::copy(reply.bytes.begin(), reply.bytes.end(), buffer.begin());
     Datagram out;
     out.socket = reply.socket;
@@ -471,6 +424,11 @@ std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, std::size_t max_trai
     impl_->writers.pop_front();
     Connection* connection = impl_->find(id);
     if (connection == nullptr) continue;
+    const std::size_t max_train = train(connection->socket());
+    if (max_train == 0) {
+      impl_->blocked_writers.push_back(id);
+      continue;
+    }
     connection->write_queued = false;
     Datagram out;
     const std::size_t size = connection->write(buffer, max_train, now, out);
@@ -482,9 +440,15 @@ std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, std::size_t max_trai
   return std::nullopt;
 }
 
+void Endpoint::sendable() {
+  impl_->writers.insert(impl_->writers.end(), impl_->blocked_writers.begin(), impl_->blocked_writers.end());
+  impl_->blocked_writers.clear();
+}
+
 TimePoint Endpoint::next_deadline() const { return impl_->timers.empty() ? never : impl_->timers.front().at; }
 
 void Endpoint::on_deadline(TimePoint now) {
+  impl_->now = now;
   const TlsRandomScope scope(impl_->random);
   auto& timers = impl_->timers;
   while (!timers.empty() && timers.front().at <= now) {

@@ -71,6 +71,7 @@ struct ConnectionInfo {
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_lost = 0;
   std::uint64_t parked_bytes = 0;
+  std::size_t transport_bytes = 0; ///< Held by QUIC itself.
 };
 
 struct Counters {
@@ -104,11 +105,11 @@ public:
   Endpoint& operator=(const Endpoint&) = delete;
 
   // --- identities
-  /// From now on handshakes for this identity are answered, with these ALPNs (in our order of preference). Again: changes the ALPNs.
-  /// Errors: internal, when the key can't be used.
-  Result<void> serve(const Credentials& credentials, std::vector<std::string> alpns);
-  /// Makes the key known without answering handshakes, so that the identity can dial.
+  /// Makes the key known without answering handshakes, so that the identity can dial. Errors: internal, when the key can't be used.
   Result<void> add_key(const Credentials& credentials);
+  /// From now on handshakes for this identity are answered, with these ALPNs (in our order of preference). Again: changes the ALPNs.
+  /// Errors: unknown_identity, without add_key.
+  Result<void> serve(const PeerId& identity, std::vector<std::string> alpns);
   /// Handshakes for it are refused from now on, those under way included. Connections stay; close them.
   void stop_serving(const PeerId& identity);
   void remove_key(const PeerId& identity);
@@ -137,9 +138,12 @@ public:
 
   // --- the outside
   void receive(const Datagram& datagram, TimePoint now);
-  /// Fills `buffer` (64 KiB is a full train) with the next datagrams to send, at most `max_train` of them; nothing when there is nothing to send now. The
-  /// answer's `bytes` point into `buffer`.
-  std::optional<Datagram> transmit(ByteSpan buffer, std::size_t max_train, TimePoint now);
+  /// Fills `buffer` (64 KiB is a full train) with the next datagrams to send; nothing when there is nothing to send now. The answer's `bytes` point into
+  /// `buffer`. `train` says how many datagrams a send on a socket may carry now; 0: none, connections that use it wait for sendable().
+  using TrainLimit = std::function<std::size_t(SocketId)>;
+  std::optional<Datagram> transmit(ByteSpan buffer, const TrainLimit& train, TimePoint now);
+  /// A socket takes datagrams again.
+  void sendable();
   TimePoint next_deadline() const;
   void on_deadline(TimePoint now);
   bool next_event(Event& event);

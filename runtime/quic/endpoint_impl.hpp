@@ -13,6 +13,7 @@
 
 namespace kith::quic {
 
+inline constexpr std::size_t min_initial_datagram = 1200;     ///< RFC 9000 §14.1.
 inline constexpr std::size_t max_train_bytes = 64 * 1024 - 1; ///< A UDP payload, GSO or not, ends here.
 
 /// SipHash-2-4 (Aumasson and Bernstein, 2012): strangers choose the ids that they send, so the table's hash has a key.
@@ -34,7 +35,6 @@ struct CidHash {
 class EndpointImpl {
 public:
   struct Identity {
-    Credentials credentials;
     tls::ContextPtr server;
     tls::ContextPtr client;
     std::vector<std::string> alpns;
@@ -75,13 +75,20 @@ public:
   std::size_t half_open_of(const Address& source) const;
   /// Connections that are more than a stranger's unfinished handshake.
   std::size_t established() const noexcept { return connections.size() - std::min(connections.size(), half_open); }
-  /// Pipes hold more than max_buffer_bytes: the stream that parks most, of all connections, is reset.
+  /// Past max_buffer_bytes: the heaviest stream of all connections is reset; or the connection ends whose QUIC holds most.
   void relieve();
   void reap();
 
-  void receive_packet(const Datagram& datagram, ByteView packet, TimePoint now);
-  void accept(const Datagram& datagram, ByteView packet, TimePoint now);
+  void receive_packet(const Datagram& datagram, ByteView packet);
+  void accept(const Datagram& datagram, ByteView packet);
+
+  // --- stateless.cpp
   void queue_reply(const Datagram& to, Bytes bytes);
+  void reply_versions(const Datagram& to, const ngtcp2_version_cid& header);
+  void reply_retry(const Datagram& to, const ngtcp2_pkt_hd& header);
+  /// Whether its token is one of our Retry's, to this address; then `original` is where its first Initial was addressed.
+  bool proves_address(const Datagram& from, const ngtcp2_pkt_hd& header, ngtcp2_cid& original) const;
+  void reply_reset(const Datagram& to, ByteView packet, const ngtcp2_version_cid& header);
 
   Settings settings;
   Secrets secrets;
@@ -102,6 +109,7 @@ public:
   std::vector<Pending> events; // from next_event on; emptied when all were taken, so that its memory stays
   std::size_t next_event = 0;
   std::deque<ConnectionId> writers;
+  std::vector<ConnectionId> blocked_writers; ///< Their socket takes nothing now; one that has gone meanwhile is passed over later.
   std::vector<ConnectionId> dead;
   struct TimerEntry {
     TimePoint at;
@@ -120,6 +128,8 @@ public:
   std::size_t half_open = 0; ///< Accepted, and not authenticated: under way, or refused and lingering.
   std::unordered_map<CidKey, std::size_t, CidHash> half_open_by_source;
   std::uint64_t last_id = 0;
+  TimePoint now{};                 ///< Of the last call that told it.
+  std::size_t transport_bytes = 0; ///< That ngtcp2 holds, for all connections.
   TimePoint reset_second{};
   std::uint32_t resets_in_second = 0;
 };

@@ -4,6 +4,8 @@
 
 #include "base/bytes.hpp"
 #include "base/peer_id.hpp"
+#include "base/pipe.hpp"
+#include "base/seed.hpp"
 #include "base/time.hpp"
 
 #include <array>
@@ -13,6 +15,9 @@
 #include <vector>
 
 namespace kith::quic {
+
+inline constexpr std::uint64_t scarce_send_buffer = small_slab_size;      ///< Octets that each stream may have outstanding whatever the others have.
+inline constexpr std::uint64_t max_transport_overhead = 16 * 1024 * 1024; ///< What ngtcp2 may hold of a connection besides connection_window.
 
 struct Settings {
   Duration handshake_timeout = std::chrono::seconds(10);
@@ -25,8 +30,9 @@ struct Settings {
   std::uint64_t connection_window = 24 * 1024 * 1024; ///< Credit of a connection; it returns when octets enter a stream's pipe.
   std::uint64_t max_parked_bytes = 64 * 1024 * 1024;  ///< Received and not yet read, for one connection.
   std::uint64_t max_buffer_bytes = 512 * 1024 * 1024; ///< In the pipes of all connections together.
-  std::uint64_t max_send_buffer = 4 * 1024 * 1024;    ///< Octets a stream's producer may leave outstanding, at most.
-  std::uint64_t max_streams = 1024;                   ///< Bidirectional streams a peer may have open at once.
+  std::uint64_t max_send_buffer =
+      4 * 1024 * 1024;              ///< Written on a connection's streams and not acknowledged; past it a stream has scarce_send_buffer.
+  std::uint64_t max_streams = 1024; ///< Bidirectional streams a peer may have open at once.
   std::uint64_t max_uni_streams = 16;
 
   std::size_t max_connections = 10'000;
@@ -42,7 +48,7 @@ struct Settings {
 /// The key that answers for one identity.
 struct Credentials {
   PeerId id;
-  std::array<std::uint8_t, 32> seed{};
+  Seed seed;
 };
 
 /// Secrets that survive a restart: reset tokens, Retry tokens and connection-id hashes.

@@ -92,6 +92,8 @@ private:
   std::uint64_t sent_ = 0;
   std::uint64_t acked_ = 0; ///< Of `out`, not yet released when retaining.
   std::uint64_t acked_prefix_ = 0;
+  std::uint64_t held_ = 0; ///< Of `out`, as its connection counts it.
+  TimePoint moved_at_{};   ///< When its user last read, or its peer acknowledged.
   bool sending_ = false;
   bool fin_sent_ = false;
   bool send_over_ = false;    ///< Reset or stopped.

@@ -33,7 +33,7 @@ Result<void> use_key(WOLFSSL_CTX* context, const Credentials& credentials) {
   ed25519_key key;
   if (wc_ed25519_init(&key) != 0) return refused("init");
   std::array<unsigned char, 128> der{};
-  int size = wc_ed25519_import_private_key(credentials.seed.data(), 32, credentials.id.bytes.data(), 32, &key);
+  int size = wc_ed25519_import_private_key(credentials.seed.octets.data(), 32, credentials.id.bytes.data(), 32, &key);
   if (size == 0) size = wc_Ed25519KeyToDer(&key, der.data(), static_cast<word32>(der.size()));
   wc_ed25519_free(&key);
   const bool ok = size > 0 && wolfSSL_CTX_use_PrivateKey_buffer(context, der.data(), size, WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
@@ -73,10 +73,10 @@ Result<ContextPtr> make_client_context(const Credentials& credentials) {
 
 Result<ContextPtr> make_bootstrap_context(Random& random) {
   Credentials throwaway;
-  random.fill(throwaway.seed);
+  random.fill(throwaway.seed.octets);
   ed25519_key key;
   if (wc_ed25519_init(&key) != 0) return refused("init");
-  int failed = wc_ed25519_import_private_only(throwaway.seed.data(), 32, &key);
+  int failed = wc_ed25519_import_private_only(throwaway.seed.octets.data(), 32, &key);
   if (failed == 0) failed = wc_ed25519_make_public(&key, throwaway.id.bytes.data(), 32);
   wc_ed25519_free(&key);
   if (failed != 0) return refused("throwaway key");

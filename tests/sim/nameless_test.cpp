@@ -17,8 +17,8 @@ struct Nameless : ::testing::Test {
 
   PeerId add(const std::string& name, std::uint8_t seed, std::optional<Address> listen = std::nullopt) {
     node::IdentitySpec spec;
-    spec.seed.fill(seed);
-    spec.id = identity::SecretKey::from_seed(spec.seed).id();
+    spec.seed.octets.fill(seed);
+    spec.id = identity::SecretKey::from_seed(spec.seed.octets).id();
     spec.name = name;
     spec.bindings = host.bindings;
     if (listen) spec.listen = {*listen};

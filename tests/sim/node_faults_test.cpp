@@ -178,6 +178,27 @@ TEST(NodeFaultsTest, LossAndReorderLoseNoCallAndNoByte) {
   }
 }
 
+// Alice listens twice, and one of her sockets is full: what goes by the other goes on.
+TEST(NodeFaultsTest, AFullSocketHoldsUpNobodyElse) {
+  Two two;
+  Host carol(two.sim, two.network, 3);
+  ASSERT_TRUE(two.alice.node->listen(make_v4({0, 0, 0, 0}, 4434)));
+  two.alice.know(carol);
+  carol.know(two.alice);
+  carol.peers.at(two.alice.id).addresses = {make_v4({10, 0, 0, 1}, 4434)};
+  carol.node->put_peer(carol.id, carol.peers.at(two.alice.id));
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  two.alice.world->udp().block(4433, true);
+  const auto held = two.bob.call(two.alice);
+  two.sim.run_for(milliseconds(50));
+  const auto call = carol.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->ok(); }, seconds(2)));
+  EXPECT_FALSE(held->end);
+  two.alice.world->udp().block(4433, false);
+  EXPECT_TRUE(two.run([&] { return held->ok(); }, seconds(2)));
+}
+
 // Bob's machine is suspended; meanwhile alice has moved. The call right after it waits for no timer: the old connection has 3 PTO to answer.
 TEST(NodeFaultsTest, AfterSleepADeadConnectionIsDialedAnew) {
   Two two;
@@ -187,7 +208,8 @@ TEST(NodeFaultsTest, AfterSleepADeadConnectionIsDialedAnew) {
   auto peer = two.bob.peers.at(two.alice.id);
   peer.addresses.push_back(make_v4({10, 0, 0, 9}, 4433));
   two.bob.node->put_peer(two.bob.id, peer);
-  two.bob.world->sleep(std::chrono::hours(8));
+  two.bob.world->suspend(std::chrono::hours(8));
+  two.sim.run_for(std::chrono::hours(8));
   const TimePoint before = two.sim.now();
   const auto call = two.bob.call(two.alice);
   ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
@@ -199,7 +221,8 @@ TEST(NodeFaultsTest, AfterSleepALivingConnectionIsKept) {
   Two two;
   const auto warm = two.bob.call(two.alice);
   ASSERT_TRUE(two.run([&] { return warm->ok(); }));
-  two.bob.world->sleep(std::chrono::hours(8));
+  two.bob.world->suspend(seconds(20));
+  two.sim.run_for(seconds(20));
   const auto call = two.bob.call(two.alice);
   ASSERT_TRUE(two.run([&] { return call->ok(); }));
   EXPECT_EQ(two.bob.handshakes(), 1U);

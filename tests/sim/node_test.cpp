@@ -302,6 +302,97 @@ TEST(NodeTest, AnIdentityThatIsDeletedWhileAStreamLingersIsGoneOnce) {
   two.sim.run_for(seconds(100));
 }
 
+TEST(NodeTest, OfflineDuringAPluginsStart) {
+  for (const bool back : {false, true}) {
+    Two two;
+    ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now(), {}));
+    two.sim.run_for(milliseconds(10));
+    two.alice.factory.slow = true;
+    ASSERT_TRUE(two.alice.node->set_online(two.alice.id));
+    two.sim.run_for(milliseconds(10));
+    ASSERT_EQ(two.alice.factory.started.size(), 1U);
+    bool drained = false;
+    ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now(), [&] { drained = true; }));
+    two.sim.run_for(milliseconds(10));
+    if (back) {
+      ASSERT_TRUE(two.alice.node->set_online(two.alice.id));
+      two.sim.run_for(milliseconds(10));
+    }
+    EXPECT_EQ(two.alice.factory.started.size(), 1U) << "not two at once";
+    EXPECT_EQ(drained, back) << "an offline that waits for the start to end, or that was taken back";
+    two.alice.factory.slow = false;
+    for (const auto& finish : std::exchange(two.alice.factory.started, {})) finish();
+    two.sim.run_for(milliseconds(10));
+    EXPECT_TRUE(drained);
+    EXPECT_EQ(two.alice.node->status().identities.at(0).bindings.at(0).state, back ? "running" : "stopped");
+    const auto call = two.bob.call(two.alice);
+    ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
+    EXPECT_EQ(call->ok(), back) << call->end->error.text;
+  }
+}
+
+TEST(NodeTest, OneStartOfABindingAtATime) {
+  Two two;
+  ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now(), {}));
+  two.sim.run_for(milliseconds(10));
+  ASSERT_TRUE(two.alice.node->set_online(two.alice.id));
+  two.sim.run_for(milliseconds(10));
+  two.alice.factory.slow = true;
+  node::BindingSpec fresh;
+  fresh.protocol = "Echo";
+  fresh.alias = "second";
+  std::vector<std::string> told;
+  for (const char* config : {"{\"n\":1}", "{\"n\":2}", "{\"n\":3}"}) {
+    fresh.config_json = config;
+    two.alice.node->put_binding(two.alice.id, fresh, [&, config](const Result<void>& done) { told.push_back(done ? config : done.error().text); });
+  }
+  two.sim.run_for(milliseconds(10));
+  EXPECT_EQ(two.alice.factory.started.size(), 1U) << "two instances of one binding share a data folder";
+  EXPECT_TRUE(told.empty());
+  for (const auto& finish : std::exchange(two.alice.factory.started, {})) finish();
+  two.sim.run_for(milliseconds(10));
+  EXPECT_EQ(told.size(), 3U);
+  EXPECT_TRUE(two.alice.factory.started.empty());
+}
+
+// Credit for a stream comes back when one has ended at both sides (MAX_STREAMS), and goes to whoever has waited for longest.
+TEST(NodeTest, StreamsThatWaitForCreditGoInTheirOrder) {
+  node::Settings settings;
+  settings.quic.max_streams = 2;
+  Two two(1, settings);
+  const auto first = two.bob.open(two.alice, "a");
+  const auto second = two.bob.open(two.alice, "b");
+  ASSERT_TRUE(two.run([&] { return first->body == "a" && second->body == "b"; }));
+  const auto third = two.bob.call(two.alice, "c", "silent");
+  const auto fourth = two.bob.call(two.alice, "d", "unread");
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.factory.echo->calls, 2U);
+  two.bob.node->control().reset(second->stream.key, Code::cancelled, "");
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.factory.echo->calls, 3U);
+  EXPECT_EQ(two.alice.factory.echo->last.command, "silent");
+  two.bob.node->control().reset(third->stream.key, Code::cancelled, "");
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.factory.echo->calls, 4U);
+  EXPECT_EQ(two.alice.factory.echo->last.command, "unread");
+  EXPECT_FALSE(fourth->end);
+}
+
+// Bob dialed; he can't know where alice has gone, but she knows where he is.
+TEST(NodeTest, AnAcceptorWhoseAddressChangedDialsAnewWithinASecond) {
+  Two two;
+  const auto before = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return before->ok(); }));
+  two.alice.world->udp().set_addresses({make_v4({10, 0, 0, 9}, 0)});
+  two.alice.node->addresses_changed();
+  two.sim.run_for(seconds(1));
+  const auto after = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return after->end.has_value(); }, seconds(1)));
+  EXPECT_TRUE(after->ok()) << after->end->error.text;
+  two.sim.run_for(seconds(5));
+  EXPECT_EQ(two.bob.connections(), 1U) << "the old one is gone";
+}
+
 TEST(NodeTest, ARemovedBindingTellsWhenItIsGone) {
   Two two;
   const auto stream = two.bob.open(two.alice, "a");

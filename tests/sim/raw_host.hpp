@@ -45,7 +45,7 @@ public:
     credentials_.id = id = identity::SecretKey::from_seed(seed).id();
     credentials_.seed = seed;
     endpoint_ = std::make_unique<quic::Endpoint>(settings, quic::Secrets{}, world_.random(), slabs_);
-    if (!endpoint_->serve(credentials_, {"kith/1"})) std::abort();
+    if (!(endpoint_->add_key(credentials_) && endpoint_->serve(credentials_.id, {"kith/1"}))) std::abort();
     socket_ = world_.udp().open(make_v4({0, 0, 0, 0}, 4433), *this).value();
   }
   ~RawHost() override { world_.udp().close(socket_); }
@@ -96,7 +96,8 @@ public:
     while (more) {
       more = false;
       while (endpoint_->next_event(event)) on_event(event);
-      while (const auto datagram = endpoint_->transmit(buffer_, 10, sim_.now())) {
+      while (const auto datagram = endpoint_->transmit(
+                 buffer_, [](SocketId) { return std::size_t{10}; }, sim_.now())) {
         world_.udp().send(*datagram);
         more = true;
       }

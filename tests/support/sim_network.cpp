@@ -46,16 +46,21 @@ Address SimUdp::bound(SocketId socket) const {
   return it == sockets_.end() ? Address{} : it->second.listen;
 }
 
-void SimUdp::block(bool blocked) {
-  blocked_ = blocked;
-  if (blocked) return;
+void SimUdp::block(std::uint16_t port, bool blocked) {
+  if (blocked) {
+    blocked_.insert(port);
+    return;
+  }
+  blocked_.erase(port);
   const auto sockets = sockets_;
-  for (const auto& [id, socket] : sockets) socket.receiver->sendable(id);
+  for (const auto& [id, socket] : sockets) {
+    if (socket.listen.port == port) socket.receiver->sendable(id);
+  }
 }
 
 SendResult SimUdp::send(const Datagram& datagram) {
-  if (blocked_) return SendResult::blocked;
   const auto it = sockets_.find(datagram.socket);
+  if (it != sockets_.end() && blocked_.contains(it->second.listen.port)) return SendResult::blocked;
   if (it == sockets_.end() || datagram.remote.family != it->second.listen.family) return SendResult::dropped;
   Address from = datagram.local.family == Address::Family::none ? it->second.listen : datagram.local;
   if (from.is_unspecified()) {

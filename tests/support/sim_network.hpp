@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,8 @@ public:
   std::size_t max_train(SocketId) const override { return max_train_; }
 
   void set_max_train(std::size_t count) noexcept { max_train_ = count; }
-  /// The next sends say `blocked`, until sendable() is called.
-  void block(bool blocked);
+  /// Sends of the sockets on this port say `blocked`, until they are told sendable().
+  void block(std::uint16_t port, bool blocked);
   /// The host's addresses from now on (a laptop that changes networks). Sockets keep their ports.
   void set_addresses(std::vector<Address> addresses) { addresses_ = std::move(addresses); }
   /// Until then nothing arrives: it waits in the kernel's buffer (`kept`), or the host hears nothing of it.
@@ -77,7 +78,7 @@ private:
   TimePoint deaf_until_{};
   bool kept_ = false;
   std::size_t max_train_ = 10;
-  bool blocked_ = false;
+  std::set<std::uint16_t> blocked_; ///< Ports.
 };
 
 class SimNetwork {

@@ -34,7 +34,7 @@ public:
 
   TimePoint now() const override { return sim_.now() - stood_still_; }
   UnixSeconds unix_now() const override;
-  Duration slept() const override { return slept_; }
+  Duration slept() const override { return stood_still_; }
   Random& random() override { return random_; }
   SimLog& log() override { return log_; }
   SimUdp& udp() override { return udp_; }
@@ -43,8 +43,6 @@ public:
   std::unique_ptr<Timer> make_timer(std::function<void()> expired) override;
   std::shared_ptr<Executor> make_strand() override;
 
-  /// The machine was suspended for so long: no time has passed for timers, and much for everybody else.
-  void sleep(Duration time) { slept_ += time; }
   /// How long each piece of disk work takes from now on.
   void set_disk_delay(Duration delay);
   /// Somebody sets the wall clock, forward or back.
@@ -64,7 +62,6 @@ private:
   Duration stood_still_{};
   std::chrono::seconds wall_offset_{};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  Duration slept_{};
   SimRandom random_;
   SimLog log_;
   SimUdp udp_;

@@ -446,6 +446,175 @@ TEST(AdversaryTest, APeerThatNeverReadsHoldsOneBuffer) {
   EXPECT_EQ(peer.close()->code, code(Code::too_slow));
 }
 
+// Bob answers each stream with as much as its pipe takes, for as long as it takes any.
+struct Generous {
+  void serve(Duel& duel) {
+    for (const Event& event : std::exchange(duel.bob.events, {})) {
+      if (event.kind == Event::Kind::closed) ending = event.reason;
+      if (!event.stream) continue;
+      if (event.signals.opened) {
+        streams.push_back(event.stream);
+        event.stream->start_sending({});
+      }
+      if (event.signals.reset && event.stream->reset_code() == code(Code::too_slow)) {
+        ++too_slow;
+        std::erase(streams, event.stream);
+      }
+    }
+    const Bytes piece(1024, 7);
+    for (bool more = true; std::exchange(more, false);) {
+      const auto now = streams;
+      for (const StreamPtr& stream : now) {
+        if (stream->gone() || stream->out()->room() < piece.size()) continue;
+        stream->out()->write(piece);
+        stream->produced();
+        more = true;
+      }
+    }
+  }
+  std::uint64_t outstanding() const {
+    std::uint64_t sum = 0;
+    for (const StreamPtr& stream : streams) sum += stream->out()->outstanding();
+    return sum;
+  }
+  std::vector<StreamPtr> streams;
+  std::size_t too_slow = 0;
+  std::optional<CloseReason> ending;
+};
+
+TEST(AdversaryTest, APeerThatReadsNoneOfAHundredStreamsHoldsOneSendBuffer) {
+  Settings settings;
+  settings.max_send_buffer = 1024 * 1024;
+  Duel duel(settings);
+  RawPeer& peer = duel.attack({.reads = false});
+  duel.run();
+  Generous bob;
+  for (int i = 0; i < 100; ++i) {
+    const auto id = peer.open_stream(true);
+    ASSERT_GE(id, 0);
+    peer.send(id, Bytes(10, 1), true);
+    if (i % 10 == 0) duel.run(milliseconds(20));
+    bob.serve(duel);
+  }
+  for (int i = 0; i < 100; ++i) {
+    duel.run(milliseconds(20));
+    bob.serve(duel);
+  }
+  EXPECT_EQ(bob.streams.size(), 100U);
+  EXPECT_LE(bob.outstanding(), settings.max_send_buffer + 100 * scarce_send_buffer);
+  EXPECT_GE(bob.outstanding(), settings.max_send_buffer) << "or nothing was tested";
+  EXPECT_EQ(bob.too_slow, 0U);
+}
+
+TEST(AdversaryTest, PeersThatReadNothingHoldOneBufferTogetherAndTheReadingOneIsServed) {
+  Settings settings;
+  settings.max_send_buffer = 1024 * 1024;
+  settings.max_buffer_bytes = 3 * 1024 * 1024;
+  Duel duel(settings);
+  std::vector<RawPeer*> peers;
+  for (std::uint8_t i = 0; i < 8; ++i) peers.push_back(&duel.attack({.key = static_cast<std::uint8_t>(20 + i), .reads = false}));
+  duel.run();
+  Generous bob;
+  std::size_t most = 0;
+  for (int i = 0; i < 20; ++i) {
+    for (RawPeer* peer : peers) {
+      if (const auto id = peer->open_stream(true); id >= 0) peer->send(id, Bytes(10, 1), true);
+    }
+    duel.run(milliseconds(20));
+    bob.serve(duel);
+    most = std::max(most, duel.bob.slabs.bytes_in_use());
+  }
+  EXPECT_GT(bob.too_slow, 0U);
+  EXPECT_LE(most, settings.max_buffer_bytes + 2 * default_pipe_limit);
+  RawPeer& honest = duel.attack({.key = 9});
+  duel.run();
+  const auto id = honest.open_stream(true);
+  honest.send(id, Bytes(10, 1), true);
+  for (int i = 0; i < 50; ++i) {
+    duel.run(milliseconds(20));
+    bob.serve(duel);
+  }
+  EXPECT_GT(honest.received(id).size(), settings.max_send_buffer) << "who reads goes on";
+}
+
+// What was given up stays in QUIC until the peer says that it knows. One that never says so can't keep it.
+TEST(AdversaryTest, APeerThatConfirmsNothingIsClosedWhenMemoryRunsOut) {
+  Settings settings;
+  settings.max_send_buffer = 16 * 1024 * 1024;
+  settings.max_buffer_bytes = 2 * 1024 * 1024;
+  Duel duel(settings);
+  RawPeer& peer = duel.attack({.reads = false});
+  RawPeer& honest = duel.attack({.key = 9});
+  duel.run();
+  Generous bob;
+  for (int i = 0; i < 60; ++i) peer.send(peer.open_stream(true), Bytes(10, 1), false);
+  duel.run(milliseconds(20));
+  duel.mute = &peer;
+  for (int i = 0; i < 20; ++i) {
+    bob.serve(duel);
+    duel.run(milliseconds(100));
+  }
+  EXPECT_GT(bob.too_slow, 40U);
+  honest.send(honest.open_stream(true), Bytes(10, 1), false);
+  for (int i = 0; i < 20; ++i) {
+    bob.serve(duel);
+    duel.run(milliseconds(100));
+  }
+  EXPECT_LE(duel.bob.slabs.bytes_in_use(), settings.max_buffer_bytes);
+  ASSERT_EQ(duel.bob.endpoint->list().size(), 1U);
+  EXPECT_EQ(duel.bob.endpoint->list().at(0).peer, make_credentials(9).id);
+  ASSERT_TRUE(bob.ending);
+  EXPECT_EQ(bob.ending->error.code, Code::too_slow);
+}
+
+// Octets behind a hole wait in QUIC, before any pipe: the connection's window bounds them, however few they are, and what their bookkeeping costs is bounded
+// beside it.
+TEST(AdversaryTest, OctetsBehindAHoleAreBoundedByTheWindow) {
+  Settings settings;
+  settings.stream_window = settings.connection_window = 2 * 1024 * 1024;
+  Duel duel(settings);
+  RawPeer& peer = duel.attack({});
+  duel.run();
+  constexpr std::uint64_t chunk = 8 * 1024; // ngtcp2 keeps them in pieces of this size
+  for (std::uint64_t at = 1; at < settings.connection_window; at += chunk) peer.inject(frame({0x0e, 8, at, 1}, 1));
+  duel.run(seconds(5));
+  EXPECT_FALSE(peer.close());
+  const ConnectionInfo info = duel.bob.endpoint->list().at(0);
+  EXPECT_EQ(info.parked_bytes, 0U) << "nothing was in order";
+  EXPECT_GT(info.transport_bytes, settings.connection_window) << "one octet costs a piece";
+  EXPECT_LT(info.transport_bytes, settings.connection_window + max_transport_overhead);
+  peer.inject(frame({0x0e, 12, chunk, 1}, 1)); // past the connection's window
+  duel.run(seconds(1));
+  ASSERT_TRUE(peer.close());
+  EXPECT_EQ(peer.close()->code, NGTCP2_FLOW_CONTROL_ERROR);
+}
+
+// ngtcp2 bears with 4000 holes in one stream; all streams together are ours to bound.
+TEST(AdversaryTest, AHoleAfterEachOctetEndsTheConnection) {
+  Settings settings;
+  settings.stream_window = settings.connection_window = 4 * 1024 * 1024;
+  Duel duel(settings);
+  RawPeer& peer = duel.attack({});
+  duel.run();
+  ASSERT_TRUE(peer.confirmed());
+  constexpr std::uint64_t frames = 120; // in a packet
+  constexpr std::uint64_t packets = 32; // for a stream
+  std::size_t most = 0;
+  for (std::uint64_t i = 0; i < 200 * packets && !peer.close(); ++i) {
+    const std::uint64_t stream = 8 + 4 * (i / packets);
+    const std::uint64_t at = 1 + 2 * frames * (i % packets);
+    peer.inject(repeated(frames, [&](std::uint64_t n) { return frame({0x0e, stream, at + 2 * n, 1}, 1); }));
+    duel.run(milliseconds(1));
+    for (const ConnectionInfo& info : duel.bob.endpoint->list()) most = std::max(most, info.transport_bytes);
+  }
+  duel.run();
+  EXPECT_LE(most, settings.connection_window + max_transport_overhead);
+  ASSERT_TRUE(peer.close());
+  EXPECT_EQ(peer.close()->code, code(Code::busy)) << peer.close()->text << " " << most;
+  EXPECT_TRUE(duel.all_freed());
+  EXPECT_TRUE(duel.still_serves());
+}
+
 TEST(AdversaryTest, HalfHandshakesAreForgotten) {
   Duel duel;
   for (int i = 0; i < 50; ++i) duel.attack({});

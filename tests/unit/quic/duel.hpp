@@ -14,7 +14,7 @@ namespace kith::quic::testing {
 class Duel {
 public:
   explicit Duel(const Settings& settings = {}) : bob(2, settings) {
-    if (!bob.endpoint->serve(bob.credentials, {"kith/1"})) std::abort();
+    if (!(bob.endpoint->add_key(bob.credentials) && bob.endpoint->serve(bob.credentials.id, {"kith/1"}))) std::abort();
   }
 
   RawPeer& add(const Manners& manners) {
@@ -82,6 +82,7 @@ public:
   Host bob;
   std::vector<std::unique_ptr<RawPeer>> peers;
   std::function<bool(const Bytes&)> drop; ///< Of what raw peers send.
+  const RawPeer* mute = nullptr;          ///< All that this one sends is lost.
 
 private:
   struct Flying {
@@ -93,7 +94,8 @@ private:
 
   void pump() {
     std::array<std::uint8_t, 65536> buffer{};
-    while (const auto datagram = bob.endpoint->transmit(buffer, 16, now)) {
+    while (const auto datagram = bob.endpoint->transmit(
+               buffer, [](SocketId) { return std::size_t{16}; }, now)) {
       const std::size_t segment = datagram->segment == 0 ? datagram->bytes.size() : datagram->segment;
       for (ByteView rest = datagram->bytes; !rest.empty(); rest = rest.subspan(std::min(segment, rest.size()))) {
         const ByteView packet = rest.first(std::min(segment, rest.size()));
@@ -102,7 +104,7 @@ private:
     }
     for (const auto& peer : peers) {
       for (Bytes& packet : peer->transmit(now)) {
-        if (!drop || !drop(packet)) wire_.push_back({now + delay_, peer->address(), peer->remote(), std::move(packet)});
+        if (peer.get() != mute && (!drop || !drop(packet))) wire_.push_back({now + delay_, peer->address(), peer->remote(), std::move(packet)});
       }
     }
     Event event;

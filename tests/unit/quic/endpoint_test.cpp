@@ -35,7 +35,7 @@ TEST(EndpointTest, AnUnknownNameIsOffline) {
 
 TEST(EndpointTest, AnotherAlpnIsUnsupportedVersion) {
   Pair pair;
-  ASSERT_TRUE(pair.bob.endpoint->serve(pair.bob.credentials, {"kith/9"}));
+  ASSERT_TRUE(pair.bob.endpoint->add_key(pair.bob.credentials) && pair.bob.endpoint->serve(pair.bob.credentials.id, {"kith/9"}));
   pair.connect();
   const Event* closed = pair.alice.find(Event::Kind::closed);
   ASSERT_NE(closed, nullptr);
@@ -80,7 +80,7 @@ TEST(EndpointTest, CredentialsWhoseKeyIsAnothersAreRefused) {
   Pair pair;
   Credentials forged = make_credentials(9);
   forged.id = make_credentials(7).id;
-  EXPECT_FALSE(pair.bob.endpoint->serve(forged, {"kith/1"}));
+  EXPECT_FALSE(pair.bob.endpoint->add_key(forged));
 }
 
 TEST(EndpointTest, NoAnswerIsUnreachable) {
@@ -114,7 +114,7 @@ TEST(EndpointTest, ARestartedPeerIsNoticedInOneRoundTrip) {
   Pair pair;
   const ConnectionId id = pair.connect();
   Host fresh(2, Settings{});
-  ASSERT_TRUE(fresh.endpoint->serve(fresh.credentials, {"kith/1"}));
+  ASSERT_TRUE(fresh.endpoint->add_key(fresh.credentials) && fresh.endpoint->serve(fresh.credentials.id, {"kith/1"}));
   pair.bob.endpoint = std::move(fresh.endpoint);
   auto in = std::make_shared<Pipe>(pair.alice.slabs);
   auto out = std::make_shared<Pipe>(pair.alice.slabs);
@@ -199,12 +199,14 @@ template <class Source> void flood(Pair& pair, int count, const Source& source) 
     dial.alpn = "kith/1";
     dial.remote = pair.bob.address;
     ASSERT_TRUE(mallory.endpoint->connect(dial, pair.now));
-    auto datagram = mallory.endpoint->transmit(buffer, 1, pair.now);
+    auto datagram = mallory.endpoint->transmit(
+        buffer, [](SocketId) { return std::size_t{1}; }, pair.now);
     ASSERT_TRUE(datagram);
     datagram->local = pair.bob.address;
     datagram->remote = source(i);
     pair.bob.endpoint->receive(*datagram, pair.now);
-    while (pair.bob.endpoint->transmit(buffer, 16, pair.now)) {}
+    while (pair.bob.endpoint->transmit(
+        buffer, [](SocketId) { return std::size_t{16}; }, pair.now)) {}
   }
 }
 
@@ -247,7 +249,8 @@ TEST(EndpointTest, TheEndOfAConnectionIsToldBeforeItsStreams) {
   // Both packets arrive before anybody looks at events.
   std::array<std::uint8_t, 65536> buffer{};
   const auto deliver = [&] {
-    while (auto datagram = pair.bob.endpoint->transmit(buffer, 16, pair.now)) {
+    while (auto datagram = pair.bob.endpoint->transmit(
+               buffer, [](SocketId) { return std::size_t{16}; }, pair.now)) {
       datagram->local = pair.alice.address;
       datagram->remote = pair.bob.address;
       pair.alice.endpoint->receive(*datagram, pair.now);

@@ -73,7 +73,7 @@ class Pair {
 public:
   explicit Pair(const Settings& settings = {}) : alice(1, settings), bob(2, settings) {
     for (Host* host : {&alice, &bob}) {
-      if (!host->endpoint->serve(host->credentials, {"kith/1"})) std::abort();
+      if (!(host->endpoint->add_key(host->credentials) && host->endpoint->serve(host->credentials.id, {"kith/1"}))) std::abort();
     }
   }
 
@@ -117,7 +117,8 @@ public:
   /// Moves both ends' events and packets once, without letting time pass.
   void pump(Host& host) {
     std::array<std::uint8_t, 65536> buffer{};
-    while (auto datagram = host.endpoint->transmit(buffer, 16, now)) {
+    while (auto datagram = host.endpoint->transmit(
+               buffer, [](SocketId) { return std::size_t{16}; }, now)) {
       if (drop && drop(host, *datagram)) continue;
       wire_.push_back(
           {now + delay, &host, datagram->remote, Bytes(datagram->bytes.begin(), datagram->bytes.end()), datagram->segment, datagram->local});

@@ -155,9 +155,9 @@ TEST_F(SimTest, ANatRebindsAndForgetsTheOldAddress) {
 }
 
 TEST_F(SimTest, ABlockedSocketSaysWhenItCanSendAgain) {
-  world_a_.udp().block(true);
+  world_a_.udp().block(world_a_.udp().bound(a_).port, true);
   EXPECT_EQ(send("x"), SendResult::blocked);
-  world_a_.udp().block(false);
+  world_a_.udp().block(world_a_.udp().bound(a_).port, false);
   EXPECT_EQ(in_a_.sendables, 1);
   EXPECT_EQ(send("x"), SendResult::sent);
 }
