@@ -127,8 +127,9 @@ void Pool::settle(Entry& entry, TimePoint now) {
       if (&c != chosen && c.dialer && c.usable() && rank(c) < rank(*chosen)) retire(c, now);
     }
     if (!chosen->suspect()) grant_all(entry, *chosen, now);
-  } else if (!entry.waiters.empty() && !entry.racing) {
-    return start_race(entry, now);
+  } else if (!entry.waiters.empty() && flying(entry) == 0) {
+    entry.next_start = now;
+    return start_race(entry, now, now);
   } else {
     end_race_if_unwanted(entry);
   }

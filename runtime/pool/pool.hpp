@@ -39,7 +39,7 @@ public:
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
   /// The peer got a role, or lost it: the connections that it dialed count as a known peer's or a stranger's from now on.
   void set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now);
-  /// Every connection is in doubt: PING each, drop what stays silent. Until that is known, wants wait for it.
+  /// Every connection is in doubt: PING each, drop what stays silent. Wants wait for that, up to a time.
   void wake_from_sleep(TimePoint now);
   /// Our addresses changed: connections that we dialed are in doubt until the peer is heard; those that peers dialed can't follow, so those peers are dialed anew
   /// within redial_within.
@@ -158,7 +158,8 @@ private:
   void grant_all(Entry& entry, Connection& connection, TimePoint now);
   void fail_all(Entry& entry, const Error& error);
   void add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now);
-  void start_race(Entry& entry, TimePoint now);
+  void start_race(Entry& entry, TimePoint at, TimePoint now);
+  static std::size_t flying(const Entry& entry);
   void start_routes(Entry& entry, TimePoint now);
   void start_route(Entry& entry, Route& route, TimePoint now);
   void end_race(Entry& entry);

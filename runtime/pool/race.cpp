@@ -48,7 +48,8 @@ WaiterId Pool::want(const Key& key, std::span<const Candidate> candidates, TimeP
   entry.waiters.insert(id);
   timers_.insert({it->second.expires, TimerKind::waiter, static_cast<std::uint64_t>(id)});
   add_routes(entry, candidates, now);
-  if (best(entry) == nullptr) start_race(entry, now); // else an answer to the PING, or its absence, comes first
+  const Connection* doubted = best(entry); // its PING is given time to be answered
+  start_race(entry, doubted == nullptr ? now : doubted->suspect_since + silent_ptos * std::min(doubted->pto, settings_.initial_pto), now);
   return id;
 }
 
@@ -81,7 +82,7 @@ void Pool::grant_all(Entry& entry, Connection& c, TimePoint now) {
     actions_.push_back(Grant{id, c.id});
   }
   entry.waiters.clear();
-  if (!entry.racing) entry.routes.clear();
+  if (flying(entry) == 0) end_race(entry); // it was not needed
 }
 
 void Pool::fail_all(Entry& entry, const Error& error) {
@@ -103,21 +104,20 @@ void Pool::add_routes(Entry& entry, std::span<const Candidate> candidates, TimeP
   }
 }
 
-void Pool::start_race(Entry& entry, TimePoint now) {
-  if (!entry.racing) {
-    entry.racing = true;
-    entry.next_start = now;
-  }
+void Pool::start_race(Entry& entry, TimePoint at, TimePoint now) {
+  if (!entry.racing) entry.next_start = at;
+  entry.racing = true;
   start_routes(entry, now);
+}
+
+std::size_t Pool::flying(const Entry& entry) {
+  return static_cast<std::size_t>(std::ranges::count_if(entry.routes, [](const Route& r) { return r.attempt.has_value(); }));
 }
 
 /// Starts what may start now: one attempt each attempt_gap.
 void Pool::start_routes(Entry& entry, TimePoint now) {
-  const auto flying = [&] {
-    return static_cast<std::size_t>(std::ranges::count_if(entry.routes, [](const Route& r) { return r.attempt.has_value(); }));
-  };
   const auto queued = std::ranges::find(entry.routes, true, &Route::queued);
-  if (queued != entry.routes.end() && now >= entry.next_start && flying() < settings_.max_attempts_per_peer) start_route(entry, *queued, now);
+  if (queued != entry.routes.end() && now >= entry.next_start && flying(entry) < settings_.max_attempts_per_peer) start_route(entry, *queued, now);
   end_race_if_lost(entry, now);
 }
 
@@ -153,9 +153,8 @@ void Pool::end_race(Entry& entry) {
 
 /// A race without a waiter ends; not the dial of the smaller id that goes on beside a usable connection, for the peer counts on it.
 void Pool::end_race_if_unwanted(Entry& entry) {
-  if (!entry.waiters.empty()) return;
-  if (!entry.racing) entry.routes.clear(); // addresses for a race that was not needed
-  else if (!entry.redialing && best(entry) == nullptr) end_race(entry);
+  if (!entry.racing || !entry.waiters.empty() || entry.redialing || (best(entry) != nullptr && flying(entry) != 0)) return;
+  end_race(entry);
 }
 
 /// When nothing is in flight and nothing is left to try, the waiters hear what each address said.
@@ -238,7 +237,7 @@ void Pool::check(Entry& entry, TimePoint now) {
     entry.redial_at = never;
     entry.redialing = true;
     add_routes(entry, entry.redial_to, now);
-    return start_race(entry, now);
+    return start_race(entry, now, now);
   }
   const std::vector<Route> routes = entry.routes;
   for (const Route& route : routes) {

@@ -327,6 +327,17 @@ TEST_F(PoolTest, AWantAfterSleepIsDialedAnewWhenTheOldConnectionIsSilent) {
   EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{8});
 }
 
+// Between two networks a PING may stay unanswered for long: whoever asks meanwhile is dialed for after 3 s.
+TEST_F(PoolTest, AWantOnAConnectionThatIsLongInDoubtIsDialedBesideIt) {
+  dialed(ConnId{7});
+  pool_->addresses_changed(now_);
+  want({{at(1)}});
+  EXPECT_TRUE(only<StartAttempt>(run(2900ms)).empty());
+  const StartAttempt start = one<StartAttempt>(run(100ms));
+  pool_->attempt_ready(start.attempt, ConnId{8}, now_);
+  EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{8});
+}
+
 TEST_F(PoolTest, AWantAfterSleepThatIsCancelledLeavesNothing) {
   dialed(ConnId{7});
   pool_->wake_from_sleep(now_);
