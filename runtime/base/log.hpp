@@ -2,12 +2,17 @@
 // The logging interface: modules say what happened, `daemon` decides where it goes (spdlog).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace kith {
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
+
+/// As kith.yaml and the log write them, in the order of LogLevel.
+inline constexpr std::array<std::string_view, 4> log_level_names{"debug", "info", "warn", "error"};
 
 class Log {
 public:

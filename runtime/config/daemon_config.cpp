@@ -5,6 +5,8 @@
 #include "config/reader.hpp"
 #include "config/yaml.hpp"
 
+#include "base/name.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -20,6 +22,9 @@ using LevelField = LogLevel DaemonConfig::*;
 
 enum class Unit : std::uint8_t { duration, bytes, count, level };
 
+constexpr bool live = true;     ///< A reload applies it.
+constexpr bool restart = false; ///< It is built into what runs, or was promised to peers or programs.
+
 struct Setting {
   SettingDoc row;
   Unit unit;
@@ -30,78 +35,108 @@ struct Setting {
 
 using D = DaemonConfig;
 
-constexpr auto duration = [](std::string_view key, DurationField field, std::string_view value, std::string_view least, std::string_view most,
-                             std::string_view doc) {
-  return Setting{{key, value, doc}, Unit::duration, field, least, most};
-};
-constexpr auto bytes = [](std::string_view key, NumberField field, std::string_view value, std::string_view least, std::string_view most,
-                          std::string_view doc) {
-  return Setting{{key, value, doc}, Unit::bytes, field, least, most};
-};
-constexpr auto count = [](std::string_view key, NumberField field, std::string_view value, std::string_view least, std::string_view most,
-                          std::string_view doc) {
-  return Setting{{key, value, doc}, Unit::count, field, least, most};
+constexpr auto row = [](Unit unit, auto field, bool when, std::string_view key, std::string_view value, std::string_view least, std::string_view most,
+                        std::string_view doc) {
+  return Setting{{key, value, doc, when}, unit, field, least, most};
 };
 
 constexpr std::array settings{
     // Connections
-    duration("idle_timeout", &D::idle_timeout, "60s", "1s", "24h", "A connection without streams is closed after this."),
-    duration("stranger_timeout", &D::stranger_timeout, "60s", "1s", "24h",
-             "A connection of a peer that nobody knows is closed when nothing moved on it for this long, streams or not."),
-    duration("keep_alive", &D::keep_alive, "15s", "1s", "30s", "How often a connection with open streams says that it is alive."),
-    duration("connect_timeout", &D::connect_timeout, "10s", "100ms", "5m", "How long a dial tries all addresses of a peer."),
-    duration("stream_open_timeout", &D::stream_open_timeout, "10s", "100ms", "5m", "How long a new stream waits for the peer's leave to open it."),
-    duration("handshake_timeout", &D::handshake_timeout, "10s", "100ms", "5m", "How long one handshake may take."),
-    duration("header_timeout", &D::header_timeout, "5s", "100ms", "1m", "How long a peer may take to say what a stream of its is for."),
-    duration("race_delay", &D::race_delay, "50ms", "1ms", "5s", "How long after one address of a peer the next is tried beside it."),
-    duration("backoff_first", &D::backoff_first, "250ms", "10ms", "1m", "The first pause between automatic reconnects; it doubles each time."),
-    duration("backoff_most", &D::backoff_most, "60s", "100ms", "24h", "The longest pause between automatic reconnects."),
-    duration("drain_deadline", &D::drain_deadline, "10s", "0s", "1h", "How long running streams may go on after a stop or an identity-offline."),
-    duration("max_self_queue", &D::max_self_queue, "1ms", "100us", "100ms",
-             "A path on which a whole window drains within this is not paced: it builds no longer queue."),
-    count("max_connections", &D::max_connections, "4096", "1", "1000000", "Connections of the whole daemon."),
-    count("max_stranger_connections", &D::max_stranger_connections, "256", "0", "1000000", "Of these, connections from peers that nobody knows."),
-    count("max_half_open", &D::max_half_open, "512", "1", "1000000", "Handshakes that others have begun and not finished."),
-    count("retry_from_half_open", &D::retry_from_half_open, "64", "0", "1000000",
-          "From this many unfinished handshakes on, a dialer must prove its address first."),
-    count("max_hinted_initials", &D::max_hinted_initials, "3", "1", "10", "First packets to an address that only a stranger named."),
+    row(Unit::duration, &D::idle_timeout, restart, "idle_timeout", "60s", "1s", "24h", "A connection without streams is closed after this."),
+    row(Unit::duration, &D::stranger_timeout, live, "stranger_timeout", "60s", "1s", "24h",
+        "A connection of a peer that nobody knows is closed when nothing moved on it for this long, streams or not."),
+    row(Unit::duration, &D::keep_alive, restart, "keep_alive", "15s", "1s", "30s", "How often a connection with open streams says that it is alive."),
+    row(Unit::duration, &D::connect_timeout, live, "connect_timeout", "10s", "100ms", "5m", "How long a dial tries all addresses of a peer."),
+    row(Unit::duration, &D::stream_open_timeout, live, "stream_open_timeout", "10s", "100ms", "5m",
+        "How long a new stream waits for the peer's leave to open it."),
+    row(Unit::duration, &D::handshake_timeout, live, "handshake_timeout", "10s", "100ms", "5m", "How long one handshake may take."),
+    row(Unit::duration, &D::header_timeout, live, "header_timeout", "5s", "100ms", "1m",
+        "How long a peer may take to say what a stream of its is for."),
+    row(Unit::duration, &D::unproven_timeout, live, "unproven_timeout", "30s", "1s", "5m",
+        "How long a dialer that is through its handshake may take to say the first word."),
+    row(Unit::duration, &D::call_timeout, live, "call_timeout", "60s", "100ms", "24h", "How long a call may take whose caller names no time."),
+    row(Unit::duration, &D::race_delay, live, "race_delay", "50ms", "1ms", "5s", "How long after one address of a peer the next is tried beside it."),
+    row(Unit::duration, &D::backoff_first, live, "backoff_first", "250ms", "10ms", "1m",
+        "The first pause between automatic reconnects; it doubles each time."),
+    row(Unit::duration, &D::backoff_most, live, "backoff_most", "60s", "100ms", "24h", "The longest pause between automatic reconnects."),
+    row(Unit::count, &D::max_redials, live, "max_redials", "10", "0", "1000", "Automatic reconnects in a row before giving up."),
+    row(Unit::duration, &D::drain_deadline, live, "drain_deadline", "10s", "0s", "1h",
+        "How long running streams may go on after a stop or an identity-offline."),
+    row(Unit::duration, &D::max_self_queue, live, "max_self_queue", "1ms", "100us", "100ms",
+        "A path on which a whole window drains within this is not paced: it builds no longer queue."),
+    row(Unit::count, &D::max_connections, live, "max_connections", "4096", "1", "1000000", "Connections of the whole daemon."),
+    row(Unit::count, &D::max_connections_per_identity, live, "max_connections_per_identity", "1024", "1", "1000000",
+        "Of these, connections of one identity."),
+    row(Unit::count, &D::max_connections_per_peer, live, "max_connections_per_peer", "4", "1", "64",
+        "Connections of one identity to one peer, old ones that still drain included."),
+    row(Unit::count, &D::max_stranger_connections, live, "max_stranger_connections", "256", "0", "1000000",
+        "Of these, connections from peers that nobody knows."),
+    row(Unit::count, &D::max_half_open, live, "max_half_open", "512", "1", "1000000", "Handshakes that others have begun and not finished."),
+    row(Unit::count, &D::max_half_open_per_source, live, "max_half_open_per_source", "64", "1", "1000000",
+        "Of these, from one IPv4 address or one IPv6 /56."),
+    row(Unit::count, &D::retry_from_half_open, live, "retry_from_half_open", "64", "0", "1000000",
+        "From this many unfinished handshakes on, a dialer must prove its address first."),
+    row(Unit::count, &D::retry_above_per_source, live, "retry_above_per_source", "16", "0", "1000000",
+        "The same for the unfinished handshakes of one source."),
+    row(Unit::count, &D::max_unproven_connections, live, "max_unproven_connections", "256", "1", "1000000",
+        "Connections whose dialer has not said its first word; past it the oldest is closed."),
+    row(Unit::count, &D::max_attempts_per_peer, live, "max_attempts_per_peer", "16", "1", "256", "Addresses of one peer that are tried at a time."),
+    row(Unit::count, &D::max_addresses_per_peer, live, "max_addresses_per_peer", "32", "1", "256",
+        "Addresses of one peer that are tried at all; further ones are left out."),
+    row(Unit::count, &D::max_waiters_per_peer, live, "max_waiters_per_peer", "1024", "1", "100000",
+        "Streams that wait for the connection to one peer."),
+    row(Unit::count, &D::max_hinted_initials, live, "max_hinted_initials", "3", "1", "10", "First packets to an address that only a stranger named."),
+    row(Unit::count, &D::max_goaways, live, "max_goaways", "16", "1", "1024",
+        "Times that a peer may announce the end of one connection; then it is closed."),
+    row(Unit::count, &D::max_resets_per_second, live, "max_resets_per_second", "200", "0", "100000",
+        "Answers to packets of connections that are gone."),
     // Streams
-    count("max_streams", &D::max_streams, "1024", "1", "100000", "Streams that a peer may have open on one connection."),
-    count("max_headerless_streams", &D::max_headerless_streams, "32", "1", "1024", "Of these, streams that have not said yet what they are for."),
-    bytes("max_call_bytes", &D::max_call_bytes, "1MiB", "1KiB", "1GiB", "The longest request and the longest reply of a call."),
-    bytes("stream_window", &D::stream_window, "256KiB", "16KiB", "16MiB", "What a peer may send on a new stream before it is read."),
-    bytes("max_stream_window", &D::max_stream_window, "16MiB", "16KiB", "1GiB", "What that may grow to while the reader keeps up."),
-    bytes("max_parked_bytes", &D::max_parked_bytes, "64MiB", "64KiB", "16GiB",
-          "Unread bytes of one connection; beyond, the longest-parked stream is reset."),
-    bytes("max_buffer_bytes", &D::max_buffer_bytes, "512MiB", "1MiB", "1024GiB", "Buffered bytes of the whole daemon."),
-    bytes("max_send_buffer", &D::max_send_buffer, "16MiB", "64KiB", "1GiB",
-          "Unsent and unacknowledged bytes of one connection; past it each of its streams may have 4KiB."),
-    bytes("max_retry_bytes", &D::max_retry_bytes, "256KiB", "0B", "16MiB",
-          "Sent bytes of a stream that are kept until its reply, to open it again elsewhere."),
+    row(Unit::count, &D::max_total_streams, live, "max_total_streams", "100000", "1", "10000000", "Streams of the whole daemon, both ways."),
+    row(Unit::count, &D::max_streams, restart, "max_streams", "1024", "1", "100000", "Streams that a peer may have open on one connection."),
+    row(Unit::count, &D::max_uni_streams, restart, "max_uni_streams", "16", "1", "1024",
+        "One-way streams that a peer may have open on one connection."),
+    row(Unit::count, &D::max_headerless_streams, live, "max_headerless_streams", "32", "1", "1024",
+        "Of these, streams that have not said yet what they are for."),
+    row(Unit::bytes, &D::max_call_bytes, restart, "max_call_bytes", "1MiB", "1KiB", "1GiB", "The longest request and the longest reply of a call."),
+    row(Unit::bytes, &D::stream_window, restart, "stream_window", "256KiB", "16KiB", "16MiB",
+        "What a peer may send on a new stream before it is read."),
+    row(Unit::bytes, &D::max_stream_window, restart, "max_stream_window", "16MiB", "16KiB", "1GiB",
+        "What that may grow to while the reader keeps up."),
+    row(Unit::bytes, &D::connection_window, restart, "connection_window", "24MiB", "64KiB", "1GiB",
+        "What a peer may send on one connection before it is taken off the network."),
+    row(Unit::bytes, &D::max_parked_bytes, restart, "max_parked_bytes", "64MiB", "64KiB", "16GiB",
+        "Unread bytes of one connection; beyond, the longest-parked stream is reset."),
+    row(Unit::bytes, &D::max_buffer_bytes, live, "max_buffer_bytes", "512MiB", "1MiB", "1024GiB", "Buffered bytes of the whole daemon."),
+    row(Unit::bytes, &D::max_send_buffer, live, "max_send_buffer", "16MiB", "64KiB", "1GiB",
+        "Unsent and unacknowledged bytes of one connection; past it each of its streams may have 4KiB."),
+    row(Unit::bytes, &D::max_retry_bytes, live, "max_retry_bytes", "256KiB", "0B", "16MiB",
+        "Sent bytes of a stream that are kept until its reply, to open it again elsewhere."),
     // Programs on the socket
-    count("max_clients", &D::max_clients, "256", "1", "65536", "Programs connected to the socket."),
-    count("max_client_requests", &D::max_client_requests, "1024", "1", "65536", "Requests that one program may have in flight."),
-    count("max_client_streams", &D::max_client_streams, "256", "1", "65536", "Streams that one program may have open."),
-    bytes("max_client_queue", &D::max_client_queue, "16MiB", "64KiB", "1GiB",
-          "Answers queued for one program before the daemon stops reading from it."),
-    duration("client_stall_timeout", &D::client_stall_timeout, "30s", "1s", "1h",
-             "A program that takes none of its answers for this long is disconnected."),
-    count("max_open_files", &D::max_open_files, "65536", "64", "1048576",
-          "The daemon raises its limit of open files to this, as far as the system allows."),
+    row(Unit::count, &D::max_clients, live, "max_clients", "256", "1", "65536", "Programs connected to the socket."),
+    row(Unit::count, &D::max_client_requests, live, "max_client_requests", "1024", "1", "65536", "Requests that one program may have in flight."),
+    row(Unit::count, &D::max_client_streams, live, "max_client_streams", "256", "1", "65536", "Streams that one program may have open."),
+    row(Unit::bytes, &D::max_client_queue, live, "max_client_queue", "16MiB", "64KiB", "1GiB",
+        "Answers queued for one program before the daemon stops reading from it."),
+    row(Unit::duration, &D::client_stall_timeout, live, "client_stall_timeout", "30s", "1s", "1h",
+        "A program that takes none of its answers for this long is disconnected."),
+    row(Unit::count, &D::max_open_files, live, "max_open_files", "65536", "64", "1048576",
+        "The daemon raises its limit of open files to this, as far as the system allows."),
     // Plugins
-    count("plugin_threads", &D::plugin_threads, "2", "1", "256", "Threads that run plugins."),
-    count("max_plugin_threads", &D::max_plugin_threads, "16", "1", "256", "What that may grow to while plugins are stuck."),
-    duration("inline_overrun", &D::inline_overrun, "100us", "1us", "1s", "A call into an inline plugin that takes longer is counted and logged."),
-    duration("plugin_busy_after", &D::plugin_busy_after, "100ms", "1ms", "1m",
-             "A plugin that does not return for this long gets another thread beside it."),
-    duration("plugin_fence_after", &D::plugin_fence_after, "5s", "100ms", "1h", "A plugin that does not return for this long is cut off."),
+    row(Unit::count, &D::plugin_threads, restart, "plugin_threads", "2", "1", "256", "Threads that run plugins."),
+    row(Unit::count, &D::max_plugin_threads, restart, "max_plugin_threads", "16", "1", "256", "What that may grow to while plugins are stuck."),
+    row(Unit::duration, &D::inline_overrun, live, "inline_overrun", "100us", "1us", "1s",
+        "A call into an inline plugin that takes longer is counted and logged."),
+    row(Unit::duration, &D::plugin_busy_after, restart, "plugin_busy_after", "100ms", "1ms", "1m",
+        "A plugin that does not return for this long gets another thread beside it."),
+    row(Unit::duration, &D::plugin_fence_after, live, "plugin_fence_after", "5s", "100ms", "1h",
+        "A plugin that does not return for this long is cut off."),
+    row(Unit::duration, &D::plugin_check_timeout, live, "plugin_check_timeout", "5s", "100ms", "1m",
+        "How long a plugin may look at a config before the answer is that it did not."),
     // Log
-    Setting{{"log_level", "info", "debug, info, warn or error."}, Unit::level, &D::log_level, {}, {}},
-    bytes("log_file_size", &D::log_file_size, "10MiB", "64KiB", "1GiB", "A log file that is longer is rotated."),
-    count("log_files", &D::log_files, "5", "1", "100", "Log files that are kept."),
+    row(Unit::level, &D::log_level, live, "log_level", "info", "", "", "debug, info, warn or error."),
+    row(Unit::bytes, &D::log_file_size, restart, "log_file_size", "10MiB", "64KiB", "1GiB", "A log file that is longer is rotated."),
+    row(Unit::count, &D::log_files, restart, "log_files", "5", "1", "100", "Log files that are kept."),
 };
-
-constexpr std::array<std::string_view, 4> level_names{"debug", "info", "warn", "error"};
 
 struct Suffix {
   std::string_view text;
@@ -114,6 +149,7 @@ constexpr std::array size_suffixes{Suffix{"", 1}, Suffix{"B", 1}, Suffix{"KiB", 
 
 /// Digits and one of the suffixes; at most 2^63-1 in the smallest unit.
 std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Suffix> suffixes) {
+  if (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9') return std::nullopt; // octal or decimal? We don't guess
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{}) return std::nullopt;
@@ -138,9 +174,13 @@ Result<std::uint64_t> parse_in(Unit unit, std::string_view text) {
 
 Result<void> store(DaemonConfig& config, const Setting& setting, std::string_view text) {
   if (setting.unit == Unit::level) {
-    const auto level = std::ranges::find(level_names, text);
-    if (level == level_names.end()) return bad_request("'" + std::string(text) + "' is not one of debug, info, warn, error");
-    config.*std::get<LevelField>(setting.field) = static_cast<LogLevel>(level - level_names.begin());
+    const auto level = std::ranges::find(log_level_names, text);
+    if (level == log_level_names.end()) {
+      const std::string_view near = text.starts_with("warn") ? "warn" : nearest_name(text, log_level_names);
+      return bad_request("'" + std::string(text) + "' is not one of debug, info, warn, error" +
+                         (near.empty() ? "" : "; did you mean '" + std::string(near) + "'?"));
+    }
+    config.*std::get<LevelField>(setting.field) = static_cast<LogLevel>(level - log_level_names.begin());
     return {};
   }
   const auto value = parse_in(setting.unit, text);
@@ -164,6 +204,7 @@ void check_pairs(Reader& in, const Node& root, const DaemonConfig& config) {
     in.fail(node != nullptr ? node->mark : root.mark, std::string(small) + " must not be more than " + std::string(large));
   };
   check(config.stream_window <= config.max_stream_window, "stream_window", "max_stream_window");
+  check(config.stream_window <= config.connection_window, "stream_window", "connection_window");
   check(config.max_stream_window <= config.max_parked_bytes, "max_stream_window", "max_parked_bytes");
   check(config.max_parked_bytes <= config.max_buffer_bytes, "max_parked_bytes", "max_buffer_bytes");
   check(config.plugin_threads <= config.max_plugin_threads, "plugin_threads", "max_plugin_threads");
@@ -248,6 +289,22 @@ std::vector<Error> check_daemon(std::string_view text, std::string_view file) {
   std::vector<Error> errors;
   read(text, file, errors);
   return errors;
+}
+
+std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& wanted) {
+  std::vector<std::string> waiting;
+  if (in_force.listen != wanted.listen) waiting.emplace_back("listen");
+  in_force.nameless = wanted.nameless;
+  for (const Setting& setting : settings) {
+    std::visit(
+        [&](const auto field) {
+          if (in_force.*field == wanted.*field) return;
+          if (setting.row.live) in_force.*field = wanted.*field;
+          else waiting.emplace_back(setting.row.key);
+        },
+        setting.field);
+  }
+  return waiting;
 }
 
 Result<Duration> parse_duration(std::string_view text) {

@@ -122,9 +122,19 @@ private:
   }
 
   Spliced replace_item(const Extent& old, const Node& value, bool in_flow) const {
-    if (in_flow || fits_inline(value)) return spliced(old.begin, old.end, flow_text(value));
+    if (in_flow || fits_inline(value)) return replaced_inline(old, value);
     if (text_.substr(old.end, line_end(text_, old.end) - old.end).find_first_not_of(" \t") != std::string_view::npos) return std::nullopt;
     return spliced(old.begin, old.end, joined(block_lines(value), column(old.begin)));
+  }
+
+  /// A scalar's comment goes to the end of its line, where there is none yet.
+  std::string replaced_inline(const Extent& old, const Node& value) const {
+    std::string with = flow_text(value);
+    const std::size_t stop = line_end(text_, old.end);
+    const std::string_view rest = text_.substr(old.end, stop - old.end);
+    if (value.comment.empty() || rest.find('#') != std::string_view::npos) return spliced(old.begin, old.end, with);
+    with += rest.substr(0, rest.find_last_not_of(" \t") + 1);
+    return spliced(old.begin, stop, with + "  # " + value.comment);
   }
 
   bool on_line_of(std::size_t a, std::size_t b) const noexcept { return line_start(text_, a) == line_start(text_, b); }
@@ -132,7 +142,7 @@ private:
   Spliced replace_with_inline(const Extent& old, std::size_t colon, const Node& value) const {
     const std::string inline_text = flow_text(value);
     if (old.begin == colon) return spliced(colon, colon, ' ' + inline_text);
-    if (on_line_of(colon, old.begin)) return spliced(old.begin, old.end, inline_text);
+    if (on_line_of(colon, old.begin)) return replaced_inline(old, value);
     // The old value has lines of its own: those go, and what stands between the colon and them (comments) stays.
     const std::string kept = ' ' + inline_text + std::string(text_.substr(colon, line_start(text_, old.begin) - colon));
     return spliced(colon, next_line(text_, old.end), kept);

@@ -202,6 +202,21 @@ Result<IdentityConfig> parse_identity(std::string_view text, std::string_view fi
   return config;
 }
 
+std::vector<PluginPin> pins_in(std::string_view text, std::string_view file) {
+  std::vector<PluginPin> out;
+  const auto root = parse_yaml(text, file);
+  const Node* bindings = root ? root->find("bindings") : nullptr;
+  if (bindings == nullptr) return out;
+  for (const Node& item : bindings->items) {
+    const Node* protocol = item.find("protocol");
+    const Node* sha256 = item.find("sha256");
+    const Node* provider = item.find("provider");
+    if (protocol == nullptr || sha256 == nullptr || (provider != nullptr && provider->text == "true")) continue;
+    out.push_back({protocol->text, sha256->text});
+  }
+  return out;
+}
+
 std::vector<Error> check_identity(std::string_view text, std::string_view file) {
   std::vector<Error> errors;
   read(text, file, errors);

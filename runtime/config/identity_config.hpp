@@ -53,6 +53,16 @@ struct IdentityConfig {
 /// Reads one identity's file. Errors: bad_request, the first of check_identity's.
 Result<IdentityConfig> parse_identity(std::string_view text, std::string_view file);
 
+/// A binding's `sha256:`.
+struct PluginPin {
+  std::string protocol;
+  std::string sha256;
+  friend bool operator==(const PluginPin&, const PluginPin&) = default;
+};
+
+/// What the bindings of a file pin, whatever else is wrong with it; nothing when it is no YAML.
+std::vector<PluginPin> pins_in(std::string_view text, std::string_view file);
+
 /// Everything that is wrong with the file, in its order; what only the plugins' schemas know is not seen here.
 std::vector<Error> check_identity(std::string_view text, std::string_view file);
 

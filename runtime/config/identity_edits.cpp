@@ -7,7 +7,7 @@
 
 #include "base/name.hpp"
 
-#include <functional>
+#include <algorithm>
 
 namespace kith::config {
 namespace {
@@ -168,6 +168,67 @@ Result<std::string> set_access(std::string text, const std::string& file, std::s
 Result<std::string> set_deny(std::string text, const std::string& file, std::string_view protocol, std::string_view alias,
                              const std::vector<AccessEdit>& deny) {
   return set_words(std::move(text), file, protocol, alias, "deny", deny);
+}
+
+namespace {
+
+constexpr std::string_view peer_prefix = "peer:";
+
+/// The name of an entry that names a peer without its id.
+std::optional<std::string_view> peer_name(std::string_view word) {
+  if (!word.starts_with(peer_prefix) || looks_like_id(word.substr(peer_prefix.size()))) return std::nullopt;
+  return word.substr(peer_prefix.size());
+}
+
+bool has_peer_names(const std::optional<std::vector<AccessWord>>& words) {
+  return words && std::ranges::any_of(*words, [](const AccessWord& word) { return peer_name(word.text).has_value(); });
+}
+
+Result<void> pin_words(Editor& editor, const Path& list, const std::optional<std::vector<AccessWord>>& words, const PeerIds& peers) {
+  std::vector<std::pair<std::size_t, PeerIds::const_iterator>> pins;
+  std::string names;
+  for (std::size_t i = 0; words && i < words->size(); ++i) {
+    const auto name = peer_name((*words)[i].text);
+    const auto peer = name ? peers.find(*name) : peers.end();
+    if (peer == peers.end()) continue;
+    pins.emplace_back(i, peer);
+    names += (names.empty() ? "" : ", ") + peer->first;
+  }
+  const bool one_line = !pins.empty() && find(editor.root(), list)->flow; // what is in brackets shares a comment
+  for (const auto& [i, peer] : pins) {
+    Path item = list;
+    item.emplace_back(i);
+    const bool in_map = find(editor.root(), item)->is(Node::Kind::map);
+    Node value = make_text((in_map ? "" : std::string(peer_prefix)) + peer->second.text());
+    if (!one_line) value.comment = peer->first;
+    else if (i == pins.back().first) value.comment = names;
+    if (in_map) item.emplace_back(std::string("peer"));
+    if (auto ok = editor.set(item, value); !ok) return ok;
+  }
+  return {};
+}
+
+} // namespace
+
+bool has_peer_names(const BindingConfig& binding) { return has_peer_names(binding.access) || has_peer_names(binding.deny); }
+
+bool has_peer_names(const IdentityConfig& config) {
+  return std::ranges::any_of(config.bindings, [](const BindingConfig& binding) { return has_peer_names(binding); });
+}
+
+Result<std::string> pin_peers(std::string text, const std::string& file, const PeerIds& peers) {
+  const auto config = parse_identity(text, file);
+  if (!config) return config.error();
+  if (!has_peer_names(*config)) return text;
+  return edit(std::move(text), file, [&](Editor& editor) -> Result<void> {
+    for (std::size_t i = 0; i < config->bindings.size(); ++i) {
+      const BindingConfig& binding = config->bindings[i];
+      const Path path{bindings_key, i};
+      if (auto ok = pin_words(editor, below(path, "access"), binding.access, peers); !ok) return ok;
+      if (auto ok = pin_words(editor, below(path, "deny"), binding.deny, peers); !ok) return ok;
+    }
+    return {};
+  });
 }
 
 } // namespace kith::config

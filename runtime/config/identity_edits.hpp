@@ -2,10 +2,13 @@
 // What the command line does to identities/NAME.yaml: text in, text out; comments and every other byte stay (edit.hpp).
 #pragma once
 
+#include "config/identity_config.hpp"
 #include "config/tree.hpp"
 
 #include "base/peer_id.hpp"
 
+#include <functional>
+#include <map>
 #include <optional>
 
 namespace kith::config {
@@ -41,5 +44,16 @@ Result<std::string> set_access(std::string text, const std::string& file, std::s
                                const std::vector<AccessEdit>& access);
 Result<std::string> set_deny(std::string text, const std::string& file, std::string_view protocol, std::string_view alias,
                              const std::vector<AccessEdit>& deny);
+
+/// The peers that an identity knows, by name.
+using PeerIds = std::map<std::string, PeerId, std::less<>>;
+
+/// Puts ids in the place of names in every `access:` and `deny:`: `peer:bob` becomes `peer:<id52>`, with `# bob` behind it where an item has its line to
+/// itself. Names that `peers` does not have stay as they are.
+Result<std::string> pin_peers(std::string text, const std::string& file, const PeerIds& peers);
+
+/// Whether any entry has a peer's name in the place of an id.
+bool has_peer_names(const BindingConfig& binding);
+bool has_peer_names(const IdentityConfig& config);
 
 } // namespace kith::config

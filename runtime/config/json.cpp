@@ -211,6 +211,10 @@ Result<std::string> scalar_as_json(const Node& node, std::string_view file) {
     case ScalarType::boolean: return std::string(node.text.front() == 't' || node.text.front() == 'T' ? "true" : "false");
     case ScalarType::integer:
     case ScalarType::real: {
+      if (has_leading_zero(node.text))
+        return error_at(file, node.mark,
+                        node.text + " begins with 0, which is octal to some and decimal to others: write the number without it, or \"" + node.text +
+                            "\" for a text");
       auto number = number_as_json(node.text);
       if (!number) return error_at(file, node.mark, "the number " + node.text + " is too large");
       return *std::move(number);

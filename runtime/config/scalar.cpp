@@ -64,6 +64,11 @@ ScalarType plain_type(std::string_view text) noexcept {
 
 ScalarType scalar_type(const Node& scalar) noexcept { return scalar.quoted ? ScalarType::string : plain_type(scalar.text); }
 
+bool has_leading_zero(std::string_view number) noexcept {
+  number = without_sign(number);
+  return number.starts_with('0') && count_digits(number) > 1;
+}
+
 std::optional<std::string> number_as_json(std::string_view text) {
   if (text.starts_with("0x") || text.starts_with("0o")) {
     std::uint64_t value = 0;
@@ -76,7 +81,6 @@ std::optional<std::string> number_as_json(std::string_view text) {
   text = without_sign(text);
   std::string_view whole = text.substr(0, count_digits(text));
   text.remove_prefix(whole.size());
-  while (whole.size() > 1 && whole.front() == '0') whole.remove_prefix(1);
   out += whole.empty() ? "0" : whole;
   if (text.starts_with('.')) {
     const std::size_t fraction = count_digits(text.substr(1));

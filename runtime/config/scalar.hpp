@@ -14,7 +14,10 @@ enum class ScalarType : std::uint8_t { null, boolean, integer, real, not_finite,
 ScalarType scalar_type(const Node& scalar) noexcept;
 ScalarType plain_type(std::string_view text) noexcept;
 
-/// A plain integer or real as a JSON number, digits kept: "+1" is 1, ".5" is 0.5, "1." is 1.0, "0x10" is 16, "007" is 7; what is JSON already stays
+/// "012": YAML 1.1 takes it as octal, YAML 1.2 as decimal, JSON has no such number. Plain integers and reals only; "0o17" is clear.
+bool has_leading_zero(std::string_view number) noexcept;
+
+/// A plain integer or real as a JSON number, digits kept: "+1" is 1, ".5" is 0.5, "1." is 1.0, "0x10" is 16; what is JSON already stays
 /// as written. Nothing when a hexadecimal or octal one is above 2^64-1.
 std::optional<std::string> number_as_json(std::string_view text);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "config/schema.hpp"
 
+#include "config/schema_explain.hpp"
+
 #define VALIJSON_USE_EXCEPTIONS 1 // it would end the process otherwise
 #include <boost/json.hpp>
 #include <valijson/adapters/boost_json_adapter.hpp>
@@ -16,8 +18,6 @@ namespace kith::config {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t max_expected_size = 300; ///< Characters of the schema that an error quotes.
 
 /// valijson's context: "<root>", then "[key]" or "[index]" for each step down.
 Path path_of(const std::vector<std::string>& context, const json::value& document) {
@@ -40,110 +40,35 @@ Path path_of(const std::vector<std::string>& context, const json::value& documen
   return path;
 }
 
-/// The part of the schema that is about the value at a path, as far as `properties` and `items` lead to it.
-const json::object* schema_at(const json::value& schema, const Path& path) {
-  const json::value* at = &schema;
-  for (const PathStep& step : path) {
-    const auto* object = at->if_object();
-    if (object == nullptr) return nullptr;
-    const auto* key = std::get_if<std::string>(&step);
-    const json::value* next = object->if_contains(key != nullptr ? "properties" : "items");
-    if (next != nullptr && key != nullptr) next = next->is_object() ? next->get_object().if_contains(*key) : nullptr;
-    if (next == nullptr) return nullptr;
-    at = next;
+/// What only the combining words of a schema refuse: the innermost place that valijson names, without its words.
+Error deepest(valijson::ValidationResults& results, const json::value& document, const Node& config, std::string_view file) {
+  Path path;
+  for (valijson::ValidationResults::Error error; results.popError(error);) {
+    if (Path other = path_of(error.context, document); other.size() > path.size()) path = std::move(other);
   }
-  return at->if_object();
-}
-
-std::string key_list(const json::object& properties) {
-  std::string out;
-  for (const auto& property : properties) out += (out.empty() ? "" : ", ") + std::string(property.key());
-  return out.empty() ? "none" : out;
-}
-
-std::string expectation(const json::object& schema) {
-  json::object shown = schema;
-  for (const char* key : {"title", "description", "default", "examples", "$schema", "$id", "properties"}) shown.erase(key);
-  std::string out = json::serialize(shown);
-  return out.size() > max_expected_size ? out.substr(0, max_expected_size) + "…" : out;
-}
-
-/// The first key of an object that its schema does not have, where it allows no others.
-const json::key_value_pair* unknown_key(const json::object& schema, const json::value* value) {
-  const auto* more = schema.if_contains("additionalProperties");
-  const auto* properties = schema.if_contains("properties");
-  if (more == nullptr || !more->is_bool() || more->get_bool() || schema.contains("patternProperties")) return nullptr;
-  if (properties == nullptr || !properties->is_object() || value == nullptr || !value->is_object()) return nullptr;
-  for (const auto& pair : value->get_object()) {
-    if (!properties->get_object().contains(pair.key())) return &pair;
-  }
-  return nullptr;
-}
-
-const json::value* value_at(const json::value& document, const Path& path) {
-  const json::value* at = &document;
-  for (const PathStep& step : path) {
-    if (const auto* key = std::get_if<std::string>(&step)) {
-      at = at->is_object() ? at->get_object().if_contains(*key) : nullptr;
-    } else {
-      at = at->is_array() ? at->get_array().if_contains(std::get<std::size_t>(step)) : nullptr;
-    }
-    if (at == nullptr) return nullptr;
-  }
-  return at;
-}
-
-Mark key_mark(const Node& config, const Path& parent, std::string_view key) {
-  if (const Node* map = find(config, parent)) {
-    for (const Field& field : map->fields) {
-      if (field.key == key) return field.mark;
-    }
-  }
-  return config.mark;
-}
-
-Error describe(const valijson::ValidationResults::Error& error, const json::value& document, const json::value& schema, const Node& config,
-               std::string_view file) {
-  const Path path = path_of(error.context, document);
-  const json::object* part = schema_at(schema, path);
-  const std::string where = path.empty() ? "config" : path_text(path);
-  if (part != nullptr) {
-    if (const auto* pair = unknown_key(*part, value_at(document, path))) {
-      const std::string key(pair->key());
-      return error_at(file, key_mark(config, path, key),
-                      where + ": the key '" + key + "' is not known; known are: " + key_list(part->at("properties").get_object()));
-    }
-  }
-  const Node* node = find(config, path);
-  std::string text = where + ": " + error.description;
-  if (part != nullptr) text += " Expected: " + expectation(*part);
-  return error_at(file, node != nullptr ? node->mark : config.mark, text);
+  return error_in(file, config, path, "none of the forms that the plugin's schema allows fits this; see the protocol's README");
 }
 
 Error broken_schema(std::string_view why) { return {Code::plugin_failed, "the plugin's config schema can't be used: " + std::string(why)}; }
 
 } // namespace
 
-Result<void> validate(std::string_view config_json, std::string_view schema_json, const Node& config, std::string_view file) {
+std::vector<Error> validate(std::string_view config_json, std::string_view schema_json, const Node& config, std::string_view file) {
   json::error_code failed;
   const json::value document = json::parse({config_json.data(), config_json.size()}, failed);
-  if (failed) return error_at(file, config.mark, "config is not JSON: " + failed.message());
+  if (failed) return {error_at(file, config.mark, "config is not JSON: " + failed.message())};
   const json::value schema_document = json::parse({schema_json.data(), schema_json.size()}, failed);
-  if (failed) return broken_schema("it is not JSON: " + failed.message());
-  valijson::Schema schema;
+  if (failed) return {broken_schema("it is not JSON: " + failed.message())};
   try {
+    valijson::Schema schema;
     valijson::SchemaParser(valijson::SchemaParser::kDraft7).populateSchema(valijson::adapters::BoostJsonAdapter(schema_document), schema);
-  } catch (const std::exception& e) {
-    return broken_schema(e.what());
-  }
-  try {
     valijson::ValidationResults results;
     if (valijson::Validator().validate(schema, valijson::adapters::BoostJsonAdapter(document), &results)) return {};
-    valijson::ValidationResults::Error error;
-    if (!results.popError(error)) return error_at(file, config.mark, "config does not fit the plugin's schema");
-    return describe(error, document, schema_document, config, file);
+    auto errors = explain(document, schema_document, config, file, max_schema_errors);
+    if (errors.empty()) errors.push_back(deepest(results, document, config, file));
+    return errors;
   } catch (const std::exception& e) { // a regular expression that std::regex refuses, say
-    return broken_schema(e.what());
+    return {broken_schema(e.what())};
   }
 }
 

@@ -64,8 +64,8 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
       announce(link);
       return;
     }
-    unproven_.emplace_back(now_ + unproven_timeout, id);
-    if (unproven_.size() > max_unproven) unproven_.front().first = now_; // the oldest makes room
+    unproven_.emplace_back(now_ + settings_.unproven_timeout, id);
+    if (unproven_.size() > settings_.max_unproven) unproven_.front().first = now_; // the oldest makes room
     return;
   }
   link.announced = true;
@@ -279,7 +279,7 @@ void NodeImpl::on_control_frame(Link& link, const wire::ControlFrame& frame) {
   if (std::holds_alternative<wire::Hello>(frame)) {
     if (!link.announced) announce(link);
   } else if (const auto* goaway = std::get_if<wire::Goaway>(&frame)) {
-    if (++link.goaways > max_goaways) {
+    if (++link.goaways > settings_.max_goaways) {
       endpoint_.close(link.id, Code::bad_request, "GOAWAY without end", now_);
       return;
     }

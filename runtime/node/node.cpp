@@ -140,6 +140,13 @@ Node::Node(World& world, const Settings& settings, const quic::Secrets& secrets,
 
 Node::~Node() = default;
 
+void Node::apply(const Settings& settings) {
+  impl_->settings_ = settings;
+  impl_->endpoint_.apply(settings.quic);
+  impl_->pool_.apply(settings.pool);
+  impl_->want_service();
+}
+
 Result<Address> Node::listen(const Address& address) {
   auto socket = impl_->world_.udp().open(address, *impl_);
   if (!socket) return socket.error();

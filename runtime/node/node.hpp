@@ -40,6 +40,9 @@ struct Settings {
   std::size_t max_headerless_streams = 32;
   std::size_t max_hinted_initials = 3; ///< To an address that a stranger hinted: it must not drown in our Initials.
   std::size_t max_streams = 100'000;   ///< Of the whole daemon, both ways.
+  std::size_t max_goaways = 16;        ///< Of one connection; a peer needs one, or two.
+  std::size_t max_unproven = 256;      ///< Accepted connections that have shown neither HELLO nor stream; past it the oldest makes room.
+  Duration unproven_timeout = std::chrono::seconds(30);
 };
 
 struct BindingSpec {
@@ -200,6 +203,9 @@ public:
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
+
+  /// Other limits and times from now on; what is under way keeps what it has begun with. quic's windows, streams and idle timeout stay as they are.
+  void apply(const Settings& settings);
 
   // --- sockets
   /// Opens a shared socket. Errors: internal, with the address and the kernel's reason.

@@ -24,11 +24,8 @@
 
 namespace kith::node {
 
-inline constexpr std::size_t trains_per_turn = 64; ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t max_error_texts = 64; ///< ERROR frames kept of one connection, until their streams end.
-inline constexpr std::size_t max_goaways = 16;     ///< Of one connection; a peer needs one, or two.
-inline constexpr std::size_t max_unproven = 256;   ///< Accepted connections that have shown neither HELLO nor stream.
-inline constexpr std::chrono::seconds unproven_timeout{30};
+inline constexpr std::size_t trains_per_turn = 64;      ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t max_error_texts = 64;      ///< ERROR frames kept of one connection, until their streams end.
 inline constexpr std::size_t max_traffic_rows = 64;     ///< Bindings that one connection counts apart; the rest is one sum.
 inline constexpr std::chrono::seconds least_sleep{1};   ///< Of the machine, that puts connections in doubt.
 inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.

@@ -26,6 +26,9 @@ public:
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
+  /// Other limits and times from now on.
+  void apply(const Settings& settings) { settings_ = settings; }
+
   // --- requests
   /// Asks for a connection. Answered by exactly one Grant or Fail, at the latest at `deadline` or after connect_timeout, unless cancelled before. Candidates
   /// are tried in their order. Errors of Fail: unreachable, offline, wrong_key, unsupported_version (what the addresses said), busy (a limit; the text names it).

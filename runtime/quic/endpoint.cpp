@@ -314,6 +314,20 @@ Endpoint::Endpoint(const Settings& settings, const Secrets& secrets, Random& ran
 
 Endpoint::~Endpoint() = default;
 
+void Endpoint::apply(const Settings& settings) {
+  Settings& now = impl_->settings;
+  now.handshake_timeout = settings.handshake_timeout;
+  now.max_self_queue = settings.max_self_queue;
+  now.max_buffer_bytes = settings.max_buffer_bytes;
+  now.max_send_buffer = settings.max_send_buffer;
+  now.max_connections = settings.max_connections;
+  now.max_half_open = settings.max_half_open;
+  now.max_half_open_per_source = settings.max_half_open_per_source;
+  now.retry_above = settings.retry_above;
+  now.retry_above_per_source = settings.retry_above_per_source;
+  now.stateless_resets_per_second = settings.stateless_resets_per_second;
+}
+
 Result<void> Endpoint::add_key(const Credentials& credentials) { return impl_->prepare(credentials); }
 
 Result<void> Endpoint::serve(const PeerId& identity, std::vector<std::string> alpns) {

