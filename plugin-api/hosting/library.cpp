@@ -122,6 +122,11 @@ Result<Descriptor> ask_entry(kith_entry_function entry, const std::string& file)
 
 } // namespace
 
+std::string file_sha256(const std::filesystem::path& file, const LoadOptions& options) {
+  const auto content = read_checked(file);
+  return content ? options.sha256(*content) : std::string();
+}
+
 Result<std::shared_ptr<const Library>> load_library(const std::filesystem::path& file, const LoadOptions& options) {
   auto content = read_checked(file);
   if (!content) return content.error();

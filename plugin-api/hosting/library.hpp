@@ -38,4 +38,7 @@ struct Library {
 /// internal (the system's reason).
 Result<std::shared_ptr<const Library>> load_library(const std::filesystem::path& file, const LoadOptions& options);
 
+/// The SHA-256 that load_library would see now; empty when it would refuse to read the file.
+std::string file_sha256(const std::filesystem::path& file, const LoadOptions& options);
+
 } // namespace kith::hosting

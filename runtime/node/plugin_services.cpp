@@ -80,27 +80,59 @@ Result<ProtocolInfo> PluginServices::describe(std::string_view protocol) {
   return info;
 }
 
-Result<void> PluginServices::check_config(std::string_view protocol, const std::string& config_json) {
-  const auto node = config::parse_json(config_json, "config");
-  if (!node) return node.error();
-  return check_config(protocol, config_json, *node, "config");
+void PluginServices::set_limits(Duration inline_overrun, Duration fence_after, Duration check_timeout) noexcept {
+  options_.inline_overrun = inline_overrun;
+  options_.fence_after = fence_after;
+  options_.check_timeout = check_timeout;
 }
 
-Result<void> PluginServices::check_config(std::string_view protocol, const std::string& config_json, const config::Node& config,
-                                          std::string_view file) {
+std::vector<Error> PluginServices::check_schema(std::string_view protocol, const std::string& config_json, const config::Node& config,
+                                                std::string_view file) const {
   const auto entry = options_.registry->find(protocol);
-  if (!entry) return entry.error();
-  if (auto fits = check_schema(*entry->protocol, config_json, config, file); !fits) return fits;
-  if (auto fits = entry->protocol->check_config(config_json); !fits) return config::error_at(file, config.mark, fits.error().text);
-  return {};
+  if (!entry) return {entry.error()};
+  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty))
+    return {config::error_at(file, config.mark, "the config of " + entry->protocol->name + " must be a map")};
+  if (entry->protocol->config_schema.empty()) return {};
+  return config::validate(config_json, entry->protocol->config_schema, config, file);
 }
 
-Result<void> PluginServices::check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config,
-                                          std::string_view file) {
-  if (!config.is(config::Node::Kind::map) && !config.is(config::Node::Kind::empty))
-    return config::error_at(file, config.mark, "the config of " + protocol.name + " must be a map");
-  if (protocol.config_schema.empty()) return {};
-  return config::validate(config_json, protocol.config_schema, config, file);
+/// One question to a plugin. Network thread, but for its destruction.
+struct PluginServices::Check {
+  std::shared_ptr<Checker> checker;
+  std::unique_ptr<Timer> timer;
+  std::function<void(Result<void>)> done; ///< Empty once it was answered.
+
+  void answer(Result<void> result) {
+    timer.reset();
+    std::exchange(done, nullptr)(std::move(result));
+  }
+};
+
+void PluginServices::ask_plugin(std::string_view protocol, const std::string& config_json, std::function<void(Result<void>)> done) {
+  const auto entry = options_.registry->find(protocol);
+  if (!entry) return done(entry.error());
+  if (entry->protocol->capabilities.config == nullptr) return done({});
+  auto& checker = checkers_[entry->protocol->name];
+  if (checker == nullptr) checker = std::make_shared<Checker>(Checker{world_.make_strand()});
+  const std::string name = entry->protocol->name;
+  if (checker->overdue > 0) return done(Error{Code::plugin_failed, "an earlier config check of " + name + " is stuck in the plugin; restart kithd"});
+  auto check = std::make_shared<Check>(Check{checker, nullptr, std::move(done)});
+  check->timer = world_.make_timer([name, limit = options_.check_timeout, weak = std::weak_ptr<Check>(check)] {
+    const auto late = weak.lock();
+    if (late == nullptr || !late->done) return;
+    ++late->checker->overdue;
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+    late->answer(Error{Code::plugin_failed, "the config check of " + name + " has not ended within " + std::to_string(ms) +
+                                                " ms (plugin_check_timeout); nothing was changed"});
+  });
+  check->timer->arm(world_.now() + options_.check_timeout);
+  checker->strand->post([entry = *entry, config_json, check = std::move(check), &network = world_.network()]() mutable {
+    auto result = entry.protocol->check_config(config_json);
+    network.post([check = std::move(check), result = std::move(result)] {
+      if (check->done) return check->answer(result);
+      --check->checker->overdue;
+    });
+  });
 }
 
 void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) {
@@ -117,7 +149,7 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
   // The plugin's own check is the first thing that the instance does, on its own thread.
   const auto config = config::parse_json(spec.config_json, "config");
   if (!config) return done(config.error());
-  if (const auto fits = check_schema(*entry->protocol, spec.config_json, *config, "config"); !fits) return done(fits.error());
+  if (const auto errors = check_schema(spec.protocol, spec.config_json, *config, "config"); !errors.empty()) return done(errors.front());
   plugin_host::InstanceOptions options;
   options.library = entry->library;
   options.protocol = entry->protocol;

@@ -10,9 +10,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kith::node {
 
@@ -22,6 +24,7 @@ struct PluginOptions {
   std::function<std::filesystem::path(const PeerId& identity, std::string_view protocol, std::string_view alias)> data_folder;
   Duration inline_overrun = std::chrono::microseconds(100); ///< As plugin_host::InstanceOptions has them.
   Duration fence_after = std::chrono::seconds(5);
+  Duration check_timeout = std::chrono::seconds(5); ///< Of a plugin's own check of a config.
 };
 
 class PluginServices final : public ServiceFactory {
@@ -36,22 +39,34 @@ public:
 
   Result<ProtocolInfo> describe(std::string_view protocol) override;
   void start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) override;
-  Result<void> check_config(std::string_view protocol, const std::string& config_json) override;
-  /// Runs the plugin's own check on this thread, unsupervised, for its callers want the answer at once: only what an owner asks for or writes comes here.
-  /// The same for a config that was read from a text: errors name `file` and the place that the marks of `config` have.
-  Result<void> check_config(std::string_view protocol, const std::string& config_json, const config::Node& config, std::string_view file);
+  /// The host's half of a config's check, at once: the protocol is there, and its schema has nothing against it. Errors: unknown_protocol; those of
+  /// config::validate, with `file` and the place that the marks of `config` have.
+  std::vector<Error> check_schema(std::string_view protocol, const std::string& config_json, const config::Node& config, std::string_view file) const;
+  /// The plugin's half: its own check runs on a plugin worker, one at a time for a protocol. `done` is called once on the network thread. Errors:
+  /// unknown_protocol; bad_request with the plugin's text; plugin_failed when it has not answered within check_timeout, and at once while such a check
+  /// is still stuck.
+  void ask_plugin(std::string_view protocol, const std::string& config_json, std::function<void(Result<void>)> done);
 
   const plugin_host::Registry& registry() const noexcept { return *options_.registry; }
+  std::shared_ptr<const plugin_host::Registry> registry_now() const noexcept { return options_.registry; }
+  /// What starts from now on comes from this one.
+  void set_registry(std::shared_ptr<const plugin_host::Registry> registry) noexcept { options_.registry = std::move(registry); }
+  /// For instances that start, and checks that begin, from now on.
+  void set_limits(Duration inline_overrun, Duration fence_after, Duration check_timeout) noexcept;
 
 private:
-  /// The host's half of check_config: the schema.
-  static Result<void> check_schema(const hosting::Protocol& protocol, const std::string& config_json, const config::Node& config,
-                                   std::string_view file);
+  /// The checks of one protocol.
+  struct Checker {
+    std::shared_ptr<Executor> strand;
+    std::size_t overdue = 0; ///< Checks that were given up and have not returned yet.
+  };
+  struct Check;
 
   World& world_;
   PluginOptions options_;
   plugin_host::Dialer* dialer_ = nullptr;
   SlabPool* slabs_ = nullptr;
+  std::map<std::string, std::shared_ptr<Checker>, std::less<>> checkers_; ///< By protocol.
 };
 
 } // namespace kith::node

@@ -69,8 +69,6 @@ public:
   /// Creates, configures and starts one. `done` is called on the network thread, perhaps at once. Errors: what describe gives; bad_request (the config, with
   /// the place); plugin_failed (the plugin's text).
   virtual void start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) = 0;
-  /// Whether the config fits the protocol's schema, without side effects.
-  virtual Result<void> check_config(std::string_view protocol, const std::string& config_json) = 0;
 };
 
 } // namespace kith::node

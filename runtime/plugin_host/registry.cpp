@@ -9,9 +9,13 @@ namespace kith::plugin_host {
 
 namespace fs = std::filesystem;
 
-std::shared_ptr<const Registry> Registry::scan(const RegistryOptions& options) {
+std::shared_ptr<const Registry> Registry::scan(const RegistryOptions& options, const Registry* before) {
   auto out = std::make_shared<Registry>();
   out->folders_ = options.folders;
+  if (before != nullptr) {
+    out->libraries_ = before->libraries_;
+    out->entries_ = before->entries_;
+  }
   for (const fs::path& folder : options.folders) {
     std::vector<fs::path> files;
     std::error_code failed;
@@ -33,6 +37,10 @@ std::shared_ptr<const Registry> Registry::scan(const RegistryOptions& options) {
 bool is_file_of(const fs::path& file, std::string_view protocol) { return file.stem().native() == protocol; }
 
 void Registry::add(const fs::path& file, const RegistryOptions& options) {
+  if (const auto loaded = std::ranges::find(libraries_, file, [](const auto& library) { return library->file; }); loaded != libraries_.end()) {
+    if (hosting::file_sha256(file, options.load) != (*loaded)->sha256) changed_.push_back(file);
+    return enlist(*loaded, options);
+  }
   hosting::LoadOptions load = options.load;
   if (const auto pins = options.pins.find(file.stem().native()); pins != options.pins.end()) load.pinned_sha256 = pins->second;
   auto library = hosting::load_library(file, load);
@@ -40,13 +48,20 @@ void Registry::add(const fs::path& file, const RegistryOptions& options) {
     problems_.push_back(library.error());
     return;
   }
-  for (const hosting::Protocol& protocol : (*library)->descriptor.protocols) {
+  libraries_.push_back(*library);
+  enlist(*library, options);
+}
+
+void Registry::enlist(const std::shared_ptr<const hosting::Library>& library, const RegistryOptions& options) {
+  const fs::path& file = library->file;
+  for (const hosting::Protocol& protocol : library->descriptor.protocols) {
+    const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
+    if (same != entries_.end() && same->library == library) continue; // a scan before this one
     if (options.pins.contains(protocol.name) && !is_file_of(file, protocol.name)) {
       problems_.push_back(Error{Code::denied, file.string() + ": a binding pins protocol " + protocol.name +
                                                   ", which must then be in a file called " + protocol.name + ".so"});
       continue;
     }
-    const auto same = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.protocol->name == protocol.name; });
     if (same != entries_.end()) {
       problems_.push_back(
           bad_request(file.string() + ": protocol " + protocol.name + " is already in " + same->library->file.string() + ", which is used"));
@@ -59,7 +74,7 @@ void Registry::add(const fs::path& file, const RegistryOptions& options) {
                                       noun->protocol->name + "'s, in " + noun->library->file.string()));
       continue;
     }
-    entries_.push_back({*library, &protocol});
+    entries_.push_back({library, &protocol});
   }
 }
 

@@ -38,18 +38,24 @@ public:
     const hosting::Protocol* protocol = nullptr; ///< In library.
   };
 
-  /// Looks at every *.so of the folders, in the order of their names, and loads it. Blocking. Files that can't be used become problems.
-  static std::shared_ptr<const Registry> scan(const RegistryOptions& options);
+  /// Looks at every *.so of the folders, in the order of their names, and loads it. Blocking. Files that can't be used become problems. With `before`:
+  /// what that has loaded stays as it is, and comes first; only files that are new to it are loaded.
+  static std::shared_ptr<const Registry> scan(const RegistryOptions& options, const Registry* before = nullptr);
 
   /// Errors: unknown_protocol with the known ones, the folders searched, a near name, and what is wrong with a file of that name.
   Result<Entry> find(std::string_view protocol) const;
   const std::vector<Entry>& all() const noexcept { return entries_; }
   const std::vector<Error>& problems() const noexcept { return problems_; }
+  /// Loaded files that have other contents by now: these wait for a restart.
+  const std::vector<std::filesystem::path>& changed() const noexcept { return changed_; }
 
 private:
   void add(const std::filesystem::path& file, const RegistryOptions& options);
+  void enlist(const std::shared_ptr<const hosting::Library>& library, const RegistryOptions& options);
 
   std::vector<std::filesystem::path> folders_;
+  std::vector<std::shared_ptr<const hosting::Library>> libraries_; ///< Every file that was loaded, once.
+  std::vector<std::filesystem::path> changed_;
   std::vector<Entry> entries_;
   std::vector<Error> problems_;
 };

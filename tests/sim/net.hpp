@@ -159,7 +159,6 @@ public:
     }
     done(std::unique_ptr<node::Service>(std::move(service)));
   }
-  Result<void> check_config(std::string_view, const std::string&) override { return {}; }
   bool slow = false; ///< Starts are answered when a test calls `started`.
   std::vector<std::function<void()>> started;
   EchoService* echo = nullptr;

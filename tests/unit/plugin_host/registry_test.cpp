@@ -79,6 +79,34 @@ TEST(Registry, ANounThatIsTakenIsRefused) {
   EXPECT_NE(taken.error().text.find("cli_noun call is a command of kith's own"), std::string::npos) << taken.error().text;
 }
 
+TEST(Registry, ASecondScanTakesNewFilesAndLeavesLoadedOnesAlone) {
+  const TemporaryFolder folder;
+  fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");
+  const plugin_host::RegistryOptions options{{folder.path()}, load_options(folder), {}};
+  const auto first = plugin_host::Registry::scan(options);
+  const auto library = first->find("Echo")->library;
+
+  const auto same = plugin_host::Registry::scan(options, first.get());
+  EXPECT_EQ(same->find("Echo")->library, library) << "not opened again";
+  EXPECT_TRUE(same->changed().empty());
+  EXPECT_TRUE(same->problems().empty());
+
+  std::ofstream(folder.path() / "Echo.so", std::ios::app) << "more";
+  fs::copy_file(KITH_ECHO, folder.path() / "Another.so");
+  const auto later = plugin_host::Registry::scan(options, same.get());
+  EXPECT_EQ(later->find("Echo")->library, library);
+  EXPECT_EQ(later->changed(), std::vector<fs::path>{folder.path() / "Echo.so"});
+  ASSERT_EQ(later->problems().size(), 1U);
+  EXPECT_NE(later->problems()[0].text.find("Another.so: protocol Echo is already in "), std::string::npos);
+
+  fs::remove(folder.path() / "Echo.so");
+  fs::remove(folder.path() / "Another.so");
+  fs::copy_file(KITH_MISBEHAVING, folder.path() / "New.so");
+  const auto last = plugin_host::Registry::scan(options, later.get());
+  EXPECT_EQ(last->find("Echo")->library, library) << "libraries stay mapped";
+  EXPECT_GT(last->all().size(), 1U);
+}
+
 TEST(Registry, UnknownPluginNamesTheKnownOnesAndTheFolders) {
   const TemporaryFolder folder;
   fs::copy_file(KITH_ECHO, folder.path() / "Echo.so");
