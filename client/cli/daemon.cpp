@@ -66,7 +66,9 @@ void show_file_errors(Context& context, const boost::json::value& answer) {
     for (const char* member : {"line", "column"}) {
       if (const auto number = number_of(error, member); number > 0) place += ":" + std::to_string(number);
     }
-    context.io.err << context.io.err_terminal.red("kith:") << ' ' << printable(place + ": " + text_of(error, "text")) << '\n';
+    const std::string text = text_of(error, "text");
+    const bool named = place.empty() || text.find(place) != std::string::npos; // "can't read FILE: …"
+    context.io.err << context.io.err_terminal.red("kith:") << ' ' << printable(named ? text : place + ": " + text) << '\n';
   }
 }
 

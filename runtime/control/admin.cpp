@@ -64,7 +64,7 @@ Result<KnownIdentity*> Admin::identity_of(const protocol::Object& fields) {
 
 Result<KnownIdentity*> Admin::good_identity(std::string_view name) {
   auto identity = parts_.roster.find_identity(name);
-  if (identity && !(*identity)->loaded) return bad_request((*identity)->name + " can't be used: " + (*identity)->problem.value_or(Error{}).text);
+  if (identity && !(*identity)->loaded) return bad_request((*identity)->name + " can't be used: " + (*identity)->problem_text());
   return identity;
 }
 
@@ -82,24 +82,53 @@ void Admin::in_lane(const std::string& name, const Tell& tell, std::function<voi
   lane.waiting.emplace_back([this, name, tell, work = std::move(work)] {
     work([this, name, tell](const Told& told) {
       tell(told);
-      parts_.world.network().post([this, name] { next_in(name); });
+      parts_.world.network().post([this, name] {
+        const auto found = lanes_.find(name);
+        found->second.busy = false;
+        if (found->second.waiting.empty()) lanes_.erase(found);
+        --busy_lanes_;
+        run_waiting();
+      });
     });
   });
-  if (!lane.busy) next_in(name);
+  run_waiting();
 }
 
-void Admin::next_in(const std::string& name) {
-  const auto found = lanes_.find(name);
-  if (found == lanes_.end()) return;
-  Lane& lane = found->second;
-  lane.busy = !lane.waiting.empty();
-  if (!lane.busy) {
-    lanes_.erase(found);
-    return;
+void Admin::alone(const Tell& tell, std::function<void(Tell)> work) {
+  if (alone_.waiting.size() >= max_waiting_mutations) {
+    return tell(Error{Code::busy, std::to_string(max_waiting_mutations) + " reloads wait already; try again later"});
   }
-  const auto work = std::move(lane.waiting.front());
-  lane.waiting.pop_front();
-  work();
+  alone_.waiting.emplace_back([this, tell, work = std::move(work)] {
+    work([this, tell](const Told& told) {
+      tell(told);
+      parts_.world.network().post([this] {
+        alone_.busy = false;
+        run_waiting();
+      });
+    });
+  });
+  run_waiting();
+}
+
+/// What waits to be alone goes before what comes to the lanes later, so that it is not put off for ever.
+void Admin::run_waiting() {
+  if (alone_.busy) return;
+  std::vector<std::function<void()>> ready;
+  if (!alone_.waiting.empty()) {
+    if (busy_lanes_ > 0) return;
+    alone_.busy = true;
+    ready.push_back(std::move(alone_.waiting.front()));
+    alone_.waiting.pop_front();
+  } else {
+    for (auto& [name, lane] : lanes_) {
+      if (lane.busy || lane.waiting.empty()) continue;
+      lane.busy = true;
+      ++busy_lanes_;
+      ready.push_back(std::move(lane.waiting.front()));
+      lane.waiting.pop_front();
+    }
+  }
+  for (const auto& run : ready) run();
 }
 
 void Admin::announce(const KnownIdentity& identity, std::string_view state) {
@@ -107,18 +136,47 @@ void Admin::announce(const KnownIdentity& identity, std::string_view state) {
                         protocol::ObjectWriter().text("identity", identity.name).text("id", identity.id.text()).text("state", state).finish());
 }
 
-/// What a binding's file says, as node takes it: understood, and accepted by the plugin. Errors have the file's line and column.
-Result<node::BindingSpec> Admin::usable_spec(const KnownIdentity& identity, const config::BindingConfig& binding) const {
-  const std::string file = parts_.home.identity_path(identity.name);
-  auto spec = binding_spec(identity, binding, file);
-  if (!spec || binding.provider) return spec;
-  const auto fits = parts_.plugins.check_config(binding.protocol, binding.config_json, binding.config, file);
-  if (!fits && fits.error().code == Code::unknown_protocol) return config::error_at(file, binding.mark, fits.error().text);
-  if (!fits) return fits.error();
+/// A binding whose access names nobody but by ids, or peers that are known.
+Result<node::BindingSpec> Admin::spec_of(const KnownIdentity& identity, const config::BindingConfig& binding) const {
+  std::vector<Error> errors;
+  auto spec = binding_spec(binding, parts_.home.identity_path(identity.name), identity.peer_ids, errors);
+  if (!errors.empty()) return errors.front();
   return spec;
 }
 
-Result<void> Admin::adopt(KnownIdentity& identity) {
+/// With what can be said of its bindings at once.
+InspectedIdentity Admin::judged(const KnownIdentity& identity) const {
+  InspectedIdentity out;
+  out.read.name = identity.name;
+  out.read.file = parts_.home.identity_path(identity.name);
+  out.read.config = identity.loaded->config;
+  out.peers = identity.peer_ids;
+  judge(out, parts_.plugins);
+  return out;
+}
+
+void Admin::adopt_all() {
+  for (const auto& [name, identity] : parts_.roster.identities()) {
+    if (!identity->loaded) continue;
+    std::optional<Error> not_pinned;
+    if (config::has_peer_names(identity->loaded->config)) {
+      auto pinned = parts_.home.pin(*identity->loaded, identity->peer_ids);
+      if (pinned) identity->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*pinned));
+      else not_pinned = pinned.error();
+    }
+    InspectedIdentity file = judged(*identity);
+    if (not_pinned) refuse_names(file, *not_pinned);
+    if (const auto done = adopt(*identity, std::move(file.bindings)); !done) identity->problems.push_back(done.error());
+  }
+  if (!parts_.settings.nameless.empty()) {
+    const auto found = good_identity(parts_.settings.nameless);
+    if (!found) settings_problems_.push_back(config::problem_in(parts_.home.settings_path(), bad_request("nameless: " + found.error().text)));
+  }
+  set_nameless();
+  log_problems();
+}
+
+Result<void> Admin::adopt(KnownIdentity& identity, std::vector<InspectedIdentity::Binding> judged) {
   const home::LoadedIdentity& loaded = *identity.loaded;
   node::IdentitySpec spec;
   spec.id = identity.id;
@@ -127,13 +185,10 @@ Result<void> Admin::adopt(KnownIdentity& identity) {
   spec.listen = loaded.config.listen;
   for (const auto& [id, row] : identity.peers) spec.peers.push_back(peer_spec(row));
   identity.binding_problems.clear();
-  for (const auto& binding : loaded.config.bindings) {
-    auto one = usable_spec(identity, binding);
-    if (one) {
-      spec.bindings.push_back(std::move(*one));
-    } else {
-      identity.binding_problems[binding_key(binding.protocol, binding.alias)] = one.error().text;
-    }
+  for (std::size_t i = 0; i < judged.size(); ++i) {
+    const config::BindingConfig& binding = loaded.config.bindings[i];
+    if (judged[i].spec) spec.bindings.push_back(std::move(*judged[i].spec));
+    else identity.binding_problems[binding_key(binding.protocol, binding.alias)] = std::move(judged[i].errors);
   }
   const auto added = parts_.node.add_identity(spec);
   if (!added || !loaded.config.online) return added;

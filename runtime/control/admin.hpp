@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "config/identity_edits.hpp"
 #include "control/context.hpp"
+#include "control/inspection.hpp"
 #include "control/roster.hpp"
 #include "control/subscription.hpp"
 #include "home/home.hpp"
@@ -14,6 +15,7 @@
 #include "store/store.hpp"
 
 #include <deque>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -30,12 +32,12 @@ struct AdminParts {
   node::PluginServices& plugins;
   Roster& roster;
   Topics& topics;
-  Duration drain_timeout;
+  plugin_host::RegistryOptions plugin_files; ///< Where a reload looks for new plugins; without pins.
+  config::DaemonConfig settings;             ///< In force.
   std::string version;
-  std::string settings_text;                          ///< kith.yaml as it was read at the start.
-  std::vector<config::Problem> settings_problems;     ///< Of kith.yaml at the start.
-  std::function<void(const PeerId& identity)> online; ///< An identity came back, or one of its bindings: providers are attached again.
-  std::function<void(TimePoint deadline)> stop;       ///< Begins the daemon's end.
+  std::function<void(const config::DaemonConfig&)> apply_settings; ///< A reload changed them.
+  std::function<void(const PeerId& identity)> online;              ///< An identity came back, or one of its bindings: providers are attached again.
+  std::function<void(TimePoint deadline)> stop;                    ///< Begins the daemon's end.
 };
 
 class Admin final : public Administration {
@@ -46,8 +48,9 @@ public:
   void handle(std::unique_ptr<Ask> ask, Tell tell) override;
   /// What `reload` does, for SIGHUP.
   void reload(Tell tell);
-  /// Gives node an identity whose files are good, and sets it online where they say so. For the start.
-  Result<void> adopt(KnownIdentity& identity);
+  /// Gives node every identity whose files are good, and sets those online that are to be. Before the network thread runs: it writes files. What the
+  /// plugins say of their configs comes when their instances start.
+  void adopt_all();
 
 private:
   using Handler = void (Admin::*)(Ask& ask, Tell tell);
@@ -77,6 +80,7 @@ private:
   Result<BindingAsk> read_binding(Ask& ask, std::initializer_list<std::string_view> more);
   Result<void> read_config(const protocol::Object& fields, BindingAsk& wanted);
   Result<void> read_access(const protocol::Object& fields, const KnownIdentity& identity, BindingAsk& wanted);
+  void ask_plugin(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell, std::function<void()> then);
   void add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell);
   void edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::TextEdit edit, bool undo_on_failure, const Tell& tell);
   void undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell);
@@ -96,11 +100,19 @@ private:
   void stop(Ask& ask, Tell tell);
   void pool_list(Ask& ask, Tell tell);
   void pool_close(Ask& ask, Tell tell);
-  void apply_reload(std::vector<home::IdentityFile> files, const std::vector<store::PeerRow>& peers, Result<std::string> settings, const Tell& tell);
-  void set_nameless(const std::string& name);
-  void apply_files(KnownIdentity& identity, home::LoadedIdentity loaded);
+  // --- reload and config.check (admin_reload.cpp)
+  void choose(InspectedFiles& files) const;
+  void pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then);
+  void apply_reload(InspectedFiles& files, const Tell& tell);
+  void apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, std::vector<std::string>& changed);
+  void apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged);
+  std::vector<std::string> remove_missing(const InspectedFiles& files);
+  void set_nameless();
+  Result<void> adopt(KnownIdentity& identity, std::vector<InspectedIdentity::Binding> judged);
+  InspectedIdentity judged(const KnownIdentity& identity) const;
+  void log_problems();
 
-  Result<node::BindingSpec> usable_spec(const KnownIdentity& identity, const config::BindingConfig& binding) const;
+  Result<node::BindingSpec> spec_of(const KnownIdentity& identity, const config::BindingConfig& binding) const;
 
   // --- JSON
   std::string identity_json(const KnownIdentity& identity, const node::Status& status) const;
@@ -119,7 +131,9 @@ private:
   Result<KnownIdentity*> good_identity_of(const protocol::Object& fields);
   /// Runs `work` when no other change of the same lane runs; it calls the Tell that it gets exactly once. Too many waiting: busy.
   void in_lane(const std::string& lane, const Tell& tell, std::function<void(Tell)> work);
-  void next_in(const std::string& lane);
+  /// Runs `work` while no lane runs anything.
+  void alone(const Tell& tell, std::function<void(Tell)> work);
+  void run_waiting();
   template <class T> void on_disk(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
     parts_.world.disk().post([this, work = std::move(work), then = std::move(then)] {
       auto outcome = std::make_shared<Result<T>>(work());
@@ -135,6 +149,10 @@ private:
 
   AdminParts parts_;
   std::unordered_map<std::string, Lane> lanes_;
+  std::size_t busy_lanes_ = 0;
+  Lane alone_;
+  std::vector<config::Problem> settings_problems_;
+  std::set<std::string> logged_problems_; ///< So that each is in the log once, until it is mended.
   UnixSeconds started_unix_;
   TimePoint started_;
 };

@@ -144,11 +144,24 @@ void Admin::binding_add(Ask& ask, Tell tell) {
   const auto identity = parts_.roster.find_identity(wanted->identity);
   if (const auto good = read_config(ask.fields, *wanted); !good) return tell(good.error());
   if (const auto good = read_access(ask.fields, **identity, *wanted); !good) return tell(good.error());
-  if (!wanted->provider) {
-    const auto fits = parts_.plugins.check_config(wanted->protocol, wanted->config_json.value_or("{}"), wanted->config, wanted->config_file);
-    if (!fits) return tell(fits.error());
+  in_lane(wanted->identity, tell, [this, wanted](Tell done) {
+    if (wanted->provider) return add_binding_now(wanted, done);
+    ask_plugin(wanted, done, [this, wanted, done] { add_binding_now(wanted, done); });
+  });
+}
+
+/// The schema and the plugin look at a config before the file is touched. In the identity's lane: no other change comes between this and the edit.
+void Admin::ask_plugin(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell, std::function<void()> then) {
+  const std::string json = wanted->config_json.value_or("{}");
+  if (const auto errors = parts_.plugins.check_schema(wanted->protocol, json, wanted->config, wanted->config_file); !errors.empty()) {
+    std::string text;
+    for (const Error& error : errors) text += (text.empty() ? "" : "\n") + error.text;
+    return tell(Error{errors.front().code, text});
   }
-  in_lane(wanted->identity, tell, [this, wanted](Tell done) { add_binding_now(wanted, done); });
+  parts_.plugins.ask_plugin(wanted->protocol, json, [wanted, tell, then = std::move(then)](const Result<void>& fits) {
+    if (fits) return then();
+    tell(Error{fits.error().code, config::error_at(wanted->config_file, wanted->config.mark, fits.error().text).text});
+  });
 }
 
 void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell) {
@@ -185,24 +198,23 @@ void Admin::binding_configure(Ask& ask, Tell tell) {
   if (!wanted->config_json && !wanted->access) return tell(bad_request("binding.configure needs \"config\", \"config_yaml\" or \"access\""));
   const config::BindingConfig* now = (*identity)->loaded->config.find(wanted->protocol, wanted->alias);
   if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-  if (wanted->config_json && !now->provider) {
-    const auto fits = parts_.plugins.check_config(wanted->protocol, *wanted->config_json, wanted->config, wanted->config_file);
-    if (!fits) return tell(fits.error());
-  }
-  in_lane(wanted->identity, tell, [this, wanted](Tell done) {
-    const std::string file = parts_.home.identity_path(wanted->identity);
-    edit_binding(
-        wanted,
-        [file, wanted](std::string text) -> Result<std::string> {
-          if (wanted->config_json) {
-            auto changed = config::replace_config(std::move(text), file, wanted->protocol, wanted->alias, *wanted->config_json);
-            if (!changed) return changed;
-            text = std::move(*changed);
-          }
-          if (wanted->access) return config::set_access(std::move(text), file, wanted->protocol, wanted->alias, *wanted->access);
-          return text;
-        },
-        true, done);
+  in_lane(wanted->identity, tell, [this, wanted, asks = wanted->config_json && !now->provider](Tell done) {
+    const auto change = [this, wanted, done] {
+      const std::string file = parts_.home.identity_path(wanted->identity);
+      edit_binding(
+          wanted,
+          [file, wanted](std::string text) -> Result<std::string> {
+            if (wanted->config_json) {
+              auto changed = config::replace_config(std::move(text), file, wanted->protocol, wanted->alias, *wanted->config_json);
+              if (!changed) return changed;
+              text = std::move(*changed);
+            }
+            if (wanted->access) return config::set_access(std::move(text), file, wanted->protocol, wanted->alias, *wanted->access);
+            return text;
+          },
+          true, done);
+    };
+    asks ? ask_plugin(wanted, done, change) : change();
   });
 }
 
@@ -236,11 +248,11 @@ void Admin::edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::
                                   identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
                                   const config::BindingConfig* binding = identity.loaded->config.find(wanted->protocol, wanted->alias);
                                   if (binding == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-                                  const auto spec = binding_spec(identity, *binding, parts_.home.identity_path(identity.name));
+                                  const auto spec = spec_of(identity, *binding);
                                   const std::string key = binding_key(wanted->protocol, wanted->alias);
                                   identity.binding_problems.erase(key);
                                   if (!spec) {
-                                    identity.binding_problems[key] = spec.error().text;
+                                    identity.binding_problems[key] = {spec.error()};
                                     if (undo_on_failure) return undo_edit(wanted, old_text, spec.error(), tell);
                                     return tell(spec.error());
                                   }
@@ -273,7 +285,7 @@ void Admin::undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::stri
         const config::BindingConfig* before = identity.loaded->config.find(wanted->protocol, wanted->alias);
         if (before == nullptr) {
           parts_.node.remove_binding(identity.id, wanted->protocol, wanted->alias, parts_.world.now(), [] {});
-        } else if (const auto spec = usable_spec(identity, *before)) {
+        } else if (const auto spec = spec_of(identity, *before)) {
           parts_.node.put_binding(identity.id, *spec, [](const Result<void>&) {});
         }
         tell(error);

@@ -49,7 +49,7 @@ void Admin::appeared(Result<home::LoadedIdentity> loaded, const Tell& tell) {
   KnownIdentity& identity = parts_.roster.add(loaded->name);
   identity.id = loaded->config.id;
   identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-  const auto adopted = adopt(identity);
+  const auto adopted = adopt(identity, judged(identity).bindings);
   announce(identity, "created");
   if (!adopted) return tell(adopted.error());
   if (identity.loaded->config.online) announce(identity, "online");
@@ -166,7 +166,7 @@ void Admin::identity_offline(Ask& ask, Tell tell) {
   if (read.error()) return tell(*read.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  const TimePoint until = parts_.world.now() + (drain == "now" ? Duration(0) : parts_.drain_timeout);
+  const TimePoint until = parts_.world.now() + (drain == "now" ? Duration(0) : parts_.settings.drain_deadline);
   go_offline(**identity, until, drain != "background", std::move(tell));
 }
 

@@ -52,7 +52,7 @@ protocol::ObjectWriter Admin::identity_fields(const KnownIdentity& identity, con
   out.text("name", identity.name).text("id", identity.loaded ? identity.id.text() : "");
   out.flag("online", identity.loaded && identity.loaded->config.online);
   out.text("state", live == nullptr ? "failed" : live->online ? "online" : "offline");
-  if (identity.problem) out.text("error", identity.problem->text);
+  if (!identity.problems.empty()) out.text("error", identity.problem_text());
   return out;
 }
 
@@ -76,7 +76,7 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   }
   const auto problem = identity.binding_problems.find(binding_key(binding.protocol, binding.alias));
   const bool wrong = problem != identity.binding_problems.end();
-  if (wrong) error = problem->second;
+  if (wrong) error = problem->second.front().text;
   // What the file says now is wrong, and what ran before goes on: that is what status tells, access in force and all, beside the error.
   const bool goes_on = wrong && row != nullptr && row->state == "running" && live->online;
   const auto [word, why] = row != nullptr ? split_state(row->state) : std::pair<std::string_view, std::string_view>();
@@ -133,11 +133,13 @@ protocol::ObjectWriter Admin::peer_fields(const KnownIdentity& identity, const s
 }
 
 std::vector<config::Problem> Admin::problems() const {
-  std::vector<config::Problem> all = parts_.settings_problems;
+  std::vector<config::Problem> all = settings_problems_;
   for (const auto& [name, identity] : parts_.roster.identities()) {
     const std::string file = parts_.home.identity_path(name);
-    if (identity->problem) all.push_back(config::problem_in(file, *identity->problem));
-    for (const auto& [binding, text] : identity->binding_problems) all.push_back(config::problem_in(file, bad_request(text)));
+    for (const Error& error : identity->problems) all.push_back(config::problem_in(file, error));
+    for (const auto& [binding, errors] : identity->binding_problems) {
+      for (const Error& error : errors) all.push_back(config::problem_in(file, error));
+    }
   }
   for (const auto& error : parts_.plugins.registry().problems()) all.push_back(config::problem_in("", error));
   return all;

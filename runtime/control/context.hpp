@@ -30,7 +30,6 @@ struct Limits {
   std::size_t max_queue = 16 * 1024 * 1024;          ///< Octets queued for one socket or taken from it for open calls; then it is not read.
   std::size_t max_streams = 256;                     ///< Streams, serves and subscriptions of one socket.
   Duration stall_timeout = std::chrono::seconds(30); ///< A client that takes nothing for so long is closed.
-  Duration drain_timeout = std::chrono::seconds(10); ///< Of what goes offline.
 };
 
 inline constexpr std::size_t read_size = 64 * 1024;          ///< Octets asked for in one read of a socket.

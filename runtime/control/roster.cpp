@@ -21,6 +21,11 @@ std::string quoted(std::string_view name) {
 
 } // namespace
 
+std::string KnownIdentity::problem_text() const {
+  if (problems.empty()) return {};
+  return problems.front().text + (problems.size() > 1 ? " (and " + std::to_string(problems.size() - 1) + " more: kith config check)" : "");
+}
+
 Result<const KnownIdentity*> Roster::find_identity(std::string_view name) const {
   if (name.empty()) {
     if (identities_.size() == 1) return identities_.begin()->second.get();
@@ -96,7 +101,7 @@ void Roster::remove_peer(KnownIdentity& identity, const PeerId& id) {
 
 Result<const KnownIdentity*> Roster::find_usable(std::string_view name) const {
   auto found = find_identity(name);
-  if (found && !(*found)->loaded) return Error{Code::offline, (*found)->name + " can't be used: " + (*found)->problem.value_or(Error{}).text};
+  if (found && !(*found)->loaded) return Error{Code::offline, (*found)->name + " can't be used: " + (*found)->problem_text()};
   return found;
 }
 
@@ -142,48 +147,6 @@ node::PeerSpec peer_spec(const store::PeerRow& row) {
   spec.role = row.role;
   spec.blocked = row.blocked;
   for (const auto& each : row.addresses) spec.addresses.push_back(each.address);
-  return spec;
-}
-
-namespace {
-
-Result<std::vector<access::Entry>> read_entries(const KnownIdentity& identity, const std::vector<config::AccessWord>& words,
-                                                const std::string& file) {
-  const access::PeerLookup lookup = [&](std::string_view name) -> std::optional<PeerId> {
-    const auto found = identity.peer_ids.find(name);
-    return found == identity.peer_ids.end() ? std::nullopt : std::optional(found->second);
-  };
-  std::vector<access::Entry> entries;
-  for (const auto& word : words) {
-    auto entry = access::parse_entry(word.text, word.as ? std::optional<std::string_view>(*word.as) : std::nullopt, lookup);
-    if (!entry) return config::error_at(file, word.mark, entry.error().text);
-    entries.push_back(std::move(*entry));
-  }
-  return entries;
-}
-
-} // namespace
-
-Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file) {
-  node::BindingSpec spec;
-  spec.protocol = binding.protocol;
-  spec.alias = binding.alias;
-  spec.enabled = binding.enabled;
-  spec.provider = binding.provider;
-  spec.inline_ = binding.inline_;
-  spec.alpn = binding.alpn;
-  spec.config_json = binding.config_json;
-  spec.sha256 = binding.sha256;
-  if (binding.access) {
-    auto entries = read_entries(identity, *binding.access, file);
-    if (!entries) return entries.error();
-    spec.access = std::move(*entries);
-  }
-  if (binding.deny) {
-    auto entries = read_entries(identity, *binding.deny, file);
-    if (!entries) return entries.error();
-    spec.deny = std::move(*entries);
-  }
   return spec;
 }
 

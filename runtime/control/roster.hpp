@@ -2,7 +2,7 @@
 // Who is who: identities and their peers by name and by id, as files and store have them. Network thread.
 #pragma once
 
-#include "access/entry.hpp"
+#include "config/identity_edits.hpp"
 #include "home/home.hpp"
 #include "node/node.hpp"
 #include "protocol/envelope.hpp"
@@ -19,15 +19,18 @@
 
 namespace kith::control {
 
-/// One identity of this home. Without `loaded` its files are bad, and `problem` says why.
+/// One identity of this home. Without `loaded` its files are bad, and `problems` say why.
 struct KnownIdentity {
   std::string name;
   PeerId id;
   std::shared_ptr<const home::LoadedIdentity> loaded;
-  std::optional<Error> problem;                        ///< Of its files now; with `loaded`, the last good state runs on.
-  std::map<std::string, std::string> binding_problems; ///< "Echo/default" → why node was not given it.
-  std::map<std::string, PeerId, std::less<>> peer_ids; ///< By name.
+  std::vector<Error> problems;                                ///< Of its files now; with `loaded`, the last good state runs on, whole.
+  std::map<std::string, std::vector<Error>> binding_problems; ///< "Echo/default" → why node was not given it.
+  config::PeerIds peer_ids;                                   ///< By name.
   std::unordered_map<PeerId, store::PeerRow> peers;
+
+  /// Why its files can't be used, in one line.
+  std::string problem_text() const;
 };
 
 class Roster {
@@ -60,8 +63,6 @@ private:
 // --- the words of files and store, as node takes them
 
 node::PeerSpec peer_spec(const store::PeerRow& row);
-/// Errors: bad_request with file, line and column, for an access word that nobody understands.
-Result<node::BindingSpec> binding_spec(const KnownIdentity& identity, const config::BindingConfig& binding, const std::string& file);
 std::string binding_key(std::string_view protocol, std::string_view alias);
 /// A binding's state as node tells it, in the one word that programs get, and the error of one that failed.
 std::pair<std::string_view, std::string_view> split_state(std::string_view state);

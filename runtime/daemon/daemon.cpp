@@ -12,7 +12,6 @@
 namespace kith::daemon {
 namespace {
 
-constexpr std::size_t max_settings_size = 1024 * 1024;
 constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the drain's deadline, for plugins to leave.
 constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
 constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
@@ -40,7 +39,12 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.quic.max_streams = from.max_streams;
   to.quic.max_connections = from.max_connections;
   to.quic.max_half_open = from.max_half_open;
+  to.quic.max_half_open_per_source = from.max_half_open_per_source;
   to.quic.retry_above = from.retry_from_half_open;
+  to.quic.retry_above_per_source = from.retry_above_per_source;
+  to.quic.connection_window = from.connection_window;
+  to.quic.max_uni_streams = from.max_uni_streams;
+  to.quic.stateless_resets_per_second = static_cast<std::uint32_t>(from.max_resets_per_second);
   to.pool.attempt_gap = from.race_delay;
   to.pool.connect_timeout = from.connect_timeout;
   to.pool.idle_close = from.idle_timeout;
@@ -48,13 +52,24 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.pool.backoff_first = from.backoff_first;
   to.pool.backoff_limit = from.backoff_most;
   to.pool.max_connections = from.max_connections;
+  to.pool.max_connections_per_identity = from.max_connections_per_identity;
+  to.pool.max_connections_per_key = from.max_connections_per_peer;
   to.pool.max_stranger_connections = from.max_stranger_connections;
+  to.pool.max_attempts_per_peer = from.max_attempts_per_peer;
+  to.pool.max_addresses_per_peer = from.max_addresses_per_peer;
+  to.pool.max_waiters_per_peer = from.max_waiters_per_peer;
+  to.pool.max_redials = from.max_redials;
   to.max_call_bytes = from.max_call_bytes;
   to.max_resend_bytes = from.max_retry_bytes;
   to.max_buffer_bytes = to.quic.max_buffer_bytes = from.max_buffer_bytes;
   to.drain_deadline = from.drain_deadline;
   to.header_timeout = from.header_timeout;
   to.stream_open_timeout = from.stream_open_timeout;
+  to.call_timeout = from.call_timeout;
+  to.unproven_timeout = from.unproven_timeout;
+  to.max_unproven = from.max_unproven_connections;
+  to.max_goaways = from.max_goaways;
+  to.max_streams = from.max_total_streams;
   to.max_headerless_streams = from.max_headerless_streams;
   to.max_hinted_initials = from.max_hinted_initials;
   return to;
@@ -68,7 +83,6 @@ control::Limits control_limits(const config::DaemonConfig& from) {
   to.max_queue = from.max_client_queue;
   to.max_streams = from.max_client_streams;
   to.stall_timeout = from.client_stall_timeout;
-  to.drain_timeout = from.drain_deadline;
   return to;
 }
 
@@ -102,13 +116,11 @@ Result<Ground> prepare(const Options& options) {
   if (!lock) return lock.error();
   auto settings = home->load_settings();
   if (!settings) return settings.error();
-  auto text = home::read_file(home->settings_path(), max_settings_size);
-  if (!text) return text.error();
   if (auto logs = home::make_private_folder(home->path() + "/logs"); !logs) return logs.error();
-  return Ground{std::move(*home), std::move(*lock), std::move(*settings), std::move(*text)};
+  return Ground{std::move(*home), std::move(*lock), std::move(*settings)};
 }
 
-Daemon::Daemon(Ground ground, std::unique_ptr<Log> log, const Options& options)
+Daemon::Daemon(Ground ground, std::unique_ptr<DaemonLog> log, const Options& options)
     : ground_(std::move(ground)),
       log_(std::move(log)),
       options_(options),
@@ -122,21 +134,7 @@ Result<void> Daemon::start() {
   io::harden_process(*log_);
   if (auto done = open_parts(); !done) return done;
   if (auto done = open_sockets(); !done) return done;
-  for (const auto& [name, identity] : roster_.identities()) {
-    if (identity->problem) log_->error("daemon", name + " is not used: " + identity->problem->text);
-    if (!identity->loaded) continue;
-    if (const auto done = admin_->adopt(*identity); !done) {
-      identity->problem = done.error();
-      log_->error("daemon", name + ": " + done.error().text);
-    }
-  }
-  if (!ground_.settings.nameless.empty()) {
-    if (const auto found = roster_.find_identity(ground_.settings.nameless)) {
-      node_->set_nameless((*found)->id);
-    } else {
-      log_->error("daemon", "nameless: " + found.error().text);
-    }
-  }
+  admin_->adopt_all();
   if (auto done = server_->listen(ground_.home.socket_path()); !done) return done;
   watch_addresses();
   return {};
@@ -155,38 +153,25 @@ Result<void> Daemon::open_parts() {
   where.folders = {installed_plugins(), home.plugins_path()};
   where.load.private_folder = home.path() + "/cache";
   where.load.sha256 = identity::sha256_hex;
-  for (const auto& [name, identity] : roster_.identities()) {
-    if (!identity->loaded) continue;
-    for (const config::BindingConfig& binding : identity->loaded->config.bindings) {
-      if (binding.sha256 && !binding.provider) where.pins[binding.protocol].insert(*binding.sha256);
-    }
-  }
+  plugin_host::RegistryOptions pinned = where;
+  for (const config::PluginPin& pin : pins_) pinned.pins[pin.protocol].insert(pin.sha256);
   node::PluginOptions plugins;
-  plugins.registry = plugin_host::Registry::scan(where);
-  for (const auto& problem : plugins.registry->problems()) log_->warn("daemon", "plugin: " + problem.text);
+  plugins.registry = plugin_host::Registry::scan(pinned);
   plugins.data_folder = [path = home.path()](const PeerId& id, std::string_view protocol, std::string_view alias) {
     return std::filesystem::path(path) / "data" / id.text() / protocol / alias;
   };
   plugins.inline_overrun = ground_.settings.inline_overrun;
   plugins.fence_after = ground_.settings.plugin_fence_after;
+  plugins.check_timeout = ground_.settings.plugin_check_timeout;
   plugins_ = std::make_unique<node::PluginServices>(world_, std::move(plugins));
   observer_ = std::make_unique<control::Observer>(world_, *store_, roster_, topics_);
   node_ = std::make_unique<node::Node>(world_, node_settings(ground_.settings), quic_secrets(*secret), *plugins_, *observer_);
   plugins_->set_node(node_->dialer(), node_->slabs());
   backend_ = std::make_unique<control::NodeBackend>(*node_);
-  admin_ = std::make_unique<control::Admin>(control::AdminParts{world_,
-                                                                home,
-                                                                *store_,
-                                                                *node_,
-                                                                *plugins_,
-                                                                roster_,
-                                                                topics_,
-                                                                ground_.settings.drain_deadline,
-                                                                KITH_VERSION,
-                                                                ground_.settings_text,
-                                                                {},
-                                                                [this](const PeerId& id) { backend_->reattach(id); },
-                                                                [this](TimePoint deadline) { begin_stop(deadline); }});
+  admin_ = std::make_unique<control::Admin>(
+      control::AdminParts{world_, home, *store_, *node_, *plugins_, roster_, topics_, std::move(where), ground_.settings, KITH_VERSION,
+                          [this](const config::DaemonConfig& settings) { apply(settings); }, [this](const PeerId& id) { backend_->reattach(id); },
+                          [this](TimePoint deadline) { begin_stop(deadline); }});
   context_ = std::make_unique<control::Context>(
       control::Context{world_, world_.reactor(), *backend_, roster_, topics_, *admin_, control_limits(ground_.settings), KITH_VERSION, home.path()});
   server_ = std::make_unique<control::Server>(*context_);
@@ -198,10 +183,9 @@ Result<void> Daemon::load_identities() {
   if (!files) return files.error();
   for (auto& file : *files) {
     control::KnownIdentity& identity = roster_.add(file.name);
-    if (!file.loaded) {
-      identity.problem = file.loaded.error();
-      continue;
-    }
+    pins_.insert(pins_.end(), file.pins.begin(), file.pins.end());
+    identity.problems = std::move(file.errors);
+    if (!file.loaded) continue;
     identity.id = file.loaded->config.id;
     identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*file.loaded));
   }
@@ -270,6 +254,16 @@ int Daemon::run(Readiness readiness) {
   if (world_.finish(last_writes)) store_.reset(); // SQLite folds its log into state.db; nothing runs any more that could ask for it
   log_->info("daemon", "stopped");
   return 0;
+}
+
+/// What a reload may change, in force from now on (config::apply_live).
+void Daemon::apply(const config::DaemonConfig& settings) {
+  ground_.settings = settings;
+  log_->set_level(settings.log_level);
+  io::raise_file_limit(settings.max_open_files, *log_);
+  node_->apply(node_settings(settings));
+  plugins_->set_limits(settings.inline_overrun, settings.plugin_fence_after, settings.plugin_check_timeout);
+  context_->limits = control_limits(settings);
 }
 
 /// New streams are refused from here on; what runs may go on until the deadline.

@@ -8,6 +8,7 @@
 #include "control/backend.hpp"
 #include "control/observer.hpp"
 #include "control/server.hpp"
+#include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/readiness.hpp"
 #include "home/home.hpp"
@@ -22,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kith::daemon {
 
@@ -30,7 +32,6 @@ struct Ground {
   home::Home home;
   home::Lock lock;
   config::DaemonConfig settings;
-  std::string settings_text;
 };
 
 /// Errors: those of home and config; each says what to do.
@@ -38,7 +39,7 @@ Result<Ground> prepare(const Options& options);
 
 class Daemon {
 public:
-  Daemon(Ground ground, std::unique_ptr<Log> log, const Options& options);
+  Daemon(Ground ground, std::unique_ptr<DaemonLog> log, const Options& options);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -52,16 +53,18 @@ private:
   Result<void> open_parts();
   Result<void> open_sockets();
   Result<void> load_identities();
+  void apply(const config::DaemonConfig& settings);
   void begin_stop(TimePoint deadline);
   void end();
   void watch_addresses();
 
   Ground ground_;
-  std::unique_ptr<Log> log_;
+  std::unique_ptr<DaemonLog> log_;
   Options options_;
   io::RealWorld world_;
   std::unique_ptr<store::Store> store_;
   control::Roster roster_;
+  std::vector<config::PluginPin> pins_; ///< Of all identities' files, at the start.
   control::Topics topics_;
   std::unique_ptr<control::Observer> observer_;
   std::unique_ptr<node::PluginServices> plugins_;

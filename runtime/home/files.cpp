@@ -106,6 +106,8 @@ Error system_error(std::string_view what, const std::string& path) {
   return {Code::internal, "can't " + std::string(what) + ' ' + path + ": " + std::strerror(reason)};
 }
 
+std::string base_name(std::string_view path) { return std::string(path.substr(path.find_last_of('/') + 1)); }
+
 bool exists(const std::string& path) {
   struct stat info {};
   return ::lstat(path.c_str(), &info) == 0;

@@ -35,6 +35,8 @@ private:
 Error system_error(std::string_view what, const std::string& path);
 
 bool exists(const std::string& path);
+/// What follows the last slash.
+std::string base_name(std::string_view path);
 
 /// A folder that only its owner may enter; made with mode 0700 when missing (its parent must be there). Errors: bad_request when it is something
 /// else, somebody else's, or open to others.

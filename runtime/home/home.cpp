@@ -15,8 +15,6 @@ namespace {
 constexpr std::array<std::string_view, 5> folders{"identities", "keys", "data", "deleted", "plugins"};
 constexpr std::size_t max_port_file_size = 16;
 
-std::string base_name(std::string_view path) { return std::string(path.substr(path.find_last_of('/') + 1)); }
-
 Result<std::string> instance_folder(const std::string& home, const PeerId& id, std::string_view protocol, std::string_view alias) {
   if (const auto ok = check_name(protocol, "protocol"); !ok) return ok.error();
   if (const auto ok = check_name(alias, "alias"); !ok) return ok.error();
@@ -101,15 +99,6 @@ Result<std::array<std::uint8_t, daemon_secret_size>> Home::daemon_secret(Random&
   std::ranges::copy(as_bytes(*text), secret.begin());
   identity::wipe({reinterpret_cast<std::uint8_t*>(text->data()), text->size()});
   return secret;
-}
-
-Result<std::vector<config::Problem>> Home::check_file(const std::string& file) {
-  const auto text = read_file(file, config::max_text_size);
-  if (!text) return text.error();
-  const auto errors = base_name(file) == "kith.yaml" ? config::check_daemon(*text, file) : config::check_identity(*text, file);
-  std::vector<config::Problem> out;
-  for (const Error& error : errors) out.push_back(config::problem_in(file, error));
-  return out;
 }
 
 } // namespace kith::home

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "config/daemon_config.hpp"
-#include "config/identity_config.hpp"
+#include "config/identity_edits.hpp"
 #include "identity/keys.hpp"
 
 #include "base/random.hpp"
@@ -34,10 +34,14 @@ struct LoadedIdentity {
   std::string text; ///< Of the YAML file when it was read; edit() compares it.
 };
 
-/// Of load_all: an identity, or why it can't be used.
+/// An identity's file as it was found.
 struct IdentityFile {
   std::string name;
-  Result<LoadedIdentity> loaded;
+  std::string file;
+  std::vector<Error> errors;                    ///< All that is wrong, each with its place; then there is no `loaded`.
+  std::optional<config::IdentityConfig> config; ///< When the text is good, whatever the key says.
+  std::optional<LoadedIdentity> loaded;
+  std::vector<config::PluginPin> pins; ///< Whatever else is wrong.
 };
 
 class Home {
@@ -65,6 +69,10 @@ public:
   Result<LoadedIdentity> load(std::string_view name) const;
   /// Every identity by itself: a bad file stops no other. Of two with one id, the second by name is refused. Errors: the folder can't be listed.
   Result<std::vector<IdentityFile>> load_all() const;
+  /// Any file as if it were an identity's of this home by its name; elsewhere a key need not be there. Errors: bad_request when there is no such file.
+  Result<IdentityFile> read_identity(const std::string& file) const;
+  /// Writes ids in the place of peers' names where `peers` has them (config::pin_peers). Errors: those of edit.
+  Result<LoadedIdentity> pin(const LoadedIdentity& loaded, const config::PeerIds& peers) const;
 
   Result<LoadedIdentity> create(std::string_view name, bool online, Random& random) const;
   /// Safe against a crash at any moment: until the YAML file has moved, the old name is whole; after it, the new one.
@@ -92,10 +100,8 @@ public:
   /// keys/daemon.secret; made when missing.
   Result<std::array<std::uint8_t, daemon_secret_size>> daemon_secret(Random& random) const;
 
-  /// What is wrong with one file, a kith.yaml or an identity's (told by its name). Errors: it can't be read.
-  static Result<std::vector<config::Problem>> check_file(const std::string& file);
-
 private:
+  IdentityFile read_file_of(std::string_view name, const std::string& file) const;
   explicit Home(std::string path) : path_(std::move(path)) {}
 
   Result<LoadedIdentity> create_with(std::string_view name, bool online, identity::SecretKey key) const;

@@ -63,26 +63,57 @@ Result<std::vector<std::string>> Home::names() const {
   return out;
 }
 
+/// Errors have the form "FILE: …" or "FILE:LINE:COLUMN: …", so that whoever shows them knows the place.
+IdentityFile Home::read_file_of(std::string_view name, const std::string& file) const {
+  IdentityFile out;
+  out.name = name;
+  out.file = file;
+  const auto refuse = [&](std::string_view why) { out.errors.push_back(config::error_at(file, {}, why)); };
+  if (const auto ok = check_name(name, "identity name"); !ok) {
+    refuse(ok.error().text);
+    return out;
+  }
+  auto text = read_file(file, config::max_text_size);
+  if (!text) {
+    out.errors.push_back(text.error());
+    return out;
+  }
+  out.pins = config::pins_in(*text, file);
+  out.errors = config::check_identity(*text, file);
+  if (!out.errors.empty()) return out;
+  auto config = config::parse_identity(*text, file);
+  out.config = *config;
+  const std::string key_file = key_path(name);
+  if (!exists(key_file)) {
+    if (file == identity_path(name)) refuse("the key " + key_file + " is missing; this file needs the key of " + config->id.text());
+    return out;
+  }
+  auto key = load_key(key_file);
+  if (!key) {
+    refuse(key.error().text);
+  } else if (key->id() != config->id) {
+    refuse("it says id: " + config->id.text() + ", but " + key_file + " is the key of " + key->id().text() + "; put the right key there");
+  } else {
+    out.loaded.emplace(LoadedIdentity{std::string(name), *std::move(config), *std::move(key), *std::move(text)});
+  }
+  return out;
+}
+
+Result<IdentityFile> Home::read_identity(const std::string& file) const {
+  if (!exists(file)) return bad_request("there is no file " + file);
+  const std::string base = base_name(file);
+  return read_file_of(base.ends_with(yaml_suffix) ? std::string_view(base).substr(0, base.size() - yaml_suffix.size()) : base, file);
+}
+
 Result<LoadedIdentity> Home::load(std::string_view name) const {
   const std::string file = identity_path(name);
-  if (const auto ok = check_name(name, "identity name"); !ok) return bad_request(file + ": " + ok.error().text);
-  if (!exists(file)) {
+  if (check_name(name, "identity name") && !exists(file)) {
     const auto known = names();
     return no_such_identity(name, known ? *known : std::vector<std::string>());
   }
-  auto text = read_file(file, config::max_text_size);
-  if (!text) return text.error();
-  auto config = config::parse_identity(*text, file);
-  if (!config) return config.error();
-  const std::string key_file = key_path(name);
-  if (!exists(key_file)) return bad_request("the key " + key_file + " is missing; " + file + " needs the key of " + config->id.text());
-  auto key = load_key(key_file);
-  if (!key) return key.error();
-  if (key->id() != config->id) {
-    return bad_request(file + " says id: " + config->id.text() + ", but " + key_file + " is the key of " + key->id().text() +
-                       "; put the right key there");
-  }
-  return LoadedIdentity{std::string(name), *std::move(config), *std::move(key), *std::move(text)};
+  auto read = read_file_of(name, file);
+  if (!read.loaded) return read.errors.front();
+  return std::move(*read.loaded);
 }
 
 Result<std::vector<IdentityFile>> Home::load_all() const {
@@ -91,13 +122,13 @@ Result<std::vector<IdentityFile>> Home::load_all() const {
   std::vector<IdentityFile> out;
   std::map<PeerId, std::string> seen;
   for (const std::string& name : *all) {
-    auto loaded = load(name);
-    if (loaded) {
-      const auto [first, fresh] = seen.emplace(loaded->config.id, name);
-      if (!fresh)
-        loaded = bad_request(identity_path(name) + " is the same identity as " + identity_path(first->second) + "; remove one of the two files");
-    }
-    out.push_back({name, std::move(loaded)});
+    out.push_back(read_file_of(name, identity_path(name)));
+    IdentityFile& one = out.back();
+    if (!one.loaded) continue;
+    const auto [first, fresh] = seen.emplace(one.loaded->config.id, one.file);
+    if (fresh) continue;
+    one.errors.push_back(config::error_at(one.file, {}, "this is the same identity as " + first->second + "; remove one of the two files"));
+    one.loaded.reset();
   }
   return out;
 }
@@ -209,7 +240,7 @@ Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int 
   const auto all = load_all();
   if (!all) return all.error();
   for (const IdentityFile& other : *all) {
-    if (other.loaded && other.loaded->config.id == key->id()) {
+    if (other.config && other.config->id == key->id()) {
       return bad_request("this key is the identity '" + other.name + "' already; nothing was imported");
     }
   }
@@ -230,6 +261,10 @@ Result<LoadedIdentity> Home::edit(const LoadedIdentity& loaded, const TextEdit& 
     if (const auto ok = replace_file(file, *edited); !ok) return ok.error();
   }
   return LoadedIdentity{loaded.name, *std::move(config), loaded.key.clone(), *std::move(edited)};
+}
+
+Result<LoadedIdentity> Home::pin(const LoadedIdentity& loaded, const config::PeerIds& peers) const {
+  return edit(loaded, [&](std::string text) { return config::pin_peers(std::move(text), identity_path(loaded.name), peers); });
 }
 
 } // namespace kith::home

@@ -107,18 +107,5 @@ TEST(Home, TheDaemonSecretStays) {
   EXPECT_FALSE(home->daemon_secret(random));
 }
 
-TEST(Home, CheckFileTellsTheTwoKindsByName) {
-  const TempFolder folder;
-  spill(folder.path() + "/kith.yaml", "idle_timeout: 1\nfoo: 2\n");
-  spill(folder.path() + "/alice.yaml", "id: x\n");
-  const auto settings = Home::check_file(folder.path() + "/kith.yaml");
-  ASSERT_TRUE(settings);
-  ASSERT_EQ(settings->size(), 2U);
-  EXPECT_EQ((*settings)[0].line, 2) << "unknown keys first";
-  EXPECT_EQ((*settings)[1].column, 15);
-  ASSERT_EQ(Home::check_file(folder.path() + "/alice.yaml")->size(), 1U);
-  EXPECT_FALSE(Home::check_file(folder.path() + "/none.yaml"));
-}
-
 } // namespace
 } // namespace kith::home

@@ -87,9 +87,35 @@ TEST_F(Identities, ABadFileStopsNothingElse) {
   EXPECT_EQ((*all)[0].name, "a b");
   EXPECT_FALSE((*all)[0].loaded);
   EXPECT_TRUE((*all)[1].loaded);
-  EXPECT_EQ((*all)[2].loaded.error().text.find(home_.identity_path("bob") + ":"), 0U);
+  EXPECT_EQ((*all)[2].errors.at(0).text.find(home_.identity_path("bob") + ":"), 0U);
   EXPECT_TRUE((*all)[3].loaded);
-  EXPECT_NE((*all)[4].loaded.error().text.find("same identity"), std::string::npos);
+  EXPECT_NE((*all)[4].errors.at(0).text.find("same identity"), std::string::npos);
+}
+
+TEST_F(Identities, AFileIsReadWithEverythingThatIsWrong) {
+  const auto alice = make("alice");
+  const std::string sum(64, 'a');
+  spill(home_.identity_path("alice"), alice.text + "nonsense: 1\nonline: 2\n");
+  const auto twice = home_.read_identity(home_.identity_path("alice"));
+  ASSERT_TRUE(twice);
+  EXPECT_EQ(twice->errors.size(), 1U) << "a key that is there twice ends the reading";
+  const auto head = alice.text.substr(0, alice.text.find("bindings:"));
+  spill(home_.identity_path("alice"), head + "nonsense: 1\nbindings:\n  - protocol: Echo\n    sha256: " + sum + "\n    enabled: maybe\n");
+  const auto read = home_.read_identity(home_.identity_path("alice"));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->errors.size(), 2U);
+  EXPECT_FALSE(read->loaded);
+  EXPECT_EQ(read->pins, (std::vector<config::PluginPin>{{"Echo", sum}})) << "a pin holds, whatever else is wrong";
+
+  spill(folder_.path() + "/elsewhere.yaml", alice.text);
+  const auto elsewhere = home_.read_identity(folder_.path() + "/elsewhere.yaml");
+  ASSERT_TRUE(elsewhere);
+  EXPECT_TRUE(elsewhere->errors.empty()) << "a file that is not in its place needs no key yet";
+  EXPECT_TRUE(elsewhere->config);
+  spill(folder_.path() + "/bob.yaml", alice.text);
+  make("bob");
+  EXPECT_EQ(home_.read_identity(folder_.path() + "/bob.yaml")->errors.size(), 1U) << "bob's key is another one";
+  EXPECT_EQ(home_.read_identity(folder_.path() + "/none.yaml").error().code, Code::bad_request);
 }
 
 TEST_F(Identities, KeyAndFileBelongTogether) {
@@ -105,7 +131,7 @@ TEST_F(Identities, KeyAndFileBelongTogether) {
   EXPECT_NE(error_of("alice").find("chmod 600 '" + home_.key_path("alice") + "'"), std::string::npos);
   ASSERT_EQ(::chmod(home_.key_path("alice").c_str(), 0600), 0);
   spill(home_.key_path("alice"), "-----BEGIN NONSENSE-----\n");
-  EXPECT_EQ(error_of("alice").find(home_.key_path("alice")), 0U);
+  EXPECT_NE(error_of("alice").find(": " + home_.key_path("alice")), std::string::npos);
   EXPECT_TRUE(home_.load("bob"));
 }
 

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// reload and config.check: both look at the files by control/inspection.hpp; a reload then makes it so.
+#include "control/admin.hpp"
+
+#include <algorithm>
+
+namespace kith::control {
+namespace {
+
+std::vector<config::Problem> problems_in(const std::string& file, const std::vector<Error>& errors) {
+  std::vector<config::Problem> out;
+  for (const Error& error : errors) out.push_back(config::problem_in(file, error));
+  return out;
+}
+
+} // namespace
+
+void Admin::reload_request(Ask& ask, Tell tell) {
+  if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
+  reload(std::move(tell));
+}
+
+/// Alone: what is read here is what runs when it is done; no change of this daemon comes between.
+void Admin::reload(Tell tell) {
+  alone(tell, [this](Tell done) {
+    on_disk<std::shared_ptr<InspectedFiles>>(
+        [this, before = parts_.plugins.registry_now()]() -> Result<std::shared_ptr<InspectedFiles>> {
+          auto files = read_files(parts_.home, parts_.store, "", parts_.plugin_files, before);
+          if (!files) return files.error();
+          return std::make_shared<InspectedFiles>(std::move(*files));
+        },
+        [this, done](Result<std::shared_ptr<InspectedFiles>> files) {
+          if (!files) return done(files.error());
+          parts_.plugins.set_registry((*files)->registry);
+          inspect(*files, parts_.plugins, [this, files = *files, done] {
+            choose(*files);
+            pin_names(files, [this, files, done] { apply_reload(*files, done); });
+          });
+        });
+  });
+}
+
+/// An identity with anything wrong goes on whole as it runs. One that does not run yet, and one whose file is what runs, gets what is good of it.
+void Admin::choose(InspectedFiles& files) const {
+  for (InspectedIdentity& file : files.identities) {
+    if (!file.read.loaded) continue;
+    const auto found = parts_.roster.identities().find(file.read.name);
+    const KnownIdentity* known = found == parts_.roster.identities().end() ? nullptr : found->second.get();
+    const bool runs = known != nullptr && known->loaded != nullptr;
+    file.applies = !runs || file.errors().empty() || (known->id == file.read.loaded->config.id && known->loaded->text == file.read.loaded->text);
+  }
+}
+
+/// Peers' names in the files become ids, for good (docs/adr/0015).
+void Admin::pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then) {
+  on_disk<void>(
+      [this, files]() -> Result<void> {
+        for (InspectedIdentity& file : files->identities) {
+          if (!file.applies || !config::has_peer_names(file.read.loaded->config)) continue;
+          auto pinned = parts_.home.pin(*file.read.loaded, file.peers);
+          if (pinned) {
+            file.read.loaded = std::move(*pinned);
+          } else {
+            refuse_names(file, pinned.error());
+          }
+        }
+        return {};
+      },
+      [this, files, then = std::move(then)](const Result<void>&) {
+        choose(*files); // what could not be pinned may be wrong now
+        then();
+      });
+}
+
+void Admin::apply_reload(InspectedFiles& files, const Tell& tell) {
+  std::vector<std::string> changed;
+  for (InspectedIdentity& file : files.identities) apply_identity(file, files.peers, changed);
+  for (auto& gone : remove_missing(files)) changed.push_back(std::move(gone));
+  std::vector<std::string> restart;
+  settings_problems_ = problems_in(parts_.home.settings_path(), files.settings_errors);
+  if (files.settings_errors.empty()) {
+    restart = config::apply_live(parts_.settings, *files.settings);
+    parts_.apply_settings(parts_.settings);
+    set_nameless();
+  }
+  for (const auto& file : files.registry->changed()) restart.push_back(file.string());
+  std::vector<std::string> protocols;
+  for (const auto& entry : files.registry->all()) protocols.push_back(entry.protocol->name);
+  log_problems();
+  tell(protocol::ObjectWriter()
+           .texts("changed", changed)
+           .texts("restart", restart)
+           .texts("protocols", protocols)
+           .raw("errors", errors_json(problems()))
+           .finish());
+}
+
+void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, std::vector<std::string>& changed) {
+  const std::string& name = file.read.name;
+  const auto found = parts_.roster.identities().find(name);
+  KnownIdentity* known = found == parts_.roster.identities().end() ? nullptr : found->second.get();
+  if (!file.applies) {
+    (known != nullptr ? *known : parts_.roster.add(name)).problems = file.errors();
+    return;
+  }
+  home::LoadedIdentity& loaded = *file.read.loaded;
+  if (known == nullptr || !known->loaded || known->loaded->text != loaded.text) changed.push_back(name);
+  if (known != nullptr && known->loaded && known->id != loaded.config.id) { // another identity under an old name
+    parts_.node.remove_identity(known->id, [] {});
+    known = nullptr;
+  }
+  if (known == nullptr || !known->loaded) {
+    if (const KnownIdentity* moved = parts_.roster.by_id(loaded.config.id); moved != nullptr && moved != known) {
+      // The file was renamed by hand: the identity goes on under its new name.
+      parts_.roster.remove(name);
+      parts_.roster.rename(moved->name, name);
+      known = parts_.roster.by_id(loaded.config.id);
+      parts_.node.rename_identity(known->id, name);
+    }
+  }
+  if (known != nullptr && known->loaded) return apply_bindings(*known, std::move(loaded), std::move(file.bindings));
+  KnownIdentity& fresh = parts_.roster.add(name);
+  fresh.id = loaded.config.id;
+  fresh.loaded = std::make_shared<const home::LoadedIdentity>(std::move(loaded));
+  for (const store::PeerRow& row : peers) { // one whose file comes back has its peers again
+    if (row.identity == fresh.id) parts_.roster.put_peer(fresh, row);
+  }
+  if (const auto adopted = adopt(fresh, std::move(file.bindings)); !adopted) fresh.problems.push_back(adopted.error());
+  announce(fresh, "created");
+}
+
+/// The difference between what runs and what the file says now, live.
+void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged) {
+  const auto before = std::exchange(identity.loaded, std::make_shared<const home::LoadedIdentity>(std::move(loaded)));
+  identity.problems.clear();
+  const auto had_problems = std::exchange(identity.binding_problems, {});
+  const config::IdentityConfig& now = identity.loaded->config;
+  const TimePoint drained = parts_.world.now() + parts_.settings.drain_deadline;
+  if (before->config.online && !now.online) {
+    if (parts_.node.set_offline(identity.id, drained, [] {})) announce(identity, "offline");
+  }
+  for (const auto& old : before->config.bindings) {
+    if (now.find(old.protocol, old.alias) == nullptr) parts_.node.remove_binding(identity.id, old.protocol, old.alias, drained, [] {});
+  }
+  for (std::size_t i = 0; i < judged.size(); ++i) {
+    const config::BindingConfig& binding = now.bindings[i];
+    const std::string key = binding_key(binding.protocol, binding.alias);
+    if (!judged[i].spec) { // what ran goes on as it was
+      identity.binding_problems[key] = std::move(judged[i].errors);
+      continue;
+    }
+    const config::BindingConfig* old = before->config.find(binding.protocol, binding.alias);
+    const auto old_spec = old != nullptr && !had_problems.contains(key) ? spec_of(identity, *old) : Result<node::BindingSpec>(Error{});
+    if (old_spec && *old_spec == *judged[i].spec) continue;
+    parts_.node.put_binding(identity.id, *judged[i].spec, [](const Result<void>&) {}); // status shows one that does not start
+  }
+  if (!before->config.online && now.online) {
+    if (const auto done = parts_.node.set_online(identity.id); !done) {
+      identity.problems.push_back(done.error());
+    } else {
+      announce(identity, "online");
+    }
+  }
+  if (parts_.online) parts_.online(identity.id);
+}
+
+/// Identities whose files are gone go as well; their names.
+std::vector<std::string> Admin::remove_missing(const InspectedFiles& files) {
+  std::vector<std::string> gone;
+  for (const auto& [name, identity] : parts_.roster.identities()) {
+    if (std::ranges::none_of(files.identities, [&, &each = name](const InspectedIdentity& file) { return file.read.name == each; }))
+      gone.push_back(name);
+  }
+  for (const auto& name : gone) {
+    const auto found = parts_.roster.find_identity(name);
+    if ((*found)->loaded) parts_.node.remove_identity((*found)->id, [] {});
+    announce(**found, "deleted");
+    parts_.roster.remove(name);
+  }
+  return gone;
+}
+
+/// Who answers handshakes without a name; empty: the only one online.
+void Admin::set_nameless() {
+  std::optional<PeerId> id;
+  if (!parts_.settings.nameless.empty()) {
+    if (const auto found = good_identity(parts_.settings.nameless)) id = (*found)->id;
+  }
+  parts_.node.set_nameless(id);
+}
+
+/// Each problem once, when it is new.
+void Admin::log_problems() {
+  std::set<std::string> now;
+  for (const config::Problem& problem : problems()) {
+    std::string text = problem.file;
+    if (problem.line > 0) text += ':' + std::to_string(problem.line) + ':' + std::to_string(problem.column);
+    text += (text.empty() ? "" : ": ") + problem.text;
+    if (!logged_problems_.contains(text)) parts_.world.log().error("config", text);
+    now.insert(std::move(text));
+  }
+  logged_problems_ = std::move(now);
+}
+
+// --- config.check
+
+void Admin::config_check(Ask& ask, Tell tell) {
+  std::string file;
+  Fields read(ask.fields);
+  read.only({"id", "type", "file"}).text("file", file);
+  if (!file.empty() && file.front() != '/') read.fail("\"file\" must be an absolute path");
+  if (read.error()) return tell(*read.error());
+  on_disk<std::shared_ptr<InspectedFiles>>(
+      [this, file]() -> Result<std::shared_ptr<InspectedFiles>> {
+        auto files = read_files(parts_.home, parts_.store, file, std::nullopt, nullptr);
+        if (!files) return files.error();
+        return std::make_shared<InspectedFiles>(std::move(*files));
+      },
+      [this, file, tell](Result<std::shared_ptr<InspectedFiles>> files) {
+        if (!files) return tell(files.error());
+        inspect(*files, parts_.plugins, [this, file, files = *files, tell] {
+          auto all = problems_in(file.empty() ? parts_.home.settings_path() : file, files->settings_errors);
+          for (const InspectedIdentity& each : files->identities) {
+            const auto more = problems_in(each.read.file, each.errors());
+            all.insert(all.end(), more.begin(), more.end());
+          }
+          if (file.empty()) {
+            const auto more = problems_in("", parts_.plugins.registry().problems());
+            all.insert(all.end(), more.begin(), more.end());
+          }
+          tell(protocol::ObjectWriter().texts("files", files->files).raw("errors", errors_json(all)).finish());
+        });
+      });
+}
+
+} // namespace kith::control
