@@ -58,7 +58,6 @@ public:
   void start(const node::ServiceSpec&, StreamControl& control, std::function<void(Result<std::unique_ptr<node::Service>>)> done) override {
     done(std::unique_ptr<node::Service>(std::make_unique<BenchService>(control)));
   }
-  Result<void> check_config(std::string_view, const std::string&) override { return {}; }
 };
 
 } // namespace kith::bench
