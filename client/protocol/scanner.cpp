@@ -111,12 +111,31 @@ private:
     if (at_ >= text_.size()) return cut_short;
     const char c = text_[at_];
     if (c == 'u') {
-      for (int i = 0; i < 4; ++i) {
+      unsigned unit = 0;
+      if (const char* fault = code_unit(unit)) return fault;
+      if (unit < 0xD800 || unit > 0xDFFF) return nullptr;
+      const bool more = unit < 0xDC00 && text_.substr(at_).starts_with("\\u");
+      unsigned low = 0;
+      if (more) {
         ++at_;
-        if (at_ >= text_.size() || !is_hex(text_[at_])) return here();
+        if (const char* fault = code_unit(low)) return fault;
       }
-    } else if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos) {
+      return low >= 0xDC00 && low <= 0xDFFF ? nullptr : "half of a surrogate pair";
+    }
+    if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos) {
       return unexpected;
+    }
+    ++at_;
+    return nullptr;
+  }
+
+  /// The four digits after a `u`.
+  const char* code_unit(unsigned& value) noexcept {
+    for (int i = 0; i < 4; ++i) {
+      ++at_;
+      if (at_ >= text_.size() || !is_hex(text_[at_])) return here();
+      const char c = text_[at_];
+      value = value * 16 + static_cast<unsigned>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
     }
     ++at_;
     return nullptr;

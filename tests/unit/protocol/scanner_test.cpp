@@ -11,7 +11,7 @@ using namespace std::string_view_literals;
 TEST(Scanner, AcceptsEveryKindOfValue) {
   for (const auto text :
        {R"({})"sv, R"([])"sv, R"("")"sv, "0"sv, "-0"sv, "-12.50e+3"sv, "1E9"sv, "true"sv, "false"sv, "null"sv, R"( [1 , {"a" : [ ] } , "x"] )"sv,
-        R"("\"\\\/\b\f\n\r\t\u00e9\uD83D")"sv, "\"gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80\""sv, "\r\n[\r\n1\t]\r\n"sv, R"({"a":1,"a":2})"sv}) {
+        R"("\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00")"sv, "\"gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80\""sv, "\r\n[\r\n1\t]\r\n"sv, R"({"a":1,"a":2})"sv}) {
     const Scan scan = check_json(text);
     EXPECT_TRUE(scan.ok()) << text << ": " << scan.fault << " at " << scan.end;
     EXPECT_EQ(scan.end, text.size()) << text;
@@ -65,6 +65,17 @@ TEST(Scanner, EveryCutOfAValueIsRefused) {
   const std::string text = "{\"k\xC3\xBC\":[-1.5e2,true,null,\"\\u00e9\\n\",{}],\"z\":\"x\"}";
   ASSERT_TRUE(check_json(text).ok());
   for (std::size_t size = 0; size < text.size(); ++size) EXPECT_FALSE(check_json(std::string_view(text).substr(0, size)).ok()) << size;
+}
+
+TEST(Scanner, SurrogatesComeInPairs) {
+  for (const char* good : {R"("\ud83d\ude00")", R"("\uD83D\uDE00x")", R"("\ud7ff\ue000")", R"("\\ud800")"})
+    EXPECT_TRUE(check_json(good).ok()) << good;
+  for (const char* bad :
+       {R"("\ud800")", R"("\udc00")", R"("\ud800\ud800")", R"("\ud800x")", R"("\ud800\n")", R"("\udfff\ud800")", R"({"\ud800":1})"}) {
+    EXPECT_STREQ(check_json(bad).fault, "half of a surrogate pair") << bad;
+  }
+  for (const char* cut : {R"("\ud800\)", R"("\ud800\u)", R"("\ud800\udc0)", R"("\ud800\udc00)", R"("\ud800\udcxx")"})
+    EXPECT_FALSE(check_json(cut).ok()) << cut;
 }
 
 TEST(Scanner, FlatteningTouchesLineEndsOnly) {
