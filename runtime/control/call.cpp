@@ -48,6 +48,8 @@ Result<node::OpenedStream> Call::open(const protocol::Request& request) {
   auto open = context.roster.resolve(wanted->target);
   if (!open) return open.error();
   complete(*open, wanted->target.timeout_ms);
+  from_ = open->identity;
+  peer_ = open->peer;
   return context.backend.open(*open, *this);
 }
 
@@ -125,7 +127,7 @@ void Call::closed(StreamKey, const StreamEnd& end) {
   if (answered_) return session_.give_back(std::move(self_));
   if (checking_) return; // the reply is whole
   if (end.ok && replied_) return finish();
-  session_.answer(Answer::failed(id_, end.error));
+  session_.answer(Answer::failed(id_, peer_ ? session_.context().roster.explain(from_, *peer_, end) : end.error));
   answered();
 }
 

@@ -30,6 +30,8 @@ private:
   Session& session_;
   std::string id_;
   StreamKey key_ = StreamKey::none;
+  PeerId from_;
+  std::optional<PeerId> peer_; ///< Nobody: a local command.
   PipePtr in_;
   std::string content_type_;
   std::string gathered_;            ///< Of a reply that came in several pieces.

@@ -13,6 +13,13 @@ std::string suggestion(std::string_view typed, const std::vector<std::string_vie
   return near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?";
 }
 
+constexpr std::size_t shown_of_an_id = 4; ///< Beside a name: enough to tell which of two keys it was.
+
+/// Failures of ours that concern the peer, whether or not their texts say so.
+bool is_of_the_peer(Code code) {
+  return code == Code::unreachable || code == Code::timeout || code == Code::connection_lost || code == Code::wrong_key;
+}
+
 std::string quoted(std::string_view name) {
   std::string out = "\"";
   for (const char c : name.substr(0, max_name_size)) out += c >= ' ' && c <= '~' ? std::string(1, c) : std::string("?");
@@ -53,7 +60,7 @@ Result<KnownIdentity*> Roster::find_identity(std::string_view name) {
   return identities_.find((*found)->name)->second.get();
 }
 
-KnownIdentity* Roster::by_id(const PeerId& id) {
+KnownIdentity* Roster::by_id(const PeerId& id) const {
   for (const auto& [name, identity] : identities_) {
     if (identity->loaded && identity->id == id) return identity.get();
   }
@@ -128,6 +135,27 @@ Result<node::OpenRequest> Roster::resolve(const protocol::Target& target) const 
   open.alias = target.alias;
   open.command = target.command;
   return open;
+}
+
+Error Roster::explain(const PeerId& identity, const PeerId& peer, const StreamEnd& end) const {
+  Error error = end.error;
+  if (is_app_code(error.code)) return error;
+  const std::string id = peer.text();
+  std::string called = id;
+  const KnownIdentity* own = by_id(identity);
+  if (own != nullptr) {
+    if (const auto row = own->peers.find(peer); row != own->peers.end()) called = row->second.name + " (" + id.substr(0, shown_of_an_id) + "…)";
+  }
+  if (const auto at = error.text.find(id); at != std::string::npos) {
+    error.text.replace(at, id.size(), called);
+  } else if (end.remote && error.code == Code::denied && error.text.empty()) {
+    error.text = called + ": denied: " + (own != nullptr ? own->name : "this identity") +
+                 " has no right to that there, if it is there at all; its owner gives one with `kith peer role PEER member`, or to a new peer with "
+                 "`kith peer add … --role member`";
+  } else if (end.remote || is_of_the_peer(error.code)) {
+    error.text = called + ": " + (error.text.empty() ? code_name(error.code) : error.text);
+  }
+  return error;
 }
 
 // --- words

@@ -38,7 +38,7 @@ public:
   /// By name or id; empty: the only one. Errors: unknown_identity, bad_request when there are several. A failed one is found too.
   Result<KnownIdentity*> find_identity(std::string_view name_or_id);
   Result<const KnownIdentity*> find_identity(std::string_view name_or_id) const;
-  KnownIdentity* by_id(const PeerId& id);
+  KnownIdentity* by_id(const PeerId& id) const;
   const std::map<std::string, std::unique_ptr<KnownIdentity>, std::less<>>& identities() const noexcept { return identities_; }
   KnownIdentity& add(std::string name);
   void remove(const std::string& name);
@@ -53,6 +53,10 @@ public:
   Result<node::OpenRequest> resolve(const protocol::Target& target) const;
   /// Whose binding is meant. Errors: unknown_identity, bad_request; offline for an identity whose files are bad.
   Result<node::LocalRequest> resolve(const protocol::LocalRequest& wanted) const;
+
+  /// Why a stream from `identity` to `peer` failed, for the people of this daemon: the peer by the name that the identity has for it, and words where the peer
+  /// sent a code alone. What a protocol said stays as it is.
+  Error explain(const PeerId& identity, const PeerId& peer, const StreamEnd& end) const;
 
 private:
   Result<const KnownIdentity*> find_usable(std::string_view name_or_id) const;

@@ -22,6 +22,8 @@ Result<void> StreamOperation::start(const protocol::Request& request, bool alone
   auto open = context.roster.resolve(wanted->target);
   if (!open) return open.error();
   open->kind = StreamKind::stream;
+  from_ = open->identity;
+  peer_ = open->peer;
   node::OpenedStream opened = context.backend.open(*open, *this);
   key_ = opened.key;
   in_ = std::move(opened.in);
@@ -85,9 +87,11 @@ void StreamOperation::writable(StreamKey) {
 void StreamOperation::closed(StreamKey, const StreamEnd& end) {
   closed_ = true;
   end_ = end;
+  if (timed_out_ && !answered_) end_.error = {Code::timeout, "the stream was not accepted in time"};
+  if (!end_.ok) end_.error = session_.context().roster.explain(from_, peer_, end_);
   patience_->arm(never);
   if (!answered_) {
-    fail(timed_out_ ? Error{Code::timeout, "the stream was not accepted in time"} : end.error);
+    fail(end_.error);
     return session_.ended(id_);
   }
   if (inline_) return pump_inline();

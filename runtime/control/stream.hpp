@@ -34,6 +34,8 @@ private:
   Session& session_;
   std::string id_;
   StreamKey key_ = StreamKey::none;
+  PeerId from_;
+  PeerId peer_;
   PipePtr in_;
   PipePtr out_;
   std::unique_ptr<Timer> patience_; ///< Until the peer accepts.

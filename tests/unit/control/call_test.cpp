@@ -80,7 +80,7 @@ TEST_F(ControlTest, ErrorsOfTheNodeAndOfTheProtocol) {
   run_until([&] { return !backend.opened.empty(); });
   stream(1).user->replied(first, Error{Code::denied, "no"});
   stream(1).user->closed(first, {false, {Code::denied, "no"}, true, 0, 0});
-  EXPECT_EQ(read_line(), R"({"id":"1","status":"error","code":"denied","data":"no"})");
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"error","code":"denied","data":"bob (0810…): no"})");
   send(call_line);
   run_until([&] { return backend.opened.size() == 2; });
   stream(2).user->closed(static_cast<StreamKey>(2), {false, {static_cast<Code>(1001), "no\nway"}, true, 0, 0});
