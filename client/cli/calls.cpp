@@ -48,12 +48,16 @@ Result<void> check_options(const Options& options) {
   return timeout ? Result<void>() : Result<void>(timeout.error());
 }
 
-/// DATA as it was typed, `-`: standard input. An exit code when it is no good.
-std::optional<int> read_payload(Context& context, const client::Client& daemon, std::string data, client::Payload& into) {
+/// DATA as it was typed, `-`: standard input. An exit code when it is no good; `read_as`: what the words were taken for, where that may be the mistake.
+std::optional<int> read_payload(Context& context, const client::Client& daemon, std::string data, client::Payload& into,
+                                const std::string& read_as = "") {
   if (data == "-") {
+    if (context.io.in_is_terminal) context.io.err << "kith: the request is read from this terminal; Ctrl-D ends it\n";
     auto input = read_all(context.io.in_fd, daemon.hello().max_call_bytes);
     if (!input) return context.fail(input.error());
     data = std::move(*input);
+    if (data.empty() && !context.options.bytes)
+      return context.usage("standard input is empty, and it was to be the request: give DATA, or --bytes for none" + read_as);
   }
   into = {!context.options.bytes, std::move(data)};
   if (!into.json) return std::nullopt;
@@ -63,12 +67,27 @@ std::optional<int> read_payload(Context& context, const client::Client& daemon, 
                        "; a text needs quotes ('\"hello\"'), other octets --bytes");
 }
 
+std::string base64(std::string_view octets) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t at = 0; at < octets.size(); at += 3) {
+    const std::string_view group = octets.substr(at, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i) bits = bits << 8U | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
+    for (std::size_t i = 0; i < 4; ++i) out.push_back(i <= group.size() ? digits[bits >> (18U - 6U * i) & 63U] : '=');
+  }
+  return out;
+}
+
 void print_reply(Context& context, const client::Payload& reply) {
-  if (context.io.out_terminal.is_terminal) {
+  if (reply.json) {
+    context.print_json(reply.bytes);
+  } else if (context.options.json) {
+    context.print_json(client::ObjectWriter().text("base64", base64(reply.bytes)).finish());
+  } else if (context.io.out_terminal.is_terminal) {
     context.io.out << printable(reply.bytes) << '\n';
   } else {
     context.io.out << reply.bytes;
-    if (reply.json) context.io.out << '\n';
   }
 }
 
@@ -81,8 +100,10 @@ int call(Context& context) {
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
   client::Payload payload;
-  const std::string data = context.word(2);
-  if (const auto code = read_payload(context, **daemon, data.empty() ? "-" : data, payload)) return *code;
+  const std::string read_as =
+      " (peer `" + target->target + "`, protocol `" + target->protocol + "`" + (target->from.empty() ? "" : ", from `" + target->from + "`") + ")";
+  const std::string data = context.options.words.size() > 2 ? context.word(2) : "-";
+  if (const auto code = read_payload(context, **daemon, data, payload, read_as)) return *code;
   const auto reply = (*daemon)->call(*target, payload);
   if (!reply) return context.fail(reply.error());
   print_reply(context, *reply);
@@ -102,8 +123,8 @@ int local(Context& context) {
   if (context.options.alias) request.alias = *context.options.alias;
   if (context.options.timeout) request.timeout_ms = parse_duration_ms(*context.options.timeout).value();
   client::Payload payload;
-  const std::string data = context.word(0);
-  if (const auto code = read_payload(context, **daemon, data.empty() && !context.options.bytes ? "{}" : data, payload)) return *code;
+  const std::string data = context.options.words.empty() && !context.options.bytes ? "{}" : context.word(0);
+  if (const auto code = read_payload(context, **daemon, data, payload)) return *code;
   const auto reply = (*daemon)->local(request, payload);
   if (!reply) return context.fail(reply.error());
   print_reply(context, *reply);

@@ -46,6 +46,10 @@ constexpr std::string_view call_details =
     "Calls PROTOCOL of PEER and prints the reply, and nothing else, on standard output. PEER is a name (kith peer list) or an id.\n"
     "DATA is JSON; `-` or nothing reads standard input. With four words the first is IDENTITY, with two it is left out; with three the\n"
     "first is IDENTITY if an identity here has that name.";
+constexpr std::string_view key_details =
+    "FILE is private (0600) and never replaced. `-` is standard output, unless that is a terminal, or standard input; what is meant is a pipe to\n"
+    "or from a program that encrypts.";
+constexpr std::string_view logs_details = "Reads the file KITH_HOME/logs/kithd.log; no daemon need run.";
 constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"
     "ends when both have. Exit code 0 means that both ended well, anything else that the stream was reset.";
@@ -72,7 +76,15 @@ const std::vector<Command>& commands() {
        {},
        {"kith config check", "kith config check ~/.kith/identities/alice.yaml"},
        &config_check},
-      {"logs", "Daemon", "what the daemon wrote", none, {}, {&follow_log, &lines}, {"kith logs", "kith logs -f"}, &logs},
+      {"logs",
+       "Daemon",
+       "what the daemon wrote",
+       none,
+       {},
+       {&follow_log, &lines},
+       {"kith logs", "kith logs -f", "kith logs -n 1000 --json"},
+       &logs,
+       logs_details},
 
       {"create-identity",
        "Identities",
@@ -115,16 +127,18 @@ const std::vector<Command>& commands() {
        may,
        {"FILE"},
        {},
-       {"kith export-identity alice alice.key"},
-       &export_identity},
+       {"kith export-identity alice alice.key", "kith export-identity alice - | age --encrypt -r RECIPIENT > alice.key.age"},
+       &export_identity,
+       key_details},
       {"import-identity",
        "Identities",
        "take a key from a file",
        none,
        {"NAME", "FILE"},
        {&online},
-       {"kith import-identity alice alice.key --online"},
-       &import_identity},
+       {"kith import-identity alice alice.key --online", "age --decrypt -i KEYS alice.key.age | kith import-identity alice -"},
+       &import_identity,
+       key_details},
 
       {"add-protocol",
        "Protocols",
@@ -198,8 +212,15 @@ const std::vector<Command>& commands() {
        &stream,
        stream_details},
 
-      {"pool list", "Connections", "connections to peers", may, {}, {}, {"kith pool list", "kith pool list alice --json"}, &pool_list},
-      {"pool", "Connections", "the same as pool list", may, {}, {}, {"kith pool"}, &pool_list},
+      {"pool list",
+       "Connections",
+       "connections of one identity, or of all",
+       may,
+       {},
+       {},
+       {"kith pool list", "kith pool list alice --json"},
+       &pool_list},
+      {"pool", "Connections", "all connections, of every identity", none, {}, {}, {"kith pool", "kith pool --json"}, &pool_list},
       {"pool close",
        "Connections",
        "close those to one peer; the next call dials anew",

@@ -2,7 +2,7 @@
 #include "context.hpp"
 
 #include "kith/home.hpp"
-#include "protocol/object.hpp"
+#include "protocol/error_object.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -13,25 +13,22 @@ namespace kith::cli {
 Context::Context(const Command& of, Options given, Streams& streams)
     : command(of), options(std::move(given)), io(streams), home(client::resolve_home(options.home.value_or(""))) {}
 
-int Context::fail(const Error& error) const {
-  if (options.json) {
-    client::ObjectWriter inner;
-    if (is_app_code(error.code)) {
-      inner.number("code", static_cast<std::uint64_t>(error.code));
-    } else {
-      inner.text("code", code_name(error.code));
-    }
-    io.err << client::ObjectWriter().raw("error", inner.text("text", error.text).finish()).finish() << '\n';
+int report(Streams& io, bool json, const Error& error, int code) {
+  if (json) {
+    const std::string object = protocol::error_object(error);
+    io.err << (io.err_terminal.is_terminal ? printable_json(object) : object) << '\n';
   } else {
-    const bool bare = error.text.empty();
-    io.err << io.err_terminal.red("kith:") << ' ' << printable(bare ? code_name(error.code) : error.text) << '\n';
+    io.err << io.err_terminal.red("kith:") << ' ' << printable(error.text.empty() ? code_name(error.code) : error.text) << '\n';
   }
-  return exit_code(error.code);
+  return code;
 }
 
+int output_failed(Streams& io) { return report(io, false, {Code::internal, "the output can't be written"}, exit_code(Code::internal)); }
+
+int Context::fail(const Error& error) const { return report(io, options.json, error, exit_code(error.code)); }
+
 int Context::usage(const std::string& text) const {
-  io.err << io.err_terminal.red("kith:") << ' ' << printable(text) << "\nTry `kith " << command.name << " --help`.\n";
-  return exit_usage;
+  return report(io, options.json, bad_request(text + "\nTry `kith " + std::string(command.name) + " --help`."), exit_usage);
 }
 
 Result<client::Client*> Context::daemon() {
@@ -65,6 +62,14 @@ Result<std::string> Context::take_identity() {
   return std::string();
 }
 
+Result<client::ObjectWriter> Context::identity_field() {
+  const auto identity = take_identity();
+  if (!identity) return identity.error();
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  return fields;
+}
+
 int Context::ask(std::string_view type, client::ObjectWriter fields, const std::function<void(const boost::json::value&)>& show,
                  std::chrono::milliseconds patience, std::span<const int> fds) {
   auto connected = daemon();
@@ -76,7 +81,7 @@ int Context::ask(std::string_view type, client::ObjectWriter fields, const std::
 
 int Context::print(const client::Answer& answer, const std::function<void(const boost::json::value&)>& show) const {
   if (options.json) {
-    io.out << (answer.payload.json ? answer.payload.bytes : "{}") << '\n';
+    print_json(answer.payload.json ? answer.payload.bytes : "{}");
     return 0;
   }
   try {
@@ -86,5 +91,7 @@ int Context::print(const client::Answer& answer, const std::function<void(const 
   }
   return 0;
 }
+
+void Context::print_json(std::string_view json) const { io.out << (io.out_terminal.is_terminal ? printable_json(json) : std::string(json)) << '\n'; }
 
 } // namespace kith::cli

@@ -23,6 +23,12 @@ struct Streams {
   bool in_is_terminal = false;
 };
 
+/// Prints `kith: text`, or with --json {"error":{"code","text"}}, on `err`; returns `code`.
+int report(Streams& io, bool json, const Error& error, int code);
+
+/// What the exit code is when standard output took less than there was to say.
+int output_failed(Streams& io);
+
 class Context {
 public:
   Context(const Command& command, Options options, Streams& streams);
@@ -32,7 +38,7 @@ public:
   Streams& io;
   const std::string home;
 
-  /// Prints `kith: text`, or an error object with --json; returns the exit code of the table.
+  /// Reports; returns the exit code of the table.
   int fail(const Error& error) const;
   /// The same for wrong usage: exit code 2.
   int usage(const std::string& text) const;
@@ -42,6 +48,8 @@ public:
 
   /// Takes the identity off the front of the words, asking the daemon for its identities where their number leaves it open. Empty: left out.
   Result<std::string> take_identity();
+  /// The same as the member `identity` of a request; nothing in it where the identity was left out.
+  Result<client::ObjectWriter> identity_field();
   /// A word by its place after the identity; empty when it was left out.
   std::string word(std::size_t index) const { return index < options.words.size() ? options.words[index] : std::string(); }
 
@@ -51,6 +59,8 @@ public:
 
   /// A good answer, on `out`: raw with --json, else through `show`.
   int print(const client::Answer& answer, const std::function<void(const boost::json::value&)>& show) const;
+  /// One JSON value and a line feed, on `out`.
+  void print_json(std::string_view json) const;
 
 private:
   std::optional<client::Client> client_;

@@ -35,6 +35,7 @@ bool wait_for_exit(int pidfd, std::chrono::milliseconds patience) {
 int daemon(Context& context) {
   std::vector<std::string> arguments{daemon_program(), "--home", context.home};
   for (const std::string& listen : context.options.listen) arguments.insert(arguments.end(), {"--listen", listen});
+  if (context.options.json) arguments.emplace_back("--json");
   if (context.options.detach) arguments.emplace_back("--detach");
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -56,19 +57,19 @@ int stop(Context& context) {
   if (const auto ended = daemon.wait_end(stop_patience); !ended) return context.fail({Code::timeout, "the daemon still drains: see `kith status`"});
   if (process && !wait_for_exit(process.get(), stop_patience))
     return context.fail({Code::timeout, "the daemon has closed its socket, but still runs"});
-  context.io.out << (context.options.json ? "{}\n" : "stopped\n");
+  context.io.out << (context.options.json ? "{}" : "stopped") << '\n';
   return 0;
 }
 
-void show_file_errors(Context& context, const boost::json::value& answer) {
+void show_file_errors(Context& context, const boost::json::value& answer, std::span<const std::string> shown) {
   for (const auto& error : items_of(answer, "errors")) {
     std::string place = text_of(error, "file");
     for (const char* member : {"line", "column"}) {
       if (const auto number = number_of(error, member); number > 0) place += ":" + std::to_string(number);
     }
-    const std::string text = text_of(error, "text");
-    const bool named = place.empty() || text.find(place) != std::string::npos; // "can't read FILE: …"
-    context.io.err << context.io.err_terminal.red("kith:") << ' ' << printable(named ? text : place + ": " + text) << '\n';
+    std::string text = text_of(error, "text");
+    if (!place.empty() && text.find(place) == std::string::npos) text = place + ": " + text; // some name the file in their words, some have none
+    if (std::find(shown.begin(), shown.end(), text) == shown.end()) report(context.io, false, bad_request(text), 0);
   }
 }
 

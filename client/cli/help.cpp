@@ -66,8 +66,12 @@ std::string help_text(const Command* command) {
 std::string noun_help(std::span<const Command* const> verbs) {
   const std::string_view noun = verbs.front()->name.substr(0, verbs.front()->name.find(' '));
   std::string out = "Usage: kith " + std::string(noun) + " VERB …     help: kith " + std::string(noun) + " VERB --help\n\n";
-  for (const Command* verb : verbs) out += "  " + padded(verb->name, 20) + " " + std::string(verb->summary) + "\n";
-  return out + "\nEverywhere:\n" + option_lines(global_options());
+  std::string examples;
+  for (const Command* verb : verbs) {
+    out += "  " + padded(verb->name, 20) + " " + std::string(verb->summary) + "\n";
+    examples += "  " + std::string(verb->examples.front()) + "\n";
+  }
+  return out + "\nEverywhere:\n" + option_lines(global_options()) + "\nExamples:\n" + examples;
 }
 
 } // namespace kith::cli

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.hpp"
 
+#include <array>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <iostream>
-#include <poll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -15,16 +16,17 @@ namespace {
 
 constexpr std::chrono::seconds drain_patience{60}; ///< The daemon's own deadline (10 s unless the settings say more) comes first.
 
+constexpr int most_chunks = 16; ///< Of 4096 octets: longer is no key.
+
 std::string reason() { return std::generic_category().message(errno); }
 
-/// Takes the identity, adds it to the request, asks and shows its state.
-int change(Context& context, std::string_view type, client::ObjectWriter more = {}, std::chrono::milliseconds patience = client::default_patience) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
+/// Asks for a change of the identity and shows its state.
+int change(Context& context, std::string_view type, const client::ObjectWriter& more = {},
+           std::chrono::milliseconds patience = client::default_patience) {
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
   return context.ask(
-      type, fields.all(more), [&](const auto& data) { show_state(context, data); }, patience);
+      type, fields->all(more), [&](const auto& data) { show_state(context, data); }, patience);
 }
 
 /// Reads one line of an answer to a question from a terminal.
@@ -38,19 +40,24 @@ std::string read_answer(int fd) {
 } // namespace
 
 void show_state(Context& context, const boost::json::value& identity) {
-  const std::string state = text_of(identity, "state");
   const Terminal& terminal = context.io.out_terminal;
-  context.io.out << printable(text_of(identity, "name")) << "  " << text_of(identity, "id") << "  "
+  const std::string name = printable(text_of(identity, "name"));
+  const std::string state = text_of(identity, "state");
+  context.io.out << name << "  " << fitted(terminal, text_of(identity, "id"), name.size() + state.size() + 4) << "  "
                  << (state == "online"   ? terminal.green(state)
                      : state == "failed" ? terminal.red(state)
                                          : state)
                  << '\n';
-  if (const std::string error = text_of(identity, "error"); !error.empty()) context.io.err << "kith: " << printable(error) << '\n';
+  if (const std::string error = text_of(identity, "error"); !error.empty()) context.io.out << folded(terminal, "  " + printable(error)) << '\n';
 }
 
 int create_identity(Context& context) {
   return context.ask("identity.create", client::ObjectWriter().text("name", context.word(0)).flag("online", context.options.online),
-                     [&](const auto& data) { show_state(context, data); });
+                     [&](const auto& data) {
+                       show_state(context, data);
+                       if (context.options.online || !context.io.err_terminal.is_terminal) return;
+                       context.io.err << "Nobody reaches it yet: kith identity-online " << printable(text_of(data, "name")) << '\n';
+                     });
 }
 
 int list_identities(Context& context) {
@@ -68,11 +75,9 @@ int list_identities(Context& context) {
 }
 
 int show_identity(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("identity.show", fields, [&](const auto& data) {
+  const auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
+  return context.ask("identity.show", *fields, [&](const auto& data) {
     show_state(context, data);
     context.io.out << "peers known: " << number_of(data, "peers") << '\n';
     const Table table = bindings_table(data);
@@ -87,11 +92,7 @@ int show_identity(Context& context) {
 }
 
 int rename_identity(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("identity.rename", fields.text("name", context.word(0)), [&](const auto& data) { show_state(context, data); });
+  return change(context, "identity.rename", client::ObjectWriter().text("name", context.options.words.back()));
 }
 
 int delete_identity(Context& context) {
@@ -117,20 +118,76 @@ int identity_offline(Context& context) {
   return change(context, "identity.offline", drain, drain_patience);
 }
 
+namespace {
+
+/// A key on its way from standard input or to standard output lies in memory: the daemon takes a private file, not a pipe.
+client::Fd memory_file() {
+  client::Fd file(::memfd_create("key", MFD_CLOEXEC));
+  if (file && ::fchmod(file.get(), S_IRUSR | S_IWUSR) != 0) file.reset();
+  return file;
+}
+
+/// Both from where they stand to the end of `from`. False: errno says why.
+bool copy(int from, int to) {
+  std::array<char, 4096> chunk{};
+  for (int chunks = 0; chunks < most_chunks; ++chunks) {
+    const ssize_t got = ::read(from, chunk.data(), chunk.size());
+    if (got == 0) return true;
+    for (ssize_t at = 0, put = 0; at < got; at += put) {
+      put = ::write(to, chunk.data() + at, static_cast<std::size_t>(got - at));
+      if (put < 0) return false;
+    }
+    if (got < 0) return false;
+  }
+  errno = EFBIG;
+  return false;
+}
+
+/// To standard output, and nothing else there.
+int export_to_output(Context& context, const client::ObjectWriter& fields) {
+  if (context.io.out_terminal.is_terminal) return context.usage("a secret key is not shown on a terminal: name a file, or pipe the output somewhere");
+  if (context.options.json) return context.usage("`-` gives the key on standard output, where --json has no room: name a file");
+  const client::Fd file = memory_file();
+  if (!file) return context.fail({Code::internal, "no memory for the key: " + reason()});
+  const int fd = file.get();
+  const int code = context.ask("identity.export", fields, [](const auto&) {}, client::default_patience, {&fd, 1});
+  if (code != 0) return code;
+  if (::lseek(fd, 0, SEEK_SET) < 0 || !copy(fd, context.io.out_fd)) return output_failed(context.io);
+  return 0;
+}
+
+/// A file as the daemon wants it: private, and no folder. Standard input for `-`.
+Result<client::Fd> open_key(const Context& context, const std::string& path) {
+  if (path == "-") {
+    client::Fd file = memory_file();
+    if (!file || !copy(context.io.in_fd, file.get()) || ::lseek(file.get(), 0, SEEK_SET) < 0) return bad_request("reading the key: " + reason());
+    return file;
+  }
+  client::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return bad_request(path + ": " + reason());
+  struct stat info {}; // the daemon looks too, but does not know the path
+  if (::fstat(file.get(), &info) == 0 && !S_ISREG(info.st_mode)) return bad_request(path + ": is not a file");
+  if (::fstat(file.get(), &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return bad_request("others may read " + path + ", which is secret; run: chmod 600 '" + path + "'");
+  }
+  return file;
+}
+
+} // namespace
+
 int export_identity(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
+  const auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
   if (auto connected = context.daemon(); !connected) return context.fail(connected.error()); // before a file is made
   const std::string path = context.word(0);
+  if (path == "-") return export_to_output(context, *fields);
   const client::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!file) {
     const std::string hint = errno == EEXIST ? ": choose a name that is free, a key never replaces a file" : "";
     return context.fail(bad_request(path + ": " + reason() + hint));
   }
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
   const int fd = file.get();
-  const int code = context.ask("identity.export", fields,
+  const int code = context.ask("identity.export", *fields,
                                [&](const auto& data) {
                                  context.io.out << "wrote the key of " << printable(text_of(data, "name")) << " to " << printable(path)
                                                 << ": keep it secret\n";
@@ -141,15 +198,9 @@ int export_identity(Context& context) {
 }
 
 int import_identity(Context& context) {
-  const std::string path = context.word(1);
-  const client::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return context.fail(bad_request(path + ": " + reason()));
-  const int fd = file.get();
-  struct stat info {}; // the daemon looks too, but does not know the path
-  if (::fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) return context.fail(bad_request(path + ": is not a file"));
-  if (::fstat(fd, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return context.fail(bad_request("others may read " + path + ", which is secret; run: chmod 600 '" + path + "'"));
-  }
+  const auto file = open_key(context, context.word(1));
+  if (!file) return context.fail(file.error());
+  const int fd = file->get();
   return context.ask("identity.import", client::ObjectWriter().text("name", context.word(0)).flag("online", context.options.online),
                      [&](const auto& data) { show_state(context, data); }, client::default_patience, {&fd, 1});
 }

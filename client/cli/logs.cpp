@@ -30,6 +30,7 @@ std::string read_on(int fd) {
 }
 
 std::string_view last_lines(std::string_view text, std::size_t count) {
+  if (count == 0) return {};
   std::size_t from = text.size();
   for (std::size_t seen = 0; from > 0 && seen <= count; --from) {
     if (text[from - 1] == '\n' && from != text.size() && ++seen == count) break;
@@ -40,6 +41,17 @@ std::string_view last_lines(std::string_view text, std::size_t count) {
 
 void show(Context& context, std::string_view text) {
   context.io.out << (context.io.out_terminal.is_terminal ? printable(text) : std::string(text)) << std::flush;
+}
+
+/// The lines as a list of texts.
+std::string as_json(const std::string& path, std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return client::ObjectWriter().text("file", path).texts("lines", lines).finish();
 }
 
 /// Prints what is added, over rotations, until the program is interrupted.
@@ -65,6 +77,7 @@ int follow(Context& context, const std::string& path, client::Fd file) {
 } // namespace
 
 int logs(Context& context) {
+  if (context.options.follow && context.options.json) return context.usage("--follow has no end, --json is one value: leave out one of them");
   std::size_t count = default_lines;
   if (context.options.lines) {
     const std::string& text = *context.options.lines;
@@ -76,7 +89,12 @@ int logs(Context& context) {
   if (!file) return context.fail(bad_request("no log at " + path + ": has a daemon run with this home?"));
   const off_t size = ::lseek(file.get(), 0, SEEK_END);
   ::lseek(file.get(), std::max<off_t>(0, size - most_looked_back), SEEK_SET);
-  show(context, last_lines(read_on(file.get()), count));
+  const std::string text = read_on(file.get());
+  if (context.options.json) {
+    context.print_json(as_json(path, last_lines(text, count)));
+    return 0;
+  }
+  show(context, last_lines(text, count));
   return context.options.follow ? follow(context, path, std::move(file)) : 0;
 }
 

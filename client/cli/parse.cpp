@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 namespace kith::cli {
 namespace {
@@ -59,11 +60,17 @@ Error unknown_verb(const Commands& commands, const std::string& noun, const std:
   return bad_request(what + did_you_mean(verb, verbs) + (verbs.size() == 1 ? "\nThere is " : "\nThere are ") + list + ".");
 }
 
+/// The first from there that is no option; the value of --home is none either.
+Words::iterator next_word(Words& arguments, Words::iterator from) {
+  while (from != arguments.end() && from->starts_with('-')) from += *from == "--home" ? std::min<std::ptrdiff_t>(2, arguments.end() - from) : 1;
+  return from;
+}
+
 /// Where the command's first word stands.
-Words::iterator first_word(Words& arguments) {
-  auto word = arguments.begin();
-  while (word != arguments.end() && word->starts_with('-')) word += *word == "--home" ? std::min<std::ptrdiff_t>(2, arguments.end() - word) : 1;
-  return word;
+Words::iterator first_word(Words& arguments) { return next_word(arguments, arguments.begin()); }
+
+bool asks_help(const Words& arguments) {
+  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
 std::optional<std::string> home_of(const Words& arguments) {
@@ -92,20 +99,20 @@ Result<void> take_command(Words& arguments, const MoreCommands& more, Parsed& pa
   auto word = first_word(arguments);
   if (word == arguments.end()) return {};
   const std::string first = *word;
-  word = arguments.erase(word);
-  const std::string second = word != arguments.end() && !word->starts_with('-') ? *word : "";
-  parsed.command = find(commands, first + " " + second);
-  if (parsed.command != nullptr) {
-    arguments.erase(word);
-    return {};
-  }
+  word = next_word(arguments, arguments.erase(word));
   parsed.command = find(commands, first);
-  if (parsed.command != nullptr) return {};
   Commands verbs = verbs_of(commands, first);
-  if (verbs.empty()) return unknown_command(commands, first);
-  const bool asks_help = std::find(word, arguments.end(), "--help") != arguments.end() || std::find(word, arguments.end(), "-h") != arguments.end();
-  if (!second.empty() || !asks_help) return unknown_verb(verbs, first, second);
-  parsed.verbs = std::move(verbs);
+  if (verbs.empty()) return parsed.command != nullptr ? Result<void>() : unknown_command(commands, first);
+  if (word != arguments.end()) {
+    parsed.command = find(verbs, first + " " + *word);
+    if (parsed.command == nullptr) return unknown_verb(verbs, first, *word);
+    arguments.erase(word);
+  } else if (asks_help(arguments)) {
+    if (const Command* alone = std::exchange(parsed.command, nullptr)) verbs.insert(verbs.begin(), alone);
+    parsed.verbs = std::move(verbs);
+  } else if (parsed.command == nullptr) {
+    return unknown_verb(verbs, first, "");
+  }
   return {};
 }
 
@@ -131,12 +138,31 @@ Error unknown_option(const std::string& word, const Command* command) {
   return bad_request("unknown option " + typed + did_you_mean(typed, known) + try_help(command));
 }
 
+/// "PEER and ROLE are missing"
+std::string missing_words(const Command& command, std::size_t given, std::size_t least) {
+  std::vector<std::string_view> all;
+  if (command.identity == IdentityWord::needed) all.emplace_back("IDENTITY");
+  all.insert(all.end(), command.words.begin(), command.words.end());
+  std::string names;
+  for (std::size_t i = given; i < least; ++i) names += (names.empty() ? "" : " and ") + std::string(all[i]);
+  return names + (least - given == 1 ? " is missing" : " are missing");
+}
+
 Result<void> check_words(const Command& command, const Words& words) {
   const std::size_t least = command.least_words() + (command.identity == IdentityWord::needed ? 1 : 0);
   const std::size_t most = command.words.size() + (command.identity == IdentityWord::none ? 0 : 1);
-  if (words.size() >= least && words.size() <= most) return {};
-  const std::string what = words.size() < least ? "something is missing" : "too many words (`" + words[most] + "`)";
-  return bad_request(what + ": `" + usage_line(command) + "`" + try_help(&command));
+  const bool last_is_free = least < command.words.size(); // a request may well be empty, what names something may not
+  const bool empty =
+      std::any_of(words.begin(), words.end() - (last_is_free && !words.empty() ? 1 : 0), [](const auto& word) { return word.empty(); });
+  if (words.size() >= least && words.size() <= most && !empty) return {};
+  const std::string what = words.size() < least  ? missing_words(command, words.size(), least)
+                           : words.size() > most ? "too many words (`" + words[most] + "`)"
+                                                 : "a word is empty";
+  // Whoever writes `add-protocol alice Echo` means the option of that name.
+  const bool wants_protocol =
+      words.size() > most && std::any_of(command.options.begin(), command.options.end(), [](const auto* o) { return o->names == "--protocol"; });
+  const std::string hint = wants_protocol ? "; did you mean `--protocol " + words[most] + "`?" : "";
+  return bad_request(what + ": `" + usage_line(command) + "`" + hint + try_help(&command));
 }
 
 } // namespace
@@ -144,6 +170,7 @@ Result<void> check_words(const Command& command, const Words& words) {
 Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, const MoreCommands& more) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
   Words before(arguments.begin(), separator);
+  if (const auto first = first_word(before); first != before.end() && *first == "help") *first = "--help"; // `kith help peer add`
   Parsed parsed;
   if (const auto taken = take_command(before, more, parsed); !taken) return taken.error();
   const Command* command = parsed.command;
@@ -157,6 +184,9 @@ Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, con
   try {
     std::reverse(before.begin(), before.end()); // CLI11 takes them from the back
     app.parse(before);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view name = std::string_view(error.what()).substr(0, std::string_view(error.what()).find(':'));
+    return bad_request(std::string(name) + " takes one value" + try_help(command));
   } catch (const CLI::ParseError& error) {
     return bad_request(std::string(error.what()) + try_help(command));
   }

@@ -10,15 +10,6 @@
 namespace kith::cli {
 namespace {
 
-/// The identity, if one was given.
-Result<client::ObjectWriter> with_identity(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return identity.error();
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return fields;
-}
-
 Result<void> check_role(const std::string& role) {
   if (parse_role(role)) return {};
   const std::string_view near = nearest_name(role, role_names);
@@ -28,11 +19,15 @@ Result<void> check_role(const std::string& role) {
 
 void show_peer(Context& context, const boost::json::value& peer) {
   auto& out = context.io.out;
-  out << printable(text_of(peer, "name")) << "  " << text_of(peer, "id") << "  " << text_of(peer, "role") << '\n';
-  out << "  addresses: " << printable(items_of(peer, "addresses").empty() ? "none known" : list_of(peer, "addresses")) << '\n';
+  const Terminal& terminal = context.io.out_terminal;
+  const std::string name = printable(text_of(peer, "name"));
+  const std::string role = text_of(peer, "role");
+  out << name << "  " << fitted(terminal, text_of(peer, "id"), name.size() + role.size() + 4) << "  " << role << '\n';
+  out << folded(terminal, "  addresses: " + printable(items_of(peer, "addresses").empty() ? "none known" : list_of(peer, "addresses"))) << '\n';
   if (flag_of(peer, "connected")) {
-    out << "  connected: " << printable(text_of(peer, "address")) << ", RTT " << duration_us(number_of(peer, "rtt_us")) << ", "
-        << number_of(peer, "streams") << " streams\n";
+    out << folded(terminal, "  connected: " + printable(text_of(peer, "address")) + ", RTT " + duration_us(number_of(peer, "rtt_us")) + ", " +
+                                std::to_string(number_of(peer, "streams")) + " streams")
+        << '\n';
   }
 }
 
@@ -43,7 +38,7 @@ int show_after(Context& context, std::string_view type, const client::ObjectWrit
 } // namespace
 
 int ticket(Context& context) {
-  const auto fields = with_identity(context);
+  const auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return context.ask("ticket", *fields, [&](const auto& data) {
     context.io.out << text_of(data, "ticket") << '\n';
@@ -53,7 +48,7 @@ int ticket(Context& context) {
 }
 
 int peer_add(Context& context) {
-  auto fields = with_identity(context);
+  auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   fields->text("name", context.word(0)).text("peer", context.word(1));
   if (!context.options.addresses.empty()) fields->texts("addresses", context.options.addresses);
@@ -65,7 +60,7 @@ int peer_add(Context& context) {
 }
 
 int peer_list(Context& context) {
-  const auto fields = with_identity(context);
+  const auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return context.ask("peer.list", *fields, [&](const auto& data) {
     Table table({"NAME", "ROLE", "CONNECTED", "RTT", "ADDRESSES", "ID"});
@@ -83,26 +78,27 @@ int peer_list(Context& context) {
 }
 
 int peer_show(Context& context) {
-  auto fields = with_identity(context);
+  auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return show_after(context, "peer.show", fields->text("peer", context.word(0)));
 }
 
 int peer_role(Context& context) {
-  auto fields = with_identity(context);
+  auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
-  if (const auto role = check_role(context.word(1)); !role) return context.usage(role.error().text);
+  if (const auto role = check_role(context.word(1)); !role)
+    return context.usage(role.error().text + "\nThe order is: " + usage_line(context.command));
   return show_after(context, "peer.role", fields->text("peer", context.word(0)).text("role", context.word(1)));
 }
 
 int peer_rename(Context& context) {
-  auto fields = with_identity(context);
+  auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return show_after(context, "peer.rename", fields->text("peer", context.word(0)).text("name", context.word(1)));
 }
 
 int peer_remove(Context& context) {
-  auto fields = with_identity(context);
+  auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return context.ask("peer.remove", fields->text("peer", context.word(0)),
                      [&](const auto& data) { context.io.out << "removed " << printable(text_of(data, "name")) << '\n'; });

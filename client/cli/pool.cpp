@@ -47,20 +47,23 @@ void show_connections(Context& context, const boost::json::value& data) {
 } // namespace
 
 int pool_list(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("pool.list", fields, [&](const auto& data) { show_connections(context, data); });
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
+  return context.ask("pool.list", *fields, [&](const auto& data) { show_connections(context, data); });
 }
 
 int pool_close(Context& context) {
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  return context.ask("pool.close", fields.text("peer", context.word(0)),
-                     [&](const auto& data) { context.io.out << "closed " << number_of(data, "closed") << '\n'; });
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
+  const std::string peer = context.word(0);
+  return context.ask("pool.close", fields->text("peer", peer), [&](const auto& data) {
+    const auto closed = number_of(data, "closed");
+    if (closed == 0) {
+      context.io.err << "there was no connection to " << printable(peer) << '\n';
+    } else {
+      context.io.out << "closed " << closed << '\n';
+    }
+  });
 }
 
 } // namespace kith::cli

@@ -24,14 +24,14 @@ public:
   Result<client::Closed> run() {
     while (true) {
       if (const int failed = wait(); failed != 0) return Error{Code::internal, "poll: " + std::generic_category().message(failed)};
-      if (!read_peer() || !write_error_.empty()) return Error{Code::cancelled, "writing the output: " + write_error_};
+      if (!read_peer() || !write_error_.empty()) return Error{Code::internal, "the output can't be written: " + write_error_};
       read_input();
       write_peer();
       auto closed = client_.poll_closed(stream_);
       if (!closed) return closed.error();
       if (!*closed) continue;
       while (peer_sends_ && read_peer() && more_) {} // everything received lies in the descriptor by now
-      if (!write_error_.empty()) return Error{Code::cancelled, "writing the output: " + write_error_};
+      if (!write_error_.empty()) return Error{Code::internal, "the output can't be written: " + write_error_};
       return std::move(**closed);
     }
   }

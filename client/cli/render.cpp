@@ -14,7 +14,8 @@
 namespace kith::cli {
 namespace {
 
-constexpr std::size_t gap = 2;          ///< Between columns.
+constexpr std::size_t gap = 2; ///< Between columns.
+constexpr std::size_t shortened_id = 10;
 constexpr std::size_t least_column = 6; ///< No column is cut below this.
 
 std::uint32_t code_point(std::string_view character) {
@@ -90,6 +91,59 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_json(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    const std::size_t length = std::max<std::size_t>(protocol::utf8_length(json), 1);
+    const std::string_view character = json.substr(0, length);
+    const std::uint32_t c = code_point(character);
+    if (is_harmless(c) || c == '\t' || c == '\r') { // those two stand between tokens
+      out.append(character);
+    } else {
+      out += hex("\\u%04x", c); // all of them are below U+10000
+    }
+    json.remove_prefix(length);
+  }
+  return out;
+}
+
+std::string fitted(const Terminal& terminal, std::string text, std::size_t used) {
+  if (terminal.width == 0 || used + columns_of(text) <= terminal.width) return text;
+  return cut(text, std::max(least_column, terminal.width - std::min(used, terminal.width)));
+}
+
+namespace {
+
+std::string fold_line(std::string_view line, std::size_t width) {
+  const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
+  const std::size_t spaces = line.find("  ", start);
+  const std::size_t second = spaces == std::string_view::npos ? start : std::min(line.find_first_not_of(' ', spaces), line.size());
+  const std::size_t indent = second < width / 2 ? second : start;
+  std::string out;
+  for (std::size_t room = width; columns_of(line) > room; room = width - indent) {
+    std::size_t at = line.rfind(' ', room); // in octets: a line with other than ASCII breaks a little early
+    if (at == std::string_view::npos || at <= (out.empty() ? indent : 0)) at = line.find(' ', room);
+    if (at == std::string_view::npos) break;
+    out += std::string(line.substr(0, at)) + "\n" + std::string(indent, ' ');
+    line.remove_prefix(std::min(line.find_first_not_of(' ', at), line.size()));
+  }
+  return out + std::string(line);
+}
+
+} // namespace
+
+std::string folded(const Terminal& terminal, std::string_view text) {
+  if (terminal.width == 0) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out += fold_line(text.substr(0, end), terminal.width);
+    if (end < text.size()) out.push_back('\n');
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
 std::size_t columns_of(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
@@ -111,6 +165,8 @@ std::vector<std::size_t> Table::widths(std::size_t limit) const {
     widths.push_back(width);
   }
   const auto total = [&] { return std::accumulate(widths.begin(), widths.end(), gap * (widths.size() - 1)); };
+  const auto id = std::find(headings_.begin(), headings_.end(), "ID") - headings_.begin(); // it is shortened first: its beginning says enough
+  for (auto at = static_cast<std::size_t>(id); at < widths.size() && limit > 0 && total() > limit && widths[at] > shortened_id;) --widths[at];
   while (limit > 0 && total() > limit) {
     const auto widest = std::max_element(widths.begin(), widths.end());
     if (*widest <= least_column) return {};

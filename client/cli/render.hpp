@@ -30,6 +30,15 @@ Terminal terminal_of(int fd);
 /// A text made harmless: control characters, invisible reordering marks and octets that are not UTF-8 become \xNN or \u{N}. Line feeds stay.
 std::string printable(std::string_view text);
 
+/// JSON, with whatever printable() would not let through written as \uNNNN: the same value, and harmless.
+std::string printable_json(std::string_view json);
+
+/// `text`, of which a terminal has `used` columns taken by what stands beside it, cut with `…` where it would not fit on the line.
+std::string fitted(const Terminal& terminal, std::string text, std::size_t used);
+
+/// Lines broken between words where the terminal is narrower; what follows is indented to the line's second column, or as far as the line itself.
+std::string folded(const Terminal& terminal, std::string_view text);
+
 /// Columns that a printable text takes (one for each character).
 std::size_t columns_of(std::string_view text) noexcept;
 

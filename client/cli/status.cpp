@@ -17,25 +17,43 @@ void show_peers(Context& context, const boost::json::value& identity) {
   if (!table.empty()) context.io.out << table.text(context.io.out_terminal);
 }
 
+/// "3 handshakes"
+std::string counted(const boost::json::value& object, std::string_view member) {
+  return std::to_string(number_of(object, member)) + " " + std::string(member);
+}
+
+/// "Echo 1.0.0, Mail 0.2.0"
+std::string plugins_text(const boost::json::value& data) {
+  std::string out;
+  for (const auto& plugin : items_of(data, "plugins")) {
+    out += (out.empty() ? "" : ", ") + text_of(plugin, "protocol") + " " + text_of(plugin, "version");
+  }
+  return out.empty() ? "none" : printable(out);
+}
+
 void show_status(Context& context, const boost::json::value& data) {
   auto& out = context.io.out;
+  const auto line = [&](const std::string& text) { out << folded(context.io.out_terminal, text) << '\n'; };
   out << context.io.out_terminal.bold("kithd " + printable(text_of(data, "version"))) << ", pid " << number_of(data, "pid") << ", up "
       << (number_of(data, "uptime_s") == 0 ? "0 s" : duration_us(number_of(data, "uptime_s") * 1'000'000)) << '\n';
-  out << "home    " << printable(text_of(data, "home")) << '\n';
-  out << "listen  " << printable(list_of(data, "listen")) << '\n';
+  line("home     " + printable(text_of(data, "home")));
+  line("listen   " + printable(list_of(data, "listen")));
   if (const auto* pool = data.as_object().if_contains("pool")) {
-    out << "pool    " << number_of(*pool, "connections") << " connections, " << number_of(*pool, "handshakes") << " handshakes, "
-        << number_of(*pool, "reuses") << " reuses, " << number_of(*pool, "failed") << " failed dials\n";
+    line("pool     " + counted(*pool, "connections") + ", " + counted(*pool, "handshakes") + ", " + counted(*pool, "reuses") + ", " +
+         counted(*pool, "failed") + " dials");
   }
+  line("plugins  " + plugins_text(data));
+  std::vector<std::string> shown;
   for (const auto& identity : items_of(data, "identities")) {
     out << '\n';
     show_state(context, identity);
+    shown.push_back(text_of(identity, "error"));
     const Table bindings = bindings_table(identity);
     if (!bindings.empty()) out << bindings.text(context.io.out_terminal);
     show_peers(context, identity);
   }
   if (items_of(data, "identities").empty()) out << "\nno identities yet: kith create-identity NAME --online\n";
-  show_file_errors(context, data);
+  show_file_errors(context, data, shown);
 }
 
 } // namespace

@@ -3,10 +3,12 @@
 
 #include "home/files.hpp"
 #include "identity/derive.hpp"
+#include "protocol/object.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <unistd.h>
 
 namespace kith::daemon {
@@ -249,6 +251,12 @@ int Daemon::run(Readiness readiness) {
   for (const Address& address : node_->listening()) log_->info("daemon", "listening on " + address.text());
   log_->info("daemon", std::string("kithd ") + KITH_VERSION + " is ready, pid " + std::to_string(::getpid()) + ", home " + ground_.home.path());
   notifier_.notify(io::ServiceState::ready, world_.now());
+  if (options_.json) {
+    protocol::ObjectWriter ready;
+    ready.number("pid", static_cast<std::uint64_t>(::getpid())).text("version", KITH_VERSION).text("home", ground_.home.path());
+    std::cout << ready.texts("listen", control::address_texts(node_->listening())).finish()
+              << std::endl; // NOLINT(performance-avoid-endl): whoever waits for it
+  }
   readiness.ready();
   world_.run();
   if (world_.finish(last_writes)) store_.reset(); // SQLite folds its log into state.db; nothing runs any more that could ask for it

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // kithd: builds every object and hands it down.
+#include "base/standard_fds.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/log.hpp"
+#include "protocol/error_object.hpp"
 
+#include <algorithm>
 #include <cstdlib>
-#include <fcntl.h>
 #include <iostream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,8 +20,9 @@ std::string environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-int fail(const Error& error) {
-  std::cerr << "kithd: " << error.text << std::endl; // NOLINT(performance-avoid-endl): the process ends
+int fail(const Error& error, bool json) {
+  std::cerr << (json ? protocol::error_object(error) : "kithd: " + daemon::escape_line(error.text))
+            << std::endl; // NOLINT(performance-avoid-endl): the process ends
   return exit_code(error.code);
 }
 
@@ -27,17 +30,17 @@ int serve(const daemon::Options& options) {
   daemon::Readiness readiness;
   if (options.detach) {
     auto detached = daemon::Readiness::detach();
-    if (!detached) return fail(detached.error());
+    if (!detached) return fail(detached.error(), options.json);
     readiness = std::move(*detached);
   }
   auto ground = daemon::prepare(options);
-  if (!ground) return fail(ground.error());
+  if (!ground) return fail(ground.error(), options.json);
   auto log = daemon::open_log({ground->home.path() + "/logs/kithd.log", ground->settings.log_file_size, ground->settings.log_files,
                                ground->settings.log_level, !options.detach});
-  if (!log) return fail(log.error());
+  if (!log) return fail(log.error(), options.json);
   auto& running = *new daemon::Daemon(std::move(*ground), std::move(*log), options); // never destroyed: a plugin may be stuck in its thread
   if (const auto started = running.start(); !started) {
-    const int code = fail(started.error());
+    const int code = fail(started.error(), options.json);
     ::_exit(code);
   }
   ::_exit(running.run(std::move(readiness)));
@@ -47,17 +50,11 @@ int serve(const daemon::Options& options) {
 
 int main(int argc, char** argv) {
   ::umask(077);
-  // No socket of ours takes the number of a standard descriptor that was closed.
-  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
-    if (fd > STDERR_FILENO) {
-      ::close(fd);
-      break;
-    }
-  }
+  open_standard_fds();
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   const auto options = daemon::parse_options(arguments, environment("KITH_HOME"), environment("HOME"));
   if (!options) {
-    std::cerr << "kithd: " << options.error().text << '\n';
+    fail(options.error(), std::find(arguments.begin(), arguments.end(), "--json") != arguments.end());
     return exit_usage;
   }
   if (options->help) {

@@ -16,6 +16,7 @@ struct Options {
   std::string home; ///< Absolute.
   std::vector<Address> listen;
   bool detach = false;
+  bool json = false; ///< What is said of the start is JSON.
   bool help = false;
   bool version = false;
 };

@@ -74,7 +74,7 @@ TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
   EXPECT_NE(run({"peer", "ad"}).err.find("did you mean `add`?"), std::string::npos);
   EXPECT_NE(run({"call", "--alais", "x", "bob", "Echo"}).err.find("did you mean `--alias`?"), std::string::npos);
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"peer"},
-                                                                                         {"--json"},
+                                                                                         {"--home=nowhere"},
                                                                                          {"call"},
                                                                                          {"call", "bob"},
                                                                                          {"call", "a", "b", "c", "d", "e"},

@@ -24,6 +24,33 @@ TEST(Render, TablesFitTheTerminal) {
   EXPECT_EQ(table.text({true, false, 8}), "NAME: alice\nID: " + std::string(52, 'a') + "\n\nNAME: b c\nID: x\n");
 }
 
+TEST(Render, JsonOnATerminalIsTheSameValueAndHarmless) {
+  EXPECT_EQ(printable_json("{\"a\":\"\xC2\x9B\xE2\x80\xAE\x7F\xC3\xBC\"}\n"), "{\"a\":\"\\u009b\\u202e\\u007f\xC3\xBC\"}\n");
+}
+
+TEST(Render, LinesBreakBetweenWordsUnderTheirSecondColumn) {
+  const Terminal narrow{true, false, 20};
+  EXPECT_EQ(folded({}, "a line that goes on and on and on"), "a line that goes on and on and on");
+  EXPECT_EQ(folded(narrow, "a line that goes on and on and on\n"), "a line that goes on\nand on and on\n");
+  EXPECT_EQ(folded(narrow, "home   /a /b /c /d /e /f /g"), "home   /a /b /c /d\n       /e /f /g");
+  EXPECT_EQ(folded(narrow, "  indented lines stay so"), "  indented lines\n  stay so");
+  EXPECT_EQ(folded(narrow, "one-word-that-is-too-long-for-it"), "one-word-that-is-too-long-for-it");
+  EXPECT_EQ(folded(narrow, "  one-word-that-is-too-long-for-it x"), "  one-word-that-is-too-long-for-it\n  x");
+}
+
+TEST(Render, WhatStandsBesideOthersIsCut) {
+  EXPECT_EQ(fitted({true, false, 20}, "0123456789", 12), "0123456…");
+  EXPECT_EQ(fitted({true, false, 20}, "0123456789", 10), "0123456789");
+  EXPECT_EQ(fitted({true, false, 20}, "0123456789", 90), "01234…");
+  EXPECT_EQ(fitted({}, "0123456789", 90), "0123456789");
+}
+
+TEST(Render, IdsAreShortenedFirst) {
+  Table table({"ID", "ADDRESS"});
+  table.add({"0123456789abcdefghij", "127.0.0.1:12345"});
+  EXPECT_EQ(table.text({true, false, 30}), "ID             ADDRESS\n0123456789ab…  127.0.0.1:12345\n");
+}
+
 TEST(Render, ColoursOnlyWhereTheyAreWanted) {
   EXPECT_EQ((Terminal{true, true, 0}).red("x"), "\x1b[31mx\x1b[0m");
   EXPECT_EQ((Terminal{true, false, 0}).red("x"), "x");

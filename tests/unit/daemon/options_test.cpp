@@ -26,6 +26,11 @@ TEST(DaemonOptions, Listen) {
   EXPECT_TRUE(options->detach);
 }
 
+TEST(DaemonOptions, Json) {
+  EXPECT_FALSE(parse({"--detach"})->json);
+  EXPECT_TRUE(parse({"--json"})->json);
+}
+
 TEST(DaemonOptions, WhatIsWrong) {
   const std::vector<std::vector<std::string_view>> wrong{{"--listen"}, {"--listen", "x"}, {"--listen="}, {"--home"},
                                                          {"--home="},  {"--hoem", "x"},   {"x"}};
