@@ -5,7 +5,9 @@
 #include "protocol/scanner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 
 namespace kith::protocol {
 namespace {
@@ -74,24 +76,45 @@ Error wrong_type(std::string_view name, std::string_view type) { return bad_requ
 } // namespace
 
 Result<Object> Object::parse(std::string_view text) {
-  if (const Scan scan = check_json(text); !scan.ok()) return fault_at(scan.fault, scan.end);
-  std::size_t at = skip_space(text, 0);
-  if (text[at] != '{') return fault_at("unexpected character", at);
   Object object;
+  if (object.read(text)) return object;
+  if (const Scan scan = check_json(text); !scan.ok()) return fault_at(scan.fault, scan.end);
+  const std::size_t first = skip_space(text, 0);
+  if (text[first] != '{') return fault_at("unexpected character", first);
+  const std::string& last = object.members_.back().name;
+  const auto same = std::count_if(object.members_.begin(), object.members_.end(), [&](const Member& m) { return m.name == last; });
+  if (same > 1) return bad_request("\"" + last + "\" occurs twice");
+  return bad_request("more than " + std::to_string(max_members) + " members");
+}
+
+/// One walk for lines that are as they should be. False: something is wrong, in the text or with the last member.
+bool Object::read(std::string_view text) {
+  const auto is = [&](std::size_t i, char c) { return i < text.size() && text[i] == c; };
+  constexpr std::size_t usual_members = 8;
+  members_.reserve(usual_members);
+  std::size_t at = skip_space(text, 0);
+  if (!is(at, '{')) return false;
   at = skip_space(text, at + 1);
-  while (text[at] != '}') {
-    if (text[at] == ',') at = skip_space(text, at + 1);
-    const Scan name = scan_value(text, at);
-    Member member{*decode_string(text.substr(at, name.end - at)), {}};
-    at = skip_space(text, skip_space(text, name.end) + 1); // past the colon
-    const Scan value = scan_value(text, at);
-    member.raw = text.substr(at, value.end - at);
+  while (!is(at, '}')) {
+    if (!members_.empty()) {
+      if (!is(at, ',')) return false;
+      at = skip_space(text, at + 1);
+    }
+    if (!is(at, '"')) return false;
+    const Scan name = scan_value(text, at, 1);
+    if (!name.ok()) return false;
+    const std::size_t colon = skip_space(text, name.end);
+    if (!is(colon, ':')) return false;
+    const std::size_t from = skip_space(text, colon + 1);
+    const Scan value = scan_value(text, from, 1);
+    if (!value.ok()) return false;
+    Member member{*decode_string(text.substr(at, name.end - at)), text.substr(from, value.end - from)};
     at = skip_space(text, value.end);
-    if (object.raw(member.name)) return bad_request("\"" + member.name + "\" occurs twice");
-    if (object.members_.size() == max_members) return bad_request("more than " + std::to_string(max_members) + " members");
-    object.members_.push_back(std::move(member));
+    const bool taken = raw(member.name).has_value();
+    members_.push_back(std::move(member));
+    if (taken || members_.size() > max_members) return false;
   }
-  return object;
+  return skip_space(text, at + 1) == text.size();
 }
 
 std::optional<std::string_view> Object::raw(std::string_view name) const noexcept {
@@ -168,6 +191,7 @@ Result<void> Object::only(std::initializer_list<std::string_view> known) const {
 std::optional<std::string> decode_string(std::string_view raw) {
   if (raw.size() < 2 || raw.front() != '"' || raw.back() != '"') return std::nullopt;
   const std::string_view body = raw.substr(1, raw.size() - 2);
+  if (body.find('\\') == std::string_view::npos) return std::string(body);
   std::string out;
   out.reserve(body.size());
   for (std::size_t at = 0; at < body.size();) {
@@ -183,7 +207,11 @@ void append_string(std::string& out, std::string_view text) {
   constexpr std::string_view letters = "\"\\bfnrt";
   constexpr std::string_view hex = "0123456789abcdef";
   out.push_back('"');
-  while (!text.empty()) {
+  for (;;) {
+    const std::size_t run = plain_run(text);
+    out.append(text.substr(0, run));
+    text.remove_prefix(run);
+    if (text.empty()) break;
     const char c = text.front();
     const std::size_t length = utf8_length(text);
     if (const std::size_t special = meanings.find(c); special != std::string_view::npos) {
@@ -204,8 +232,13 @@ void append_string(std::string& out, std::string_view text) {
 }
 
 void ObjectWriter::name(std::string_view name) {
-  if (!out_.empty()) out_.push_back(',');
-  out_.push_back('"');
+  if (out_.empty()) {
+    constexpr std::size_t usual_line = 160;
+    out_.reserve(usual_line);
+    out_ += "{\"";
+  } else {
+    out_ += ",\"";
+  }
   out_.append(name);
   out_ += "\":";
 }
@@ -218,7 +251,8 @@ ObjectWriter& ObjectWriter::text(std::string_view name, std::string_view value) 
 
 ObjectWriter& ObjectWriter::number(std::string_view name, std::uint64_t value) {
   this->name(name);
-  out_ += std::to_string(value);
+  std::array<char, 20> digits; // of the largest
+  out_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
   return *this;
 }
 
@@ -246,19 +280,16 @@ ObjectWriter& ObjectWriter::raw(std::string_view name, std::string_view json) {
 }
 
 ObjectWriter& ObjectWriter::all(const ObjectWriter& other) {
-  if (!out_.empty() && !other.out_.empty()) out_.push_back(',');
+  const std::size_t from = out_.size();
   out_ += other.out_;
+  if (from != 0 && !other.out_.empty()) out_[from] = ','; // where its brace was
   return *this;
 }
 
 std::string ObjectWriter::finish() {
-  std::string line;
-  line.reserve(out_.size() + 2);
-  line.push_back('{');
-  line += out_;
-  line.push_back('}');
-  out_.clear();
-  return line;
+  if (out_.empty()) return "{}";
+  out_.push_back('}');
+  return std::exchange(out_, {});
 }
 
 } // namespace kith::protocol

@@ -41,6 +41,7 @@ public:
   Result<void> only(std::initializer_list<std::string_view> known) const;
 
 private:
+  bool read(std::string_view text);
   std::vector<Member> members_;
 };
 
@@ -67,7 +68,7 @@ public:
 
 private:
   void name(std::string_view name);
-  std::string out_; ///< The members, without the braces.
+  std::string out_; ///< The object without its closing brace; empty without members.
 };
 
 } // namespace kith::protocol

@@ -2,6 +2,7 @@
 #include "protocol/scanner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 
 namespace kith::protocol {
@@ -12,12 +13,18 @@ constexpr const char* cut_short = "the text ends too early";
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 constexpr bool is_hex(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+/// Characters that stand in a string for themselves: ASCII without controls, quote and backslash.
+constexpr std::array<bool, 256> plain = [] {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0x20; c < 0x80; ++c) table[c] = c != '"' && c != '\\';
+  return table;
+}();
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 /// Walks over one value; the members are the state that a recursive scanner would keep on the stack.
 class Scanner {
 public:
-  Scanner(std::string_view text, std::size_t from) noexcept : text_(text), at_(from) {}
+  Scanner(std::string_view text, std::size_t from, std::size_t outside) noexcept : text_(text), at_(from), most_(max_json_depth - outside) {}
 
   Scan run() noexcept {
     const char* fault = value();
@@ -45,7 +52,7 @@ private:
   }
 
   const char* open(bool object) noexcept {
-    if (depth_ == max_json_depth) return "nested too deeply";
+    if (depth_ == most_) return "nested too deeply";
     objects_[depth_++] = object;
     ++at_;
     fresh_ = true;
@@ -85,7 +92,9 @@ private:
   }
 
   const char* string() noexcept {
-    for (++at_; at_ < text_.size();) {
+    for (++at_;;) {
+      while (at_ < text_.size() && plain[static_cast<unsigned char>(text_[at_])]) ++at_;
+      if (at_ == text_.size()) return cut_short;
       const char c = text_[at_];
       if (c == '"') {
         ++at_;
@@ -95,15 +104,12 @@ private:
         if (const char* fault = escape()) return fault;
       } else if (static_cast<unsigned char>(c) < 0x20) {
         return "control character in a string";
-      } else if (static_cast<unsigned char>(c) < 0x80) {
-        ++at_;
       } else {
         const std::size_t length = utf8_length(text_.substr(at_));
         if (length == 0) return "not UTF-8";
         at_ += length;
       }
     }
-    return cut_short;
   }
 
   const char* escape() noexcept {
@@ -176,6 +182,7 @@ private:
 
   std::string_view text_;
   std::size_t at_;
+  std::size_t most_; ///< Containers inside each other.
   std::size_t depth_ = 0;
   bool fresh_ = false; ///< The innermost container was just opened.
   std::bitset<max_json_depth> objects_;
@@ -212,12 +219,18 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
+std::size_t plain_run(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size() && plain[static_cast<unsigned char>(text[at])]) ++at;
+  return at;
+}
+
 std::size_t skip_space(std::string_view text, std::size_t from) noexcept {
   while (from < text.size() && is_space(text[from])) ++from;
   return from;
 }
 
-Scan scan_value(std::string_view text, std::size_t from) noexcept { return Scanner(text, from).run(); }
+Scan scan_value(std::string_view text, std::size_t from, std::size_t outside) noexcept { return Scanner(text, from, outside).run(); }
 
 Scan check_json(std::string_view text) noexcept {
   const Scan scan = scan_value(text, skip_space(text, 0));

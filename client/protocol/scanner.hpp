@@ -19,8 +19,11 @@ struct Scan {
   bool ok() const noexcept { return fault == nullptr; }
 };
 
-/// Reads one value that starts exactly at `from` (no white space before it).
-Scan scan_value(std::string_view text, std::size_t from) noexcept;
+/// Reads one value that starts exactly at `from` (no white space before it). `outside`: containers that it stands in.
+Scan scan_value(std::string_view text, std::size_t from, std::size_t outside = 0) noexcept;
+
+/// How many characters at the front of a text stand for themselves in a JSON string (and in UTF-8): ASCII without controls, quote and backslash.
+std::size_t plain_run(std::string_view text) noexcept;
 
 /// Past white space (space, tab, CR, LF) from `from` on.
 std::size_t skip_space(std::string_view text, std::size_t from) noexcept;

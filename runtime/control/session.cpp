@@ -198,12 +198,13 @@ void Session::handle(Result<Request>&& request, const std::string& id, std::stri
 }
 
 void Session::dispatch(Request& request, std::string_view line, ByteView octets) {
+  const std::string_view type = request.type;
   std::vector<protocol::Fd> fds = fds_.take(request.fds);
   if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
-  if (request.type == "call" || request.type == "local" || request.type == "stream" || request.type == "serve" || request.type == "subscribe") {
+  if (type == "call" || type == "local" || type == "stream" || type == "serve" || type == "subscribe") {
     return start_operation(request, octets, std::move(fds));
   }
-  if (request.type == "reply" || request.type == "reject") {
+  if (type == "reply" || type == "reject") {
     if (const auto done = provide(request, octets); !done) {
       refuse(request.id, done.error());
     } else if (!request.id.empty()) {
@@ -211,32 +212,33 @@ void Session::dispatch(Request& request, std::string_view line, ByteView octets)
     }
     return;
   }
-  if (request.type == "hello") return hello(request);
-  if (request.type == "cancel") return cancel(request);
+  if (type == "hello") return hello(request);
+  if (type == "cancel") return cancel(request);
   if (context_.administration.knows(request.type)) return administer(request, line, std::move(fds));
   refuse(request.id, bad_request("unknown type \"" + request.type + "\" (docs/control-socket.md has the list)"));
 }
 
 void Session::start_operation(Request& request, ByteView octets, std::vector<protocol::Fd> fds) {
+  const std::string_view type = request.type;
   if (!fds.empty()) return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
-  const bool is_call = request.type == "call" || request.type == "local";
+  const bool is_call = type == "call" || type == "local";
   if (!is_call && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
     return refuse(request.id, {Code::busy, "this socket has " + std::to_string(context_.limits.max_streams) + " streams open (max_client_streams)"});
   }
   std::unique_ptr<Operation> operation;
   if (is_call) operation = std::make_unique<Call>(*this, request.id);
-  if (request.type == "stream") operation = std::make_unique<StreamOperation>(*this, request.id);
-  if (request.type == "serve") operation = std::make_unique<Provider>(*this, request.id);
-  if (request.type == "subscribe") operation = std::make_unique<Subscription>(*this, request.id);
+  if (type == "stream") operation = std::make_unique<StreamOperation>(*this, request.id);
+  if (type == "serve") operation = std::make_unique<Provider>(*this, request.id);
+  if (type == "subscribe") operation = std::make_unique<Subscription>(*this, request.id);
   Operation& started = *operation;
   const bool only_one = operations_.empty() && reader_.buffered() == 0;
   operations_.emplace(request.id, std::move(operation));
   ++in_flight_;
   Result<void> done;
   if (is_call) done = static_cast<Call&>(started).start(request, octets);
-  if (request.type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
-  if (request.type == "serve") done = static_cast<Provider&>(started).start(request);
-  if (request.type == "subscribe") done = static_cast<Subscription&>(started).start(request);
+  if (type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
+  if (type == "serve") done = static_cast<Provider&>(started).start(request);
+  if (type == "subscribe") done = static_cast<Subscription&>(started).start(request);
   if (done) return;
   refuse(request.id, done.error());
   settle();

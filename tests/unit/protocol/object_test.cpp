@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocol/object.hpp"
 
+#include "protocol/scanner.hpp"
+
 #include <gtest/gtest.h>
 
 namespace kith::protocol {
@@ -22,6 +24,27 @@ TEST(Object, RefusesWhatIsNoEnvelope) {
   std::string many = "{";
   for (std::size_t i = 0; i <= max_members; ++i) many += (i == 0 ? "\"m" : ",\"m") + std::to_string(i) + "\":1";
   EXPECT_FALSE(Object::parse(many + "}"));
+}
+
+TEST(Object, OneWalkAgreesWithTheScanner) {
+  const std::string good = R"( {"a" : [1,{"b":"\u00e9\n"}],"é":"é", "n":-1.5e2 ,"t":true,"":null} )";
+  const auto agree = [](const std::string& text) {
+    const Scan scan = check_json(text);
+    const auto object = Object::parse(text);
+    if (scan.ok()) return;
+    ASSERT_FALSE(object) << text;
+    EXPECT_EQ(object.error().text, "not a JSON object: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1)) << text;
+  };
+  ASSERT_TRUE(Object::parse(good)) << Object::parse(good).error().text;
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    agree(good.substr(0, i));
+    agree(good.substr(0, i) + good.substr(i + 1));
+    for (const char c : std::string_view("\"\\{}[],: 0\x01\xC3")) agree(good.substr(0, i) + c + good.substr(i + 1));
+  }
+  const auto nested = [](std::size_t depth) { return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}"; };
+  EXPECT_TRUE(Object::parse(nested(max_json_depth - 1)));
+  EXPECT_NE(Object::parse(nested(max_json_depth)).error().text.find("nested too deeply"), std::string::npos);
+  EXPECT_EQ(Object::parse(R"({"a":1,"a":2})").error().text, "\"a\" occurs twice");
 }
 
 TEST(Object, ReadersTellWrongTypesFromMissingMembers) {
