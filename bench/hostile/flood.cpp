@@ -13,6 +13,7 @@
 #include <cstring>
 #include <random>
 #include <thread>
+#include <utility>
 
 namespace kith::bench {
 namespace {
@@ -32,13 +33,13 @@ in_addr some_source() {
 
 } // namespace
 
-Flood::Flood(const sockaddr_in& remote) : remote_(remote) {
+Flood::Flood(const sockaddr_in& remote, bool listens) : remote_(remote), listens_(listens) {
   if (!is_loopback(remote)) die("floods are for 127.0.0.0/8 alone");
   for (std::size_t i = 0; i < ports; ++i) {
     const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     sockaddr_in any{};
     any.sin_family = AF_INET;
-    constexpr int buffer = 4 << 20;
+    const int buffer = listens ? 1 << 20 : 1;
     ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) die("no UDP socket");
     sockets_.push_back(fd);
@@ -89,21 +90,25 @@ std::size_t Flood::send(const std::vector<Octets>& packets, std::size_t first, s
     if (due > sent) {
       sent += send_some(packets.begin() + static_cast<std::ptrdiff_t>(first + sent), std::min(due - sent, batch));
     } else {
+      if (listens_) receive();
       std::this_thread::sleep_for(tick);
     }
   }
   return sent;
 }
 
-Flood::Answers Flood::answers() {
+void Flood::receive() {
   constexpr std::uint8_t long_form_and_type = 0xb0;
   constexpr std::uint8_t retry = 0xb0;
-  Answers out;
   std::array<std::uint8_t, 2048> buffer{};
   for (const int fd : sockets_) {
-    while (::recv(fd, buffer.data(), buffer.size(), 0) > 0) ++((buffer[0] & long_form_and_type) == retry ? out.retries : out.others);
+    while (::recv(fd, buffer.data(), buffer.size(), 0) > 0) ++((buffer[0] & long_form_and_type) == retry ? answers_.retries : answers_.others);
   }
-  return out;
+}
+
+Flood::Answers Flood::take_answers() {
+  receive();
+  return std::exchange(answers_, {});
 }
 
 } // namespace kith::bench

@@ -11,8 +11,9 @@ namespace kith::bench {
 
 class Flood {
 public:
-  /// `remote`: an address of 127.0.0.0/8; anything else ends the process.
-  explicit Flood(const sockaddr_in& remote);
+  /// `remote`: an address of 127.0.0.0/8; anything else ends the process. `listens`: takes answers in its pauses; else the kernel drops them, as for addresses that
+  /// were made up.
+  Flood(const sockaddr_in& remote, bool listens);
   ~Flood();
   Flood(const Flood&) = delete;
   Flood& operator=(const Flood&) = delete;
@@ -24,14 +25,17 @@ public:
     std::size_t retries = 0; ///< RFC 9000 §17.2.5
     std::size_t others = 0;
   };
-  Answers answers();
+  Answers take_answers();
 
 private:
+  void receive();
   std::size_t send_some(std::vector<Octets>::const_iterator first, std::size_t count);
 
   sockaddr_in remote_;
   std::vector<int> sockets_; ///< Ports to send from; the addresses come with each datagram.
   std::size_t next_ = 0;
+  bool listens_;
+  Answers answers_;
 };
 
 } // namespace kith::bench

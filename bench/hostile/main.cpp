@@ -5,6 +5,7 @@
 //   unknown-connection  100 octets in the short form, for a connection that nobody has; answered: by a stateless reset
 //   undecryptable       an Initial of 1,200 octets with one octet changed
 //   initial             an Initial with a ClientHello for identity ID, from an address that never answers; answered: by a Retry
+//   spoofed             the same, and nobody listens for the answers
 //   unknown-name, wrong-alpn, denied    clients that go on until they are closed; answered: closed with that reason. RATE says nothing for them
 #include "hostile/flood.hpp"
 #include "hostile/visits.hpp"
@@ -77,19 +78,19 @@ void report(std::size_t sent, std::size_t answered, Clock::time_point start, Clo
 }
 
 void flood(const std::string& kind, const std::string& id, const sockaddr_in& remote, std::size_t count, double rate) {
-  const bool warm = kind == "initial";
+  const bool warm = kind == "initial" || kind == "spoofed";
   const std::size_t before = warm ? warm_packets : 0;
   const std::vector<Octets> packets = make_packets(kind, id, remote, before + count);
-  Flood flood(remote);
+  Flood flood(remote, kind != "spoofed");
   flood.send(packets, 0, before, rate);
   if (warm) std::this_thread::sleep_for(settle);
-  flood.answers();
+  flood.take_answers();
   wait_for_go();
   const auto start = Clock::now();
   const std::size_t sent = flood.send(packets, before, packets.size(), rate);
   const auto end = Clock::now();
   std::this_thread::sleep_for(settle);
-  const Flood::Answers answers = flood.answers();
+  const Flood::Answers answers = flood.take_answers();
   report(sent, warm ? answers.retries : answers.others, start, end);
 }
 
@@ -100,10 +101,10 @@ int run(int argc, char** argv) {
       {"denied", {server_name(argc > 3 ? argv[3] : ""), alpn, {true, 9}}},
   };
   const std::string kind = argc == 6 ? argv[1] : "";
-  const bool floods = kind == "garbage" || kind == "unknown-connection" || kind == "undecryptable" || kind == "initial";
+  const bool floods = kind == "garbage" || kind == "unknown-connection" || kind == "undecryptable" || kind == "initial" || kind == "spoofed";
   if (!floods && !visits.contains(kind)) {
-    std::fprintf(stderr,
-                 "usage: stranger-bench garbage|unknown-connection|undecryptable|initial|unknown-name|wrong-alpn|denied PORT ID COUNT RATE\n");
+    std::fprintf(
+        stderr, "usage: stranger-bench garbage|unknown-connection|undecryptable|initial|spoofed|unknown-name|wrong-alpn|denied PORT ID COUNT RATE\n");
     return 2;
   }
   sockaddr_in remote{};

@@ -16,7 +16,7 @@ namespace kith::bench {
 struct Options {
   bool json = false;
   bool quick = false; ///< Everything, and so small that the figures mean nothing: for a test of the form.
-  int rounds = 3;
+  int rounds = 5;
   int time = 600; ///< Milliseconds, of one row.
   std::set<std::string> only;
   bool wants(const std::string& place) const { return only.empty() || only.contains(place); }

@@ -73,7 +73,7 @@ void Runner::flooded_transfer(const Homes& homes, bool flood_first) {
   const auto flooded = [&] {
     constexpr auto lead = milliseconds(200);
     const double count = flood_rate * (time / 1000.0 + 0.8); // lasts longer than the transfer
-    Child stranger({program("stranger-bench"), "initial", port_of(homes), homes.acceptor(), std::to_string(static_cast<int>(count)),
+    Child stranger({program("stranger-bench"), "spoofed", port_of(homes), homes.acceptor(), std::to_string(static_cast<int>(count)),
                     std::to_string(flood_rate)});
     ready(stranger);
     stranger.say("go");
