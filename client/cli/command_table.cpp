@@ -36,6 +36,10 @@ const OptionSpec addr{"--addr", "HOST:PORT", "where the peer can be reached; may
 const OptionSpec role{"--role", "ROLE", "public, viewer, member, admin or owner (default: public)", &Options::role};
 const OptionSpec command{"--command", "NAME", "the protocol's command (default: its main one)", &Options::command};
 const OptionSpec timeout{"--timeout", "TIME", "give up after 10s, 500ms, 2m (default 30s)", &Options::timeout};
+const OptionSpec count{"--count", "N", "stop after so many (default: at Ctrl-C)", &Options::count};
+const OptionSpec interval{"--interval", "TIME", "from one to the next (default 1s)", &Options::interval};
+const OptionSpec qlog{"--qlog", "DIR", "the folder to write into", &Options::qlog};
+const OptionSpec length{"--for", "TIME", "how long, up to 1h (default 10s)", &Options::length};
 const OptionSpec bytes{"--bytes", "", "the data is octets, not JSON", &Options::bytes};
 
 constexpr auto none = IdentityWord::none;
@@ -53,6 +57,16 @@ constexpr std::string_view logs_details = "Reads the file KITH_HOME/logs/kithd.l
 constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"
     "ends when both have. Exit code 0 means that both ended well, anything else that the stream was reset.";
+
+constexpr std::string_view ping_details =
+    "Round trips to PEER, measured by QUIC PINGs: no protocol and no access are needed, only a connection, which is dialed when there is none.\n"
+    "A PING without an answer for 2 s is lost. Exit code 0 when one was answered, 113 when none was.";
+constexpr std::string_view trace_details =
+    "Writes DIR/TIME-ID.sqlog for each connection to PEER that is dialed while the trace runs (qlog, which qvis draws). A connection\n"
+    "can't be recorded from its middle on: the trace dials a new one, and new streams use that. Streams that run end on the old one, undisturbed.\n"
+    "The files have addresses, connection ids, packets and times; no keys, and nothing of what streams carry.";
+constexpr std::string_view doctor_details = "Looks at files, the system and, when it runs, the daemon; changes nothing. Exit code 1 when something "
+                                            "is bad, 0 when all is ok or only worth a look.";
 
 // --- commands
 const std::vector<Command>& commands() {
@@ -85,6 +99,15 @@ const std::vector<Command>& commands() {
        {"kith logs", "kith logs -f", "kith logs -n 1000 --json"},
        &logs,
        logs_details},
+      {"doctor",
+       "Daemon",
+       "look for what is wrong, and say what to do",
+       none,
+       {},
+       {},
+       {"kith doctor", "kith doctor --json"},
+       &doctor,
+       doctor_details},
 
       {"create-identity",
        "Identities",
@@ -212,6 +235,24 @@ const std::vector<Command>& commands() {
        &stream,
        stream_details},
 
+      {"ping",
+       "Connections",
+       "round-trip time, path and loss to a peer",
+       may,
+       {"PEER"},
+       {&count, &interval},
+       {"kith ping alice bob", "kith ping bob --count 5 --interval 200ms"},
+       &ping,
+       ping_details},
+      {"trace",
+       "Connections",
+       "record the packets to a peer, as qlog",
+       may,
+       {"PEER"},
+       {&qlog, &length},
+       {"kith trace alice bob --qlog /tmp", "kith trace bob --qlog . --for 1m"},
+       &trace,
+       trace_details},
       {"pool list",
        "Connections",
        "connections of one identity, or of all",

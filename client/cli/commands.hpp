@@ -51,6 +51,11 @@ int config_check(Context& context);
 int pool_list(Context& context);
 int pool_close(Context& context);
 
+// ping.cpp, trace.cpp, doctor.cpp
+int ping(Context& context);
+int trace(Context& context);
+int doctor(Context& context);
+
 // status.cpp, logs.cpp
 int status(Context& context);
 int logs(Context& context);

@@ -330,6 +330,27 @@ std::string TopicEvent::encode() const {
   return ObjectWriter().text("id", id).text("event", "topic").text("topic", topic).raw("data", data).finish();
 }
 
+Result<TracedEvent> TracedEvent::decode(const Object& line) {
+  TracedEvent event;
+  FieldReader read(line);
+  std::string status;
+  read.text("id", event.id).texts("files", event.files).number("written", event.written).number("events", event.events);
+  read.number("dropped", event.dropped);
+  read_outcome(line, read, status, event.error);
+  return read.done(std::move(event));
+}
+
+std::string TracedEvent::encode() const {
+  ObjectWriter line;
+  line.text("id", id).text("event", "traced");
+  if (error) {
+    write_failure(line, *error);
+  } else {
+    line.text("status", "ok");
+  }
+  return line.texts("files", files).number("written", written).number("events", events).number("dropped", dropped).finish();
+}
+
 Result<LaggedEvent> LaggedEvent::decode(const Object& line) {
   LaggedEvent event;
   FieldReader read(line);

@@ -195,6 +195,18 @@ struct TopicEvent {
   std::string encode() const;
 };
 
+/// The end of a trace.
+struct TracedEvent {
+  std::string id;
+  std::optional<Error> error;     ///< Why it ended before its time.
+  std::vector<std::string> files; ///< Names in the folder.
+  std::uint64_t written = 0;      ///< Octets.
+  std::uint64_t events = 0;
+  std::uint64_t dropped = 0; ///< Events that the disk was too slow for.
+  static Result<TracedEvent> decode(const Object& line);
+  std::string encode() const;
+};
+
 struct LaggedEvent {
   std::string id;
   std::uint64_t dropped = 0;

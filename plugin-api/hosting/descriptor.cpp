@@ -182,6 +182,7 @@ Result<Descriptor> read_descriptor(const kith_plugin* plugin, std::string_view f
   if (!version) return version.error();
   out.name = *name;
   out.version = *version;
+  out.minor_needed = plugin->abi_minor_needed;
   if (plugin->protocol_count == 0 || plugin->protocol_count > max_protocols_in_file || plugin->protocols == nullptr)
     return bad_request(file + ": a plugin has 1 to " + std::to_string(max_protocols_in_file) + " protocols");
   for (std::uint32_t i = 0; i < plugin->protocol_count; ++i) {

@@ -68,6 +68,7 @@ struct Protocol {
 struct Descriptor {
   std::string name;
   std::string version;
+  std::uint16_t minor_needed = 0; ///< The least KITH_ABI_MINOR that it can live with.
   std::vector<Protocol> protocols;
 
   const Protocol* find(std::string_view protocol) const noexcept;

@@ -37,6 +37,8 @@ const std::vector<std::pair<std::string_view, Admin::Handler>>& Admin::handlers(
       {"stop", &Admin::stop},
       {"pool.list", &Admin::pool_list},
       {"pool.close", &Admin::pool_close},
+      {"ping", &Admin::ping},
+      {"health", &Admin::health},
   };
   return table;
 }

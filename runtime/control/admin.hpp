@@ -100,6 +100,9 @@ private:
   void stop(Ask& ask, Tell tell);
   void pool_list(Ask& ask, Tell tell);
   void pool_close(Ask& ask, Tell tell);
+  // --- looking (admin_see.cpp)
+  void ping(Ask& ask, Tell tell);
+  void health(Ask& ask, Tell tell);
   // --- reload and config.check (admin_reload.cpp)
   void choose(InspectedFiles& files) const;
   void pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then);

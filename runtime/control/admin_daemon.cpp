@@ -2,16 +2,14 @@
 // status, stop, pool.*
 #include "control/admin.hpp"
 
+#include "control/path_json.hpp"
+
 #include <algorithm>
 #include <set>
 #include <unistd.h>
 
 namespace kith::control {
 namespace {
-
-std::uint64_t microseconds(Duration time) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count(), 0));
-}
 
 protocol::ObjectWriter pool_fields(const node::Status& status) {
   std::size_t connections = 0;

@@ -18,6 +18,11 @@ public:
   StreamControl& control() override { return node_.control(); }
   Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, node::Service& service) override;
   void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) override;
+  Result<void> start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
+                           std::function<void(Result<node::Path>)> connected) override {
+    return node_.start_trace(identity, peer, std::move(sink), std::move(connected));
+  }
+  void stop_trace(const PeerId& identity, const PeerId& peer) override { node_.stop_trace(identity, peer); }
   /// An identity, or a binding of it, is there again: node forgot its providers when it went.
   void reattach(const PeerId& identity);
 

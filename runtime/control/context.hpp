@@ -47,6 +47,9 @@ public:
   virtual StreamControl& control() = 0;
   virtual Result<void> attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, node::Service& service) = 0;
   virtual void detach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias) = 0;
+  virtual Result<void> start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
+                                   std::function<void(Result<node::Path>)> connected) = 0;
+  virtual void stop_trace(const PeerId& identity, const PeerId& peer) = 0;
 };
 
 /// An administrative request with everything that came with it; `fields` borrows from `line`.

@@ -6,6 +6,7 @@
 #include "control/provider.hpp"
 #include "control/stream.hpp"
 #include "control/subscription.hpp"
+#include "control/trace.hpp"
 #include "protocol/scanner.hpp"
 
 #include <algorithm>
@@ -201,7 +202,7 @@ void Session::dispatch(Request& request, std::string_view line, ByteView octets)
   const std::string_view type = request.type;
   std::vector<protocol::Fd> fds = fds_.take(request.fds);
   if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
-  if (type == "call" || type == "local" || type == "stream" || type == "serve" || type == "subscribe") {
+  if (type == "call" || type == "local" || type == "stream" || type == "serve" || type == "subscribe" || type == "trace") {
     return start_operation(request, octets, std::move(fds));
   }
   if (type == "reply" || type == "reject") {
@@ -220,7 +221,7 @@ void Session::dispatch(Request& request, std::string_view line, ByteView octets)
 
 void Session::start_operation(Request& request, ByteView octets, std::vector<protocol::Fd> fds) {
   const std::string_view type = request.type;
-  if (!fds.empty()) return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
+  if (!fds.empty() && type != "trace") return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
   const bool is_call = type == "call" || type == "local";
   if (!is_call && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
     return refuse(request.id, {Code::busy, "this socket has " + std::to_string(context_.limits.max_streams) + " streams open (max_client_streams)"});
@@ -230,6 +231,7 @@ void Session::start_operation(Request& request, ByteView octets, std::vector<pro
   if (type == "stream") operation = std::make_unique<StreamOperation>(*this, request.id);
   if (type == "serve") operation = std::make_unique<Provider>(*this, request.id);
   if (type == "subscribe") operation = std::make_unique<Subscription>(*this, request.id);
+  if (type == "trace") operation = std::make_unique<Trace>(*this, request.id);
   Operation& started = *operation;
   const bool only_one = operations_.empty() && reader_.buffered() == 0;
   operations_.emplace(request.id, std::move(operation));
@@ -239,6 +241,7 @@ void Session::start_operation(Request& request, ByteView octets, std::vector<pro
   if (type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
   if (type == "serve") done = static_cast<Provider&>(started).start(request);
   if (type == "subscribe") done = static_cast<Subscription&>(started).start(request);
+  if (type == "trace") done = static_cast<Trace&>(started).start(request, std::move(fds));
   if (done) return;
   refuse(request.id, done.error());
   settle();

@@ -32,6 +32,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
       if (const auto info = endpoint_.info(event.connection)) pool_.moved(to_pool(event.connection), info->remote);
       return;
     case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), now_); return;
+    case Kind::pinged: answer_ping(event.ping.id, event.ping.lost ? std::nullopt : std::optional(event.ping.rtt)); return;
     case Kind::streams:
       if (Link* link = find_link(event.connection)) {
         send_waiting(*link);
@@ -121,6 +122,7 @@ void NodeImpl::on_closed(quic::Event& event) {
     dials_.erase(id);
     pool_.attempt_failed(id, event.reason.error, now_);
   }
+  end_pings(event.connection, event.reason.error);
   Link* link = find_link(event.connection);
   if (link == nullptr) return;
   link->closing = true;
@@ -156,8 +158,9 @@ void NodeImpl::do_action(const pool::Action& action) {
     attempts_.erase(id);
     endpoint_.close(id, Code::cancelled, "", now_);
   } else if (const auto* grant = std::get_if<pool::Grant>(&action)) {
-    granted(grant->waiter, grant->connection);
+    if (!reached(grant->waiter, static_cast<quic::ConnectionId>(grant->connection))) granted(grant->waiter, grant->connection);
   } else if (const auto* failed = std::get_if<pool::Fail>(&action)) {
+    if (reached(failed->waiter, failed->error)) return;
     const auto waiter = waiters_.find(failed->waiter);
     if (waiter == waiters_.end()) return;
     NodeStream* stream = streams_.find(waiter->second);
@@ -201,6 +204,7 @@ void NodeImpl::start_attempt(const pool::StartAttempt& action) {
   dial.socket = *socket;
   dial.remote = action.address;
   dial.initials = action.hinted ? settings_.max_hinted_initials : 0;
+  if (const auto trace = traces_.find({action.key.identity, action.key.peer}); trace != traces_.end()) dial.trace = trace->second.get();
   const auto id = endpoint_.connect(dial, now_);
   if (!id) {
     pool_.attempt_failed(action.attempt, id.error(), now_);

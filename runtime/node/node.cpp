@@ -61,6 +61,7 @@ void NodeImpl::on_timer() {
   on_stream_deadlines();
   if (now_ >= next_drain_) check_drains();
   on_unproven_deadlines();
+  on_ping_deadlines();
   service();
 }
 
@@ -129,6 +130,7 @@ void NodeImpl::arm_timer() {
   TimePoint at = std::min(endpoint_.next_deadline(), pool_.next_deadline());
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->deadline);
   at = std::min(at, next_drain_);
+  at = std::min(at, next_ping_deadline());
   if (!unproven_.empty()) at = std::min(at, unproven_.front().first);
   timer_->arm(at);
 }
@@ -275,6 +277,17 @@ OpenedStream Node::open_local(const LocalRequest& request, StreamUser& user) { r
 StreamControl& Node::control() { return *impl_; }
 plugin_host::Dialer& Node::dialer() { return *impl_; }
 SlabPool& Node::slabs() { return impl_->slabs_; }
+void Node::ping(const PeerId& identity, const PeerId& peer, Duration patience, std::function<void(Result<PingReport>)> done) {
+  impl_->ping(identity, peer, patience, std::move(done));
+}
+
+Result<void> Node::start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
+                               std::function<void(Result<Path>)> connected) {
+  return impl_->start_trace(identity, peer, std::move(sink), std::move(connected));
+}
+
+void Node::stop_trace(const PeerId& identity, const PeerId& peer) { impl_->traces_.erase({identity, peer}); }
+
 Status Node::status() const { return impl_->status(); }
 
 void Node::shutdown(TimePoint deadline, std::function<void()> done) {

@@ -10,6 +10,7 @@
 #include "node/service.hpp"
 #include "pool/types.hpp"
 #include "quic/settings.hpp"
+#include "quic/trace.hpp"
 
 #include <array>
 #include <cstdint>
@@ -188,10 +189,26 @@ struct IdentityStatus {
 
 struct Status {
   std::vector<Address> listen; ///< Shared sockets.
+  std::size_t max_train = 1;   ///< Datagrams that one send carries; 1: this system does no GSO.
   std::vector<IdentityStatus> identities;
   pool::Counters pool;
   StreamCounts streams;
   std::uint64_t buffer_bytes = 0;
+};
+
+/// How a peer is reached.
+struct Path {
+  Address local; ///< Of our socket; unspecified when the kernel chooses for each packet.
+  Address remote;
+  bool dialer = false; ///< We dialed this connection.
+  bool fresh = false;  ///< It was not there before.
+  Duration dialing{};  ///< How long that took.
+  std::size_t mtu = 0; ///< UDP payload, octets.
+};
+
+struct PingReport {
+  Path path;
+  std::optional<Duration> rtt; ///< Nothing: no answer.
 };
 
 class NodeImpl;
@@ -259,6 +276,16 @@ public:
   plugin_host::Dialer& dialer();
   /// Where all pipes take their slabs from: max_buffer_bytes is about this.
   SlabPool& slabs();
+
+  // --- looking. `done` and `connected` come once, on the network thread, perhaps at once.
+  /// Measures a round trip to a peer; dials when there is no connection. Errors: those of dialing, connection_lost.
+  void ping(const PeerId& identity, const PeerId& peer, Duration patience, std::function<void(Result<PingReport>)> done);
+  /// Records connections that are dialed for this pair from now on, until stop_trace. There is no way to begin in the middle of one: those that are there
+  /// take no new streams and end with those that they have, and a new one is dialed. Errors: busy (traced already).
+  Result<void> start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
+                           std::function<void(Result<Path>)> connected);
+  /// No further connections; the sink hears on of those that it has.
+  void stop_trace(const PeerId& identity, const PeerId& peer);
 
   // --- status and the end
   Status status() const;

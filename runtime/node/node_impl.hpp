@@ -28,6 +28,7 @@ inline constexpr std::size_t trains_per_turn = 64;      ///< GSO trains sent bef
 inline constexpr std::size_t max_error_texts = 64;      ///< ERROR frames kept of one connection, until their streams end.
 inline constexpr std::size_t max_traffic_rows = 64;     ///< Bindings that one connection counts apart; the rest is one sum.
 inline constexpr std::chrono::seconds least_sleep{1};   ///< Of the machine, that puts connections in doubt.
+inline constexpr std::size_t max_reaching = 1024;       ///< Pings and traces that wait for a connection.
 inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
 
 struct Identity;
@@ -274,6 +275,38 @@ public:
   void deliver_local(NodeStream& end);
   void fail_local(NodeStream& end, const Error& error, bool remote);
 
+  // --- reach.cpp
+  struct Reached {
+    quic::ConnectionId connection{};
+    Path path;
+  };
+  struct Reaching {
+    TimePoint since;
+    bool fresh = false;
+    std::function<void(Result<Reached>)> then;
+  };
+  struct PendingPing {
+    quic::ConnectionId connection{};
+    TimePoint deadline;
+    PingReport report;
+    std::function<void(Result<PingReport>)> done;
+  };
+  /// The identity, if it may have connections with this peer. Errors: unknown_identity, offline, denied (blocked).
+  Result<const Identity*> may_reach(const PeerId& identity, const PeerId& peer) const;
+  /// Where a peer may be, `more` first.
+  std::vector<pool::Candidate> candidates(const Identity& identity, const PeerId& peer, std::span<const Address> more) const;
+  /// Gets a connection for no stream; `anew`: one that does not exist yet.
+  void reach(const PeerId& identity, const PeerId& peer, bool anew, std::function<void(Result<Reached>)> then);
+  /// The pool's answer; false: it was for a stream.
+  bool reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& connection);
+  void ping(const PeerId& identity, const PeerId& peer, Duration patience, std::function<void(Result<PingReport>)> done);
+  void answer_ping(quic::PingId id, std::optional<Duration> rtt);
+  void on_ping_deadlines();
+  void end_pings(quic::ConnectionId connection, const Error& error);
+  TimePoint next_ping_deadline() const;
+  Result<void> start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
+                           std::function<void(Result<Path>)> connected);
+
   // --- links.cpp
   void on_quic_event(quic::Event& event);
   void on_ready(quic::ConnectionId id);
@@ -324,6 +357,8 @@ public:
 
   // --- status.cpp
   Status status() const;
+  /// Datagrams that one send carries on the sockets that we listen on.
+  std::size_t max_train() const;
 
   World& world_;
   Settings settings_;
@@ -345,6 +380,10 @@ public:
   std::unordered_map<pool::AttemptId, quic::ConnectionId> dials_;
   std::unordered_map<quic::ConnectionId, pool::AttemptId> attempts_;
   std::unordered_map<pool::WaiterId, StreamKey> waiters_;
+  std::unordered_map<pool::WaiterId, Reaching> reaching_;
+  std::map<quic::PingId, PendingPing> pings_;
+  std::uint64_t last_ping_ = 0;
+  std::map<std::pair<PeerId, PeerId>, std::shared_ptr<quic::TraceSink>> traces_; ///< By identity and peer.
   StreamTable streams_;
   boost::intrusive::multiset<NodeStream> deadlines_;
   std::deque<std::function<void()>> deferred_;

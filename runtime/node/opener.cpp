@@ -51,13 +51,9 @@ StreamKey NodeImpl::open(const OpenRequest& request, StreamUser& user, PipePtr i
 
 void NodeImpl::find_connection(NodeStream& stream) {
   const OpenRequest& request = stream.outgoing->request;
-  Identity* identity = stream.identity;
-  if (identity == nullptr) {
-    fail(stream, {Code::unknown_identity, "no such identity here: " + request.identity.text()}, false);
-    return;
-  }
-  if (!identity->online) {
-    fail(stream, {Code::offline, identity->name + " is offline here; bring it back with: kith identity-online " + identity->name}, false);
+  const auto identity = may_reach(request.identity, request.peer);
+  if (!identity) {
+    fail(stream, identity.error(), false);
     return;
   }
   if (streams_.size() > settings_.max_streams || slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
@@ -65,11 +61,6 @@ void NodeImpl::find_connection(NodeStream& stream) {
     return;
   }
   note_sleep();
-  const auto peer = identity->peers.find(request.peer);
-  if (peer != identity->peers.end() && peer->second.blocked) {
-    fail(stream, {Code::denied, peer->second.name + " is blocked"}, false);
-    return;
-  }
   const pool::Key key{request.identity, request.peer, std::string(wire::alpn)};
   if (const auto connection = pool_.reuse(key, now_)) {
     if (Link* link = find_link(static_cast<quic::ConnectionId>(*connection)); link != nullptr && !link->closing) {
@@ -77,26 +68,7 @@ void NodeImpl::find_connection(NodeStream& stream) {
       return;
     }
   }
-  std::vector<pool::Candidate> candidates;
-  const auto add = [&](const Address& address) {
-    if (std::none_of(candidates.begin(), candidates.end(), [&](const auto& c) { return c.address == address; }))
-      candidates.push_back({address, false});
-  };
-  for (const Address& address : request.addresses) add(address);
-  if (peer != identity->peers.end()) {
-    for (const Address& address : peer->second.addresses) add(address);
-  }
-  if (const Identity* own = find_identity(request.peer)) {
-    // One of our own: it is where we listen.
-    for (const SocketId socket : own->sockets.empty() ? shared_sockets_ : own->sockets) {
-      Address at = world_.udp().bound(socket);
-      if (at.is_unspecified())
-        at = at.is_v4() ? make_v4({127, 0, 0, 1}, at.port) : make_v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, at.port);
-      add(at);
-    }
-  }
-  const TimePoint deadline = request.deadline;
-  stream.outgoing->waiter = pool_.want(key, candidates, now_, deadline);
+  stream.outgoing->waiter = pool_.want(key, candidates(**identity, request.peer, request.addresses), now_, request.deadline);
   stream.outgoing->has_waiter = true;
   waiters_[stream.outgoing->waiter] = stream.key;
 }

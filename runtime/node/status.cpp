@@ -24,9 +24,19 @@ Duration since(TimePoint then, TimePoint now) noexcept { return std::max(now - t
 
 } // namespace
 
+std::size_t NodeImpl::max_train() const {
+  if (!shared_sockets_.empty()) return world_.udp().max_train(shared_sockets_.front());
+  std::size_t count = 1;
+  for (const auto& [id, identity] : identities_) {
+    if (!identity->sockets.empty()) count = world_.udp().max_train(identity->sockets.front());
+  }
+  return count;
+}
+
 Status NodeImpl::status() const {
   Status out;
   for (const SocketId socket : shared_sockets_) out.listen.push_back(world_.udp().bound(socket));
+  out.max_train = max_train();
   out.pool = pool_.counters();
   out.streams = counts_;
   out.buffer_bytes = slabs_.bytes_in_use();

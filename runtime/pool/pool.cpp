@@ -264,6 +264,13 @@ void Pool::close_peer(const PeerId& identity, const PeerId& peer, const Error& e
   });
 }
 
+void Pool::renew(const Key& key, TimePoint now) {
+  Entry* entry = find_entry(key);
+  if (entry == nullptr) return;
+  for (const ConnId id : entry->connections) retire(*find(id), now);
+  settle(*entry, now);
+}
+
 void Pool::wake_from_sleep(TimePoint now) {
   for (const auto& [key, entry] : entries_) {
     for (const ConnId id : entry->connections) doubt(*find(id), now);

@@ -40,6 +40,8 @@ public:
   void identity_offline(const PeerId& identity, TimePoint drain_until, TimePoint now);
   /// Everything with this peer ends at once with `error` (blocked, revoked).
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
+  /// The key's connections take no new streams and close when those they have end; the next want() dials.
+  void renew(const Key& key, TimePoint now);
   /// The peer got a role, or lost it: the connections that it dialed count as a known peer's or a stranger's from now on.
   void set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now);
   /// Every connection is in doubt: PING each, drop what stays silent. Wants wait for that, up to a time.

@@ -51,6 +51,13 @@ Address synthetic_label(ConnectionId id) noexcept {
   return make_v6(ip, 1);
 }
 
+std::string hex(ByteView bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (const std::uint8_t octet : bytes) out += {digits[octet >> 4], digits[octet & 15]};
+  return out;
+}
+
 void random_bytes(std::uint8_t* dest, std::size_t size, const ngtcp2_rand_ctx* context) {
   static_cast<Random*>(context->native_handle)->fill({dest, size});
 }
@@ -195,6 +202,10 @@ struct Callbacks {
     connection.small_until_ = TimePoint{};
     connection.endpoint_.emit(Event::Kind::address_changed, connection.id_);
     return 0;
+  }
+
+  static void trace(void* user, std::uint32_t, const void* text, std::size_t size) {
+    if (TraceLog* log = self(user).trace_.get(); log != nullptr && size != 0) log->write({static_cast<const char*>(text), size});
   }
 
   static int recv_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset2*, void* user) {
@@ -356,6 +367,8 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   endpoint_.new_cid(dcid, 16);
   ngtcp2_cid scid{};
   endpoint_.new_cid(scid, endpoint_.settings.cid_size);
+  if (dial.trace != nullptr) trace_ = dial.trace->open(hex({dcid.data, dcid.datalen}));
+  if (trace_) settings.qlog_write = Callbacks::trace;
   PathStorage path(local_label_, remote_, socket_);
   ngtcp2_conn* conn = nullptr;
   if (ngtcp2_conn_client_new(&conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &Callbacks::table(true), &settings, &params, &memory_, this) !=
@@ -475,6 +488,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   heard_at_ = now;
   if (std::exchange(silent_, false) && !ping_pending_) set_keep_alive();
   const std::uint64_t before = listening_ ? packets_received() : 0;
+  const ngtcp2_conn_info numbers_before = pings_ ? numbers() : ngtcp2_conn_info{};
   const PathStorage path(dialer_ ? local_label_ : datagram.local, datagram.remote, datagram.socket);
   const ngtcp2_pkt_info info{.ecn = datagram.ecn};
   const int result = ngtcp2_conn_read_pkt(conn_.get(), &path.path, &info, packet.data(), packet.size(), to_ngtcp2(now));
@@ -492,6 +506,10 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     moved_ = false;
     heard_told_ = now;
     endpoint_.emit(Event::Kind::heard, id_);
+  }
+  if (pings_) {
+    for (const PingOutcome& outcome : pings_->received(numbers_before, numbers(), now)) endpoint_.emit(id_, outcome);
+    if (pings_->empty()) pings_.reset();
   }
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();

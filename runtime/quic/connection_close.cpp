@@ -42,6 +42,14 @@ void Connection::ping() {
   endpoint_.update_timer(*this);
 }
 
+void Connection::ping(PingId id) {
+  if (state_ != State::ready) return;
+  if (!pings_) pings_ = std::make_unique<Pings>();
+  pings_->ask(id);
+  ping();
+  endpoint_.want_write(*this);
+}
+
 void Connection::close(Code code, std::string_view text, TimePoint now) {
   now_ = now;
   if (state_ == State::closing || state_ == State::gone) return;
@@ -149,6 +157,8 @@ void Connection::finish(CloseReason reason, TimePoint linger_until) {
   });
   tls_.reset();
   conn_.reset();
+  trace_.reset();
+  pings_.reset();
   endpoint_.update_timer(*this);
 }
 
@@ -174,8 +184,7 @@ ConnectionInfo Connection::info() const {
   out.pto = pto();
   if (!conn_) return out;
   out.mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn_.get());
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
+  const ngtcp2_conn_info info = numbers();
   out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));
   out.congestion_window = info.cwnd;
   out.in_flight = info.bytes_in_flight;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "quic/endpoint.hpp"
+#include "quic/pings_impl.hpp"
 #include "quic/tls_impl.hpp"
 #include "quic/write_scheduler.hpp"
 
@@ -64,6 +65,7 @@ public:
   TimePoint deadline() const noexcept;
   void close(Code code, std::string_view text, TimePoint now);
   void ping();
+  void ping(PingId id);
 
   Result<StreamPtr> open_stream(PipePtr in, PipePtr out);
   Result<StreamPtr> open_uni_stream(PipePtr out);
@@ -135,7 +137,8 @@ private:
   std::uint64_t send_limit() const noexcept;
   void unblock();
   std::uint64_t packets_received() const noexcept;
-  std::uint64_t in_flight() const noexcept;
+  std::uint64_t in_flight() const noexcept { return numbers().bytes_in_flight; }
+  ngtcp2_conn_info numbers() const noexcept;
   void update_keep_alive();
   void set_keep_alive();
   void finish(CloseReason reason, TimePoint linger_until);
@@ -161,6 +164,7 @@ private:
 
   std::size_t transport_bytes_ = 0; ///< That ngtcp2 holds: octets with a hole in front, and what it knows of packets.
   ngtcp2_mem memory_;               ///< Counts them. Outlives conn_.
+  std::unique_ptr<TraceLog> trace_; ///< conn_ writes into it as long as it lives.
   ConnPtr conn_;
   tls::SessionPtr tls_;
   ngtcp2_crypto_conn_ref conn_ref_{};
@@ -183,6 +187,7 @@ private:
   bool ping_pending_ = false;
   bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.
   TimePoint heard_at_{};
+  std::unique_ptr<Pings> pings_; ///< Null while nobody measures.
   bool listening_ = false; ///< Pinged, and nothing heard since.
   bool moved_ = false;     ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
   TimePoint heard_told_{};

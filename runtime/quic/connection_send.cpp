@@ -37,7 +37,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
   std::size_t segment = 0;
-  const std::uint64_t before = ping_pending_ ? in_flight() : 0;
+  const ngtcp2_conn_info before = ping_pending_ ? numbers() : ngtcp2_conn_info{};
   const ngtcp2_ssize written = ngtcp2_conn_write_aggregate_pkt2(
       conn_.get(), &path.path, &info, buffer.data(), std::min(buffer.size(), max_train_bytes), &segment, on_write_packet, max_train, to_ngtcp2(now));
   if (written < 0) {
@@ -46,9 +46,10 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   }
   if (written == 0) return 0;
   if (limited) --initials_left_;
-  if (ping_pending_ && in_flight() > before) { // whatever asks for an acknowledgement will do; an ACK alone does not
+  if (ping_pending_ && in_flight() > before.bytes_in_flight) { // whatever asks for an acknowledgement will do; an ACK alone does not
     ping_pending_ = false;
     listening_ = true;
+    if (pings_) pings_->sent(before, now);
     set_keep_alive();
   }
   if (paces()) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
@@ -63,11 +64,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
 
 // Pacing (RFC 9002 §7.7) keeps a window from queueing up on the way. Where a whole window drains within max_self_queue there is nothing to spread, and a
 // kernel timer for every train costs more than the train.
-bool Connection::paces() const noexcept {
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
-  return info.min_rtt > static_cast<ngtcp2_duration>(endpoint_.settings.max_self_queue.count());
-}
+bool Connection::paces() const noexcept { return numbers().min_rtt > static_cast<ngtcp2_duration>(endpoint_.settings.max_self_queue.count()); }
 
 std::size_t Connection::packet_limit(TimePoint now) noexcept {
   if (large_stream_ >= 0 && now - large_since_ > std::max<Duration>(black_hole_least, black_hole_ptos * pto())) {

@@ -305,16 +305,12 @@ void Connection::set_keep_alive() {
   ngtcp2_conn_set_keep_alive_timeout(conn_.get(), keeping_alive_ ? to_duration(interval) : UINT64_MAX);
 }
 
-std::uint64_t Connection::packets_received() const noexcept {
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
-  return info.pkt_recv;
-}
+std::uint64_t Connection::packets_received() const noexcept { return numbers().pkt_recv; }
 
-std::uint64_t Connection::in_flight() const noexcept {
+ngtcp2_conn_info Connection::numbers() const noexcept {
   ngtcp2_conn_info info{};
   ngtcp2_conn_get_conn_info2(conn_.get(), &info);
-  return info.bytes_in_flight;
+  return info;
 }
 
 // Credit came: on the connection there is no signal for it, so it is looked for after each packet while some stream waits.

@@ -371,6 +371,10 @@ void Endpoint::ping(ConnectionId id) {
   if (Connection* connection = impl_->find(id)) connection->ping();
 }
 
+void Endpoint::ping(ConnectionId id, PingId ping) {
+  if (Connection* connection = impl_->find(id)) connection->ping(ping);
+}
+
 std::optional<ConnectionInfo> Endpoint::info(ConnectionId id) const {
   if (const Connection* connection = impl_->find(id)) return connection->info();
   return std::nullopt;
@@ -494,6 +498,10 @@ bool Endpoint::next_event(Event& event) {
   event.stream = std::move(next.stream);
   if (event.stream) EndpointImpl::take_signals(*event.stream, event.signals);
   if (next.reason) event.reason = std::move(*next.reason);
+  if (event.kind == Event::Kind::pinged) {
+    event.ping = impl_->ping_outcomes.front();
+    impl_->ping_outcomes.pop_front();
+  }
   return true;
 }
 

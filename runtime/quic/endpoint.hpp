@@ -12,6 +12,7 @@
 #include "base/world.hpp"
 #include "quic/settings.hpp"
 #include "quic/stream.hpp"
+#include "quic/trace.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,17 @@ namespace kith::quic {
 
 /// Names a connection for as long as the endpoint lives; never reused.
 enum class ConnectionId : std::uint64_t { none = 0 };
+
+/// Names one ping(); chosen by the caller.
+enum class PingId : std::uint64_t {};
+
+inline constexpr std::size_t max_pings = 64; ///< Of one connection that wait for an answer; the oldest are forgotten.
+
+struct PingOutcome {
+  PingId id{};
+  bool lost = false; ///< Its packet, or the answer, got lost on the way.
+  Duration rtt{};    ///< Unless lost: the round trip, the peer's own delay taken off.
+};
 
 /// Why a connection came to its end.
 struct CloseReason {
@@ -39,6 +51,7 @@ struct Event {
     closed,          ///< Over; its streams have their own closed signals after this.
     address_changed, ///< The peer's address changed and was validated (RFC 9000 §9).
     heard,           ///< The first packet of the peer's after ping(); and streams moved, either way: told at most once a second.
+    pinged,          ///< A ping with an id was answered, or got lost. One that stays without either is the caller's to give up.
     streams,         ///< The peer gives more streams (after open_stream said busy).
     stream,          ///< Look at `signals`.
   };
@@ -47,6 +60,7 @@ struct Event {
   StreamPtr stream;
   Stream::Signals signals;
   CloseReason reason;
+  PingOutcome ping{};
 };
 
 /// A connection as status shows it.
@@ -90,8 +104,9 @@ struct Dial {
   std::string alpn; ///< Offered, one.
   SocketId socket{};
   Address remote;
-  bool send_name = true;    ///< Off: the handshake names nobody, as iroh 1.4's do; the acceptor's nameless identity answers.
-  std::size_t initials = 0; ///< At most this many Initials before the peer answers; 0: no limit but the timeout.
+  bool send_name = true;      ///< Off: the handshake names nobody, as iroh 1.4's do; the acceptor's nameless identity answers.
+  std::size_t initials = 0;   ///< At most this many Initials before the peer answers; 0: no limit but the timeout.
+  TraceSink* trace = nullptr; ///< Hears of this connection from its beginning.
 };
 
 class EndpointImpl;
@@ -125,6 +140,8 @@ public:
   void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
   /// Makes the peer say something; `heard` follows if it does.
   void ping(ConnectionId connection);
+  /// Measures a round trip; `pinged` with this id follows, or `closed`, or nothing.
+  void ping(ConnectionId connection, PingId id);
   std::optional<ConnectionInfo> info(ConnectionId connection) const;
   std::vector<ConnectionInfo> list() const;
   /// The smoothed probe timeout (RFC 9002 §6.2), for deadlines that follow the path.

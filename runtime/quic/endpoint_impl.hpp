@@ -62,6 +62,10 @@ public:
   void reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
   void want_write(Connection& connection);
   void update_timer(Connection& connection);
+  void emit(ConnectionId connection, const PingOutcome& outcome) {
+    emit(Event::Kind::pinged, connection);
+    ping_outcomes.push_back(outcome);
+  }
   void emit_closed(ConnectionId connection, CloseReason reason); ///< Before all that wait.
   void emit(Event::Kind kind, ConnectionId connection, StreamPtr stream = nullptr) {
     events.push_back({kind, connection, std::move(stream), nullptr});
@@ -106,7 +110,8 @@ public:
     StreamPtr stream;
     std::unique_ptr<CloseReason> reason; // of `closed`: the others, which are most, don't carry its weight
   };
-  std::vector<Pending> events; // from next_event on; emptied when all were taken, so that its memory stays
+  std::vector<Pending> events;           // from next_event on; emptied when all were taken, so that its memory stays
+  std::deque<PingOutcome> ping_outcomes; ///< Of the `pinged` among them, in their order.
   std::size_t next_event = 0;
   std::deque<ConnectionId> writers;
   std::vector<ConnectionId> blocked_writers; ///< Their socket takes nothing now; one that has gone meanwhile is passed over later.

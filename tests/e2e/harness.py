@@ -145,7 +145,7 @@ class Client:
 class Daemon:
     """One kithd. `inside`: a command that runs it somewhere else, by exec."""
 
-    def __init__(self, home, *arguments, listen="127.0.0.1:0", file_limit=False, ready=True, inside=()):
+    def __init__(self, home, *arguments, listen="127.0.0.1:0", file_limit=False, ready=True, inside=(), environment=None):
         self.home = home
         self.lines = []
         self.changed = threading.Condition()
@@ -155,7 +155,7 @@ class Daemon:
         # A write past RLIMIT_FSIZE is then an error, not the end: what fill_disk needs.
         before = (lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)) if file_limit else None
         self.process = subprocess.Popen(command + list(arguments), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, errors="replace",
-                                        preexec_fn=before, env={**os.environ, "TSAN_OPTIONS": "halt_on_error=0 exitcode=66"})
+                                        preexec_fn=before, env={**os.environ, "TSAN_OPTIONS": "halt_on_error=0 exitcode=66", **(environment or {})})
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         if ready:

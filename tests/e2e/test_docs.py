@@ -198,6 +198,16 @@ class Examples(Case):
         for id in ("43", "44", "45", "46"):
             self.replay(a, id)
 
+    def test_looking(self):
+        a, _, _, _ = self.couple()
+        self.replay(a, "60")
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, folder)
+        self.replay(a, "61", fds=[folder])
+        a.ask("cancel", request="61")
+        self.same_shape(self.examples["61"]["answers"][1], a.event("61", "traced"), "traced")
+        self.replay(a, "62")
+
     def test_the_daemon(self):
         a, b, one, _ = self.couple()
         a.ask("call", target="bob", protocol="Echo", data={"message": "x"})

@@ -2,6 +2,7 @@
 """Seeing what the daemon does: pool, ping, trace, doctor."""
 import json
 import os
+import signal
 import subprocess
 import unittest
 
@@ -40,6 +41,158 @@ class See(Case):
         self.assertEqual(self.kith(two.home, "pool", "close", "nobody").returncode, 106)
         self.assertEqual(self.kith(two.home, "pool", "close", "alice").stdout, "closed 1\n")
         self.assertEqual(b.data("pool.list")["connections"], [])
+
+    def test_ping(self):
+        a, b, one, two = self.pair(echo=False)
+        shown = self.kith(one.home, "ping", "alice", "bob", "--count", "3", "--interval", "10ms")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        lines = shown.stdout.splitlines()
+        self.assertRegex(lines[0], r"^bob at 127\.0\.0\.1:\d+ from 127\.0\.0\.1:\d+, direct, dialed by us; a new connection, there after ")
+        self.assertEqual([line.split(":")[0] for line in lines[1:4]], ["1", "2", "3"])
+        self.assertRegex(lines[4], r"^3 sent, 3 answered, 0 % lost; min/avg/max ")
+        self.assertEqual(len(lines), 5)
+        back = self.kith(two.home, "ping", "alice", "--count", "1", "--json")
+        first, last = [json.loads(line) for line in back.stdout.splitlines()]
+        self.assertEqual((first["seq"], first["ping"]["answered"], first["ping"]["new"], first["ping"]["dialed"]), (1, True, False, False))
+        self.assertEqual((last["summary"]["sent"], last["summary"]["answered"]), (1, 1))
+        self.assertEqual(a.data("pool.list")["connections"][0]["opened"], 0)  # no stream was opened
+
+    def test_pings_that_nobody_answers(self):
+        a, _, one, two = self.pair(echo=False)
+        self.assertEqual(self.kith(one.home, "ping", "nobody").returncode, 106)
+        self.assertEqual(self.kith(one.home, "ping", "bob", "--count", "0").returncode, 2)
+        self.assertEqual(self.kith(one.home, "ping", "bob", "--interval", "soon").returncode, 2)
+        self.assertEqual(self.kith(self.home("none"), "ping", "bob").returncode, 113)
+        a.ask("ping", peer="bob")
+        two.process.send_signal(signal.SIGSTOP)
+        try:
+            self.assertEqual(a.data("ping", peer="bob", timeout_ms=50)["answered"], False)
+            shown = self.kith(one.home, "ping", "bob", "--count", "1")
+        finally:
+            two.process.send_signal(signal.SIGCONT)
+        self.assertEqual(shown.returncode, 113, shown.stderr)
+        self.assertIn("1: no answer", shown.stdout)
+        self.assertIn("1 sent, 0 answered, 100 % lost", shown.stdout)
+        self.refused("bad_request", a.ask, "ping", peer="bob", timeout_ms=0)
+        self.refused("bad_request", a.ask, "ping")
+
+    def test_a_ping_that_is_interrupted_has_its_summary(self):
+        _, _, one, _ = self.pair(echo=False)
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", one.home, "ping", "bob", "--interval", "1h"],
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(program.stdout.close)
+        self.assertIn("direct", program.stdout.readline())
+        self.assertRegex(program.stdout.readline(), "^1: ")
+        program.send_signal(signal.SIGINT)
+        self.assertRegex(program.stdout.readline(), "^1 sent, 1 answered")
+        self.assertEqual(program.wait(PATIENCE), 0)
+
+    def test_trace(self):
+        a, b, one, two = self.pair()
+        folder = self.home("traces")
+        os.mkdir(folder)
+        opened = b.ask("stream", target="alice", protocol="Echo")
+        stream = as_socket(opened["taken"][0])
+        self.addCleanup(stream.close)
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", two.home, "trace", "alice", "--qlog", folder, "--for", "1h"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for pipe in (program.stdout, program.stderr):
+            self.addCleanup(pipe.close)
+        self.assertRegex(program.stderr.readline(), "^tracing alice at .*, a new connection")
+        b.ask("call", target="alice", protocol="Echo", data={"message": "secret words"})
+        stream.sendall(b"still here")
+        self.assertEqual(stream.recv(20), b"still here")
+        self.refused("busy", b.ask, "trace", peer="alice", fds=[self.folder_fd(folder)])
+        program.send_signal(signal.SIGINT)
+        (file,) = program.stdout.read().splitlines()
+        self.assertEqual(program.wait(PATIENCE), 0)
+        self.assertTrue(file.startswith(folder + "/") and file.endswith(".sqlog"), file)
+        self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
+        with open(file, "rb") as text:
+            octets = text.read()
+        records = [json.loads(record) for record in octets.split(b"\x1e")[1:]]
+        self.assertIn("qlog_version", records[0])
+        self.assertIn(records[0]["trace"]["common_fields"]["group_id"], file)
+        self.assertGreater(len(records), 20)
+        self.assertNotIn(b"secret words", octets)
+        self.assertEqual(b.data("status")["pool"]["handshakes"], 2)
+
+    def folder_fd(self, path):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, fd)
+        return fd
+
+    def test_traces_that_cannot_be(self):
+        a, _, one, _ = self.pair()
+        self.assertEqual(self.kith(one.home, "trace", "bob").returncode, 2)
+        missing = self.kith(one.home, "trace", "bob", "--qlog", self.home("nowhere"))
+        self.assertEqual(missing.returncode, 101)
+        self.assertIn("can't open the folder", missing.stderr)
+        self.assertEqual(self.kith(one.home, "trace", "nobody", "--qlog", self.folder).returncode, 106)
+        a.ask("peer.add", name="gone", peer=self.client_of(self.start("third")).data("identity.create", name="x")["id"])
+        self.assertEqual(self.kith(one.home, "trace", "gone", "--qlog", self.folder).returncode, 113)
+        # /proc takes no files, not even root's.
+        asked = a.send("trace", peer="bob", fds=[self.folder_fd("/proc")])
+        message = a.wait(lambda m: m.get("id") == asked)
+        if message.get("event") is None and message["status"] == "ok":
+            message = a.event(asked, "traced")
+        self.assertEqual(message["code"], "internal", message)
+        self.assertIn("can't write", message["data"])
+
+    def doctor(self, home, code, **options):
+        shown = self.kith(home, "doctor", "--json", **options)
+        self.assertEqual(shown.returncode, code, shown.stdout + shown.stderr)
+        return {check["what"]: check for check in json.loads(shown.stdout)["checks"]}
+
+    def test_doctor(self):
+        a, _, one, _ = self.pair()
+        a.ask("ping", peer="bob")
+        checks = self.doctor(one.home, 0)
+        for what in ("home", "keys", "socket", "disk", "clock", "open files", "daemon", "port", "plugin Echo", "identity alice", "alice → bob"):
+            self.assertEqual(checks[what]["state"], "ok", checks[what])
+        for what in ("UDP receive buffer", "UDP send buffer", "GSO and GRO", "GSO of the daemon", "MTU alice → bob"):
+            self.assertIn(what, checks)
+        self.assertIn("connected at", checks["alice → bob"]["found"])
+        shown = self.kith(one.home, "doctor")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertRegex(shown.stdout, r"\d+ ok, \d+ to look at, 0 bad\n$")
+
+    def test_doctor_finds_what_is_wrong(self):
+        a, _, one, _ = self.pair()
+        key = one.home + "/keys/alice.key"
+        os.chmod(key, 0o644)
+        plugin = one.home + "/plugins/mine.so"
+        open(plugin, "w").close()
+        os.chmod(plugin, 0o666)
+        with open(one.home + "/identities/alice.yaml", "a") as file:
+            file.write("nonsense: 1\n")
+        with open(one.home + "/identities/carol.yaml", "w") as file:
+            file.write("id: none\n")
+        a.ask("reload")
+        checks = self.doctor(one.home, 1)
+        self.assertEqual((checks["key alice.key"]["state"], checks["key alice.key"]["advice"]), ("bad", "chmod go= '%s'" % key))
+        self.assertEqual(checks["plugin mine.so"]["state"], "bad")
+        self.assertEqual(checks["identity carol"]["state"], "bad")
+        self.assertEqual(checks["file"]["state"], "bad")
+        one.stop()
+        checks = self.doctor(one.home, 1)  # the files speak for themselves
+        self.assertEqual(checks["daemon"]["state"], "warn")
+        self.assertEqual(checks["key alice.key"]["state"], "bad")
+        os.chmod(key, 0o600)
+        os.chmod(plugin, 0o600)
+        os.unlink(one.home + "/identities/carol.yaml")
+        self.assertEqual(self.doctor(one.home, 0)["keys"]["state"], "ok")
+
+    def test_doctor_without_a_home(self):
+        checks = self.doctor(self.home("nowhere"), 0)
+        self.assertEqual((checks["home"]["state"], checks["daemon"]["state"]), ("warn", "warn"))
+
+    def test_a_daemon_without_gso(self):
+        a, _, one, _ = self.pair(environment={"LD_PRELOAD": os.path.join(BUILD, "lib", "libkith_no_gso.so"),
+                                              "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        self.assertEqual(a.data("health")["gso"], False)
+        self.assertEqual(self.doctor(one.home, 0)["GSO of the daemon"]["state"], "warn")
+        a.ask("ping", peer="bob")
 
 
 if __name__ == "__main__":

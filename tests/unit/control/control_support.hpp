@@ -52,6 +52,12 @@ public:
   StreamControl& control() override { return *this; }
   Result<void> attach_provider(const PeerId&, std::string_view, std::string_view, node::Service&) override { return {}; }
   void detach_provider(const PeerId&, std::string_view, std::string_view) override {}
+  Result<void> start_trace(const PeerId&, const PeerId&, std::shared_ptr<quic::TraceSink> to, std::function<void(Result<node::Path>)> then) override {
+    sink = std::move(to);
+    connected = std::move(then);
+    return {};
+  }
+  void stop_trace(const PeerId&, const PeerId&) override { ++traces_stopped; }
 
   void accept(StreamKey, std::string_view) override {}
   void reject(StreamKey, Code, std::string_view) override {}
@@ -73,6 +79,9 @@ public:
 
   SlabPool slabs;
   std::map<StreamKey, Opened> opened;
+  std::shared_ptr<quic::TraceSink> sink;
+  std::function<void(Result<node::Path>)> connected;
+  int traces_stopped = 0;
 
 private:
   std::uint64_t last_ = 0;

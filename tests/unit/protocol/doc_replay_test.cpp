@@ -80,6 +80,7 @@ std::string write_again(const Object& line) {
   if (event == "incoming") return IncomingEvent::decode(line)->encode();
   if (event == "cancelled") return CancelledEvent::decode(line)->encode();
   if (event == "topic") return TopicEvent::decode(line)->encode();
+  if (event == "traced") return TracedEvent::decode(line)->encode();
   if (event == "lagged") return LaggedEvent::decode(line)->encode();
   return event.empty() ? Answer::decode(line)->encode() : "unknown event " + event;
 }

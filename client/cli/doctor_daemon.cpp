@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "doctor.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+
+namespace kith::cli {
+namespace {
+
+constexpr std::uint64_t least_mtu = 1200; ///< Octets of UDP payload that QUIC needs (RFC 9000 §14).
+constexpr std::uint64_t usual_mtu = 1350;
+
+Result<boost::json::value> ask(client::Client& daemon, std::string_view type, const client::ObjectWriter& fields = {}) {
+  const auto answer = daemon.request(type, fields);
+  if (!answer) return answer.error();
+  return boost::json::parse(answer->payload.bytes);
+}
+
+std::string named(const boost::json::value& item) {
+  const std::string name = text_of(item, "name");
+  return name.empty() ? text_of(item, item.as_object().contains("peer") ? "peer" : "id") : name;
+}
+
+void check_version(Checkup& out, const client::Hello& hello) {
+  const std::string found = "kithd " + hello.version + ", pid " + std::to_string(hello.pid);
+  if (hello.version == KITH_VERSION) return out.ok("daemon", found);
+  out.warn("daemon", found + "; this program is " KITH_VERSION, "restart the daemon: kith stop, kith daemon --detach");
+}
+
+void check_port(Checkup& out, const boost::json::value& health, const std::string& home) {
+  const std::string listening = list_of(health, "listen");
+  if (listening.empty()) return out.bad("port", "the daemon listens nowhere", "kith logs says why; `listen` in kith.yaml");
+  const auto port = remembered_port(home);
+  const bool same = port == 0 || listening.find(":" + std::to_string(port)) != std::string::npos;
+  if (same) return out.ok("port", listening);
+  out.warn("port", listening + ", not the remembered port " + std::to_string(port),
+           "tickets that others have name the old port: give them new ones, or free the port and restart");
+}
+
+void check_process(Checkup& out, const boost::json::value& health) {
+  if (flag_of(health, "gso")) {
+    out.ok("GSO of the daemon", std::to_string(number_of(health, "train")) + " datagrams at once");
+  } else {
+    out.warn("GSO of the daemon", "it sends datagram by datagram",
+             "everything works, slower; a driver or the kernel refused UDP_SEGMENT (kith logs)");
+  }
+  const auto& files = health.at("files");
+  const auto used = number_of(files, "used");
+  const auto limit = number_of(files, "limit");
+  const std::string found = std::to_string(used) + " of " + std::to_string(limit);
+  if (10 * used > 9 * limit) return out.bad("open files of the daemon", found, "max_open_files in kith.yaml, LimitNOFILE= of the service");
+  out.ok("open files of the daemon", found);
+}
+
+void check_plugins(Checkup& out, const boost::json::value& health) {
+  for (const auto& plugin : items_of(health, "plugins")) {
+    out.ok("plugin " + text_of(plugin, "protocol"),
+           text_of(plugin, "version") + ", ABI " + text_of(plugin, "abi") + " of " + text_of(health, "abi") + ", " + text_of(plugin, "file"));
+  }
+  for (const auto& problem : items_of(health, "plugin_problems"))
+    out.bad("plugin", std::string(problem.as_string()), "mend or remove that file, and restart");
+}
+
+void check_identities(Checkup& out, const boost::json::value& status) {
+  for (const auto& error : items_of(status, "errors")) {
+    const std::string place = text_of(error, "file") + ":" + std::to_string(number_of(error, "line"));
+    out.bad("file", place + ": " + text_of(error, "text"), "mend it, kith config check, kith reload");
+  }
+  for (const auto& identity : items_of(status, "identities")) {
+    const std::string name = text_of(identity, "name");
+    const std::string state = text_of(identity, "state");
+    if (state == "failed") {
+      out.bad("identity " + name, text_of(identity, "error"), "mend what it names, then kith reload");
+      continue;
+    }
+    out.ok("identity " + name, state);
+    for (const auto& binding : items_of(identity, "bindings")) {
+      const std::string what = name + " " + text_of(binding, "protocol") + "/" + text_of(binding, "alias");
+      const std::string binding_state = text_of(binding, "state");
+      if (binding_state == "failed") {
+        out.bad(what, text_of(binding, "error"), "kith configure-protocol changes it, kith logs has more");
+      } else if (binding_state == "waiting") {
+        out.warn(what, "no program serves it now", "start the program, or remove the binding");
+      }
+    }
+  }
+}
+
+void check_path(Checkup& out, const std::string& identity, const boost::json::value& peer) {
+  const std::string what = identity + " → " + named(peer);
+  const auto& addresses = items_of(peer, "addresses");
+  const std::string first = addresses.empty() ? "" : std::string(addresses.front().as_string());
+  if (flag_of(peer, "connected")) {
+    out.ok(what, "connected at " + text_of(peer, "address") + ", RTT " + duration_us(number_of(peer, "rtt_us")));
+  } else if (first.empty()) {
+    out.warn(what, "not connected, no address known", "kith peer add " + identity + " " + named(peer) + " TICKET, or wait until it calls");
+  } else {
+    out.ok(what, "not connected; " + first + " is tried first; kith ping " + identity + " " + named(peer) + " tries it");
+  }
+}
+
+Result<void> check_peers(Checkup& out, client::Client& daemon, const boost::json::value& status) {
+  for (const auto& identity : items_of(status, "identities")) {
+    if (text_of(identity, "state") == "failed") continue;
+    const std::string name = text_of(identity, "name");
+    const auto peers = ask(daemon, "peer.list", client::ObjectWriter().text("identity", name));
+    if (!peers) return peers.error();
+    for (const auto& peer : items_of(*peers, "peers")) check_path(out, name, peer);
+  }
+  return {};
+}
+
+Result<void> check_mtu(Checkup& out, client::Client& daemon) {
+  const auto pool = ask(daemon, "pool.list");
+  if (!pool) return pool.error();
+  for (const auto& connection : items_of(*pool, "connections")) {
+    const auto mtu = number_of(connection, "mtu");
+    const std::string what = "MTU " + text_of(connection, "identity") + " → " + named(connection);
+    const std::string found = std::to_string(mtu) + " octets of UDP payload";
+    const auto age = number_of(connection, "age_s");
+    if (mtu >= usual_mtu || age < 10) { // probes take a while
+      out.ok(what, found);
+    } else {
+      out.warn(what, found + (mtu <= least_mtu ? ", the least that there is" : ""), "a tunnel on the way, or a firewall that swallows large packets");
+    }
+  }
+  return {};
+}
+
+} // namespace
+
+Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::string& home) {
+  check_version(out, daemon.hello());
+  const auto health = ask(daemon, "health");
+  if (!health) return health.error();
+  const auto status = ask(daemon, "status");
+  if (!status) return status.error();
+  check_port(out, *health, home);
+  check_process(out, *health);
+  check_plugins(out, *health);
+  check_identities(out, *status);
+  if (auto done = check_peers(out, daemon, *status); !done) return done;
+  return check_mtu(out, daemon);
+}
+
+} // namespace kith::cli

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace kith::quic::testing {
+namespace {
+
+std::vector<PingOutcome> outcomes(const Host& host) {
+  std::vector<PingOutcome> out;
+  for (const Event& event : host.events) {
+    if (event.kind == Event::Kind::pinged) out.push_back(event.ping);
+  }
+  return out;
+}
+
+TEST(PingsTest, AnAnswerTellsTheRoundTrip) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    pair.alice.endpoint->ping(id, PingId{n});
+    pair.run();
+    const auto got = outcomes(pair.alice);
+    ASSERT_EQ(got.size(), n);
+    EXPECT_EQ(got.back().id, PingId{n});
+    EXPECT_FALSE(got.back().lost);
+    EXPECT_GE(got.back().rtt, 2 * pair.delay);
+    EXPECT_LE(got.back().rtt, 2 * pair.delay + milliseconds(1)) << "the peer's delay is not part of the way";
+  }
+}
+
+TEST(PingsTest, TheAcceptorMeasuresAsWell) {
+  Pair pair;
+  pair.connect();
+  pair.bob.endpoint->ping(pair.bob.find(Event::Kind::ready)->connection, PingId{7});
+  pair.run();
+  ASSERT_EQ(outcomes(pair.bob).size(), 1U);
+  EXPECT_FALSE(outcomes(pair.bob)[0].lost);
+}
+
+TEST(PingsTest, ALostPingIsLostThoughItsRepeatIsAnswered) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  pair.run(seconds(5)); // path MTU probes are over
+  int dropped = 0;
+  pair.drop = [&](const Host& from, const Datagram&) { return &from == &pair.alice && dropped++ == 0; };
+  pair.alice.endpoint->ping(id, PingId{1});
+  pair.run();
+  ASSERT_GE(dropped, 2) << "it was sent again";
+  ASSERT_EQ(outcomes(pair.alice).size(), 1U);
+  EXPECT_TRUE(outcomes(pair.alice)[0].lost);
+  pair.alice.endpoint->ping(id, PingId{2});
+  pair.run();
+  ASSERT_EQ(outcomes(pair.alice).size(), 2U);
+  EXPECT_FALSE(outcomes(pair.alice)[1].lost);
+}
+
+TEST(PingsTest, APeerThatIsGoneGivesNoOutcome) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  pair.drop = [](const Host&, const Datagram&) { return true; };
+  for (std::uint64_t n = 1; n <= 2 * max_pings; ++n) {
+    pair.alice.endpoint->ping(id, PingId{n});
+    pair.run(milliseconds(10));
+  }
+  EXPECT_TRUE(outcomes(pair.alice).empty());
+  pair.drop = nullptr;
+  pair.alice.endpoint->ping(id, PingId{1000});
+  pair.run(seconds(20));
+  EXPECT_EQ(outcomes(pair.alice).size(), max_pings) << "the oldest were forgotten";
+  EXPECT_EQ(outcomes(pair.alice).back().id, PingId{1000});
+}
+
+TEST(PingsTest, BesideATransferEveryPingHasItsAnswer) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  auto in = std::make_shared<Pipe>(pair.alice.slabs);
+  auto out = std::make_shared<Pipe>(pair.alice.slabs);
+  const auto stream = pair.alice.endpoint->open_stream(id, in, out).value();
+  out->write(Bytes(200'000));
+  stream->start_sending({});
+  for (std::uint64_t n = 1; n <= 10; ++n) {
+    pair.alice.endpoint->ping(id, PingId{n});
+    pair.run(milliseconds(3));
+  }
+  pair.run();
+  const auto got = outcomes(pair.alice);
+  ASSERT_EQ(got.size(), 10U);
+  for (const PingOutcome& each : got) {
+    EXPECT_FALSE(each.lost);
+    EXPECT_GE(each.rtt, 2 * pair.delay);
+    EXPECT_LE(each.rtt, 4 * pair.delay);
+  }
+}
+
+TEST(PingsTest, UnknownConnectionsAreNoMatter) {
+  Pair pair;
+  pair.alice.endpoint->ping(ConnectionId{99}, PingId{1});
+  pair.run();
+  EXPECT_TRUE(outcomes(pair.alice).empty());
+}
+
+// --- qlog
+
+class Notes : public TraceSink {
+public:
+  struct Log : TraceLog {
+    explicit Log(Notes& n) : notes(n) {}
+    ~Log() override { ++notes.ends; }
+    void write(std::string_view text) override { notes.text.append(text); }
+    Notes& notes;
+  };
+  std::unique_ptr<TraceLog> open(std::string_view odcid) override {
+    names.emplace_back(odcid);
+    return refuse ? nullptr : std::make_unique<Log>(*this);
+  }
+  std::vector<std::string> names;
+  std::string text;
+  int ends = 0;
+  bool refuse = false;
+};
+
+Result<ConnectionId> traced(Pair& pair, TraceSink& sink) {
+  Dial dial;
+  dial.identity = pair.alice.credentials.id;
+  dial.peer = pair.bob.credentials.id;
+  dial.alpn = "kith/1";
+  dial.remote = pair.bob.address;
+  dial.trace = &sink;
+  return pair.alice.endpoint->connect(dial, pair.now);
+}
+
+TEST(TraceTest, AConnectionIsRecordedFromItsFirstPacketToItsEnd) {
+  Notes notes;
+  Pair pair;
+  const auto id = traced(pair, notes);
+  ASSERT_TRUE(id);
+  pair.run();
+  ASSERT_EQ(notes.names.size(), 1U);
+  EXPECT_EQ(notes.names[0].size(), 32U);
+  EXPECT_TRUE(notes.text.starts_with("\x1e{\"qlog_format\":\"JSON-SEQ\"")) << notes.text.substr(0, 80);
+  EXPECT_NE(notes.text.find(notes.names[0]), std::string::npos) << "the file's name is the odcid that is in it";
+  EXPECT_NE(notes.text.find("\"initial\""), std::string::npos);
+  EXPECT_NE(notes.text.find("handshake_done"), std::string::npos);
+  EXPECT_EQ(notes.ends, 0);
+  pair.alice.endpoint->close(*id, Code::cancelled, "", pair.now);
+  pair.run();
+  EXPECT_EQ(notes.ends, 1);
+}
+
+TEST(TraceTest, ASinkMayRefuse) {
+  Notes notes;
+  notes.refuse = true;
+  Pair pair;
+  ASSERT_TRUE(traced(pair, notes));
+  pair.run();
+  EXPECT_NE(pair.alice.find(Event::Kind::ready), nullptr);
+  EXPECT_TRUE(notes.text.empty());
+}
+
+} // namespace
+} // namespace kith::quic::testing
