@@ -134,7 +134,8 @@ void NodeImpl::produced_local(NodeStream& end) {
   if (NodeStream* twin = streams_.find(end.local->twin)) signal_local(*twin, LocalEnd::readable_due);
 }
 
-void NodeImpl::consumed_local(const NodeStream& end) {
+void NodeImpl::consumed_local(NodeStream& end) {
+  if (end.in->finished() && end.in->outstanding() == 0) signal_local(end, 0); // it may be over now
   NodeStream* twin = streams_.find(end.local->twin);
   if (twin == nullptr || !twin->wants_writable || twin->out->room() == 0) return;
   twin->wants_writable = false;
@@ -160,6 +161,8 @@ void NodeImpl::turn_local(StreamKey key) {
   deliver_local(*caller);
   if (caller->phase != Phase::open || !caller->local->finished || !served.local->finished || caller->local->due != 0 || served.local->due != 0)
     return;
+  // What came is read first, as on other streams; whoever has answered a call need not have read.
+  if (caller->in->outstanding() != 0 || (caller->kind == StreamKind::stream && caller->out->outstanding() != 0)) return;
   const std::uint64_t there = caller->out->committed();
   const std::uint64_t back = caller->in->committed();
   finish(served, {true, {}, false, back, there});

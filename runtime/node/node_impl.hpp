@@ -110,6 +110,7 @@ enum class Phase : std::uint8_t {
   waiting, ///< Outgoing: for a connection, or for stream credit.
   sent,    ///< Outgoing: the header went out, no reply yet.
   open,    ///< Both sides talk.
+  unread,  ///< Both have ended well, and QUIC is done; the user has still octets to read.
   over,    ///< The user has had its closed; QUIC may still be at it.
 };
 
@@ -156,6 +157,8 @@ struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   bool wants_writable = false; ///< Asked for before there was a QUIC stream.
   std::uint64_t header_in = 0;
   std::uint64_t prefix_out = 0;
+  std::uint64_t sent = 0;                   ///< Of an unread one: what octets_sent() was.
+  std::uint64_t unread = 0;                 ///< Of an unread one: octets when it became one.
   std::optional<std::uint32_t> traffic_row; ///< In its link.
   std::unique_ptr<Outgoing> outgoing;
   std::unique_ptr<LocalEnd> local; ///< A local stream's.
@@ -235,6 +238,8 @@ public:
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
   void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
   void finish(NodeStream& stream, const StreamEnd& end);
+  /// Both directions ended well; the user hears of it when it has read what came.
+  void keep_unread(NodeStream& stream, std::uint64_t sent);
   void free_stream(NodeStream& stream);
   void detach_quic(NodeStream& stream);
   void count_down(NodeStream& stream);
@@ -269,7 +274,7 @@ public:
   Result<Binding*> find_local(Identity* identity, const LocalRequest& request);
   void accept_local(NodeStream& served, std::string_view content_type);
   void produced_local(NodeStream& end);
-  void consumed_local(const NodeStream& end);
+  void consumed_local(NodeStream& end);
   void signal_local(NodeStream& end, std::uint8_t due);
   void turn_local(StreamKey caller);
   void deliver_local(NodeStream& end);
@@ -386,6 +391,8 @@ public:
   std::map<std::pair<PeerId, PeerId>, std::shared_ptr<quic::TraceSink>> traces_; ///< By identity and peer.
   StreamTable streams_;
   boost::intrusive::multiset<NodeStream> deadlines_;
+  std::vector<StreamKey> unread_; ///< Streams in that phase, the oldest first.
+  std::uint64_t unread_octets_ = 0;
   std::deque<std::function<void()>> deferred_;
   TimePoint next_drain_ = never; ///< The earliest drain_until of what drains.
   StreamCounts counts_;

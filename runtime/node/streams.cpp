@@ -71,7 +71,8 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       return;
     case Phase::offered:
     case Phase::sent:
-    case Phase::open: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
+    case Phase::open:
+    case Phase::unread: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
     case Phase::over: return;
   }
 }
@@ -128,6 +129,13 @@ void NodeImpl::produced(StreamKey key) {
 void NodeImpl::consumed(StreamKey key) {
   NodeStream* stream = streams_.find(key);
   if (stream != nullptr && stream->local) return consumed_local(*stream);
+  if (stream != nullptr && stream->phase == Phase::unread && stream->in->outstanding() == 0) {
+    return defer([this, key] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::unread) {
+        finish(*late, {true, {}, false, late->sent, late->octets_received()});
+      }
+    });
+  }
   if (stream == nullptr || !stream->quic) return;
   stream->quic->consumed();
   want_service();
@@ -250,6 +258,8 @@ void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
   const bool whole =
       stream.kind == StreamKind::call && !stream.incoming ? stream.phase == Phase::open : !lost && stream.quic->fin_sent() && !stream.quic->stopped();
   if (stream.in->finished() && whole) {
+    const bool answered = stream.kind == StreamKind::call && stream.incoming; // whoever has answered need not have read
+    if (!answered && stream.in->outstanding() != 0) return keep_unread(stream, sent);
     finish(stream, {true, {}, false, sent, received});
   } else if (lost) {
     Error error{Code::connection_lost, "the connection was lost"};
@@ -280,6 +290,9 @@ void NodeImpl::fail(NodeStream& stream, Error error, bool remote, bool quiet) {
   if (stream.quic && !owes_reply) {
     end.sent = stream.octets_sent();
     end.received = stream.octets_received();
+  } else if (stream.phase == Phase::unread) {
+    end.sent = stream.sent;
+    end.received = stream.octets_received();
   }
   if (stream.quic && !quiet && !stream.quic->gone()) {
     if (stream.phase == Phase::offered) {
@@ -303,6 +316,10 @@ void NodeImpl::finish(NodeStream& stream, const StreamEnd& end) {
   StreamUser* user = std::exchange(stream.user, nullptr);
   set_deadline(stream, never);
   if (stream.incoming && stream.phase != Phase::over) count_down(stream);
+  if (stream.phase == Phase::unread) {
+    unread_octets_ -= stream.unread;
+    std::erase(unread_, key);
+  }
   stream.phase = Phase::over;
   if (stream.quic) stream.quic->retain(false);
   const bool quic_done = !stream.quic || stream.quic->gone();
@@ -310,6 +327,19 @@ void NodeImpl::finish(NodeStream& stream, const StreamEnd& end) {
   if (quic_done) {
     if (NodeStream* still = streams_.find(key)) free_stream(*still);
   }
+}
+
+// A receiver is at its end when the octets are read, not when they have come (RFC 9000 §3.2): what a slow reader has not read yet outlives QUIC's stream, and
+// its connection. All of these together may hold what one connection may; past it, the one that waits for longest is cut off.
+void NodeImpl::keep_unread(NodeStream& stream, std::uint64_t sent) {
+  detach_quic(stream);
+  stream.phase = Phase::unread;
+  stream.sent = sent;
+  stream.unread = stream.in->outstanding();
+  unread_octets_ += stream.unread;
+  unread_.push_back(stream.key);
+  while (unread_octets_ > settings_.quic.max_parked_bytes)
+    fail(*streams_.find(unread_.front()), {Code::too_slow, "it was not read in time, and others need the room (max_parked_bytes)"}, false);
 }
 
 // An incoming stream leaves its binding.

@@ -187,6 +187,52 @@ TEST(NodeTest, AnUnreadStreamDelaysNoCall) {
   EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->ok(); }); }));
 }
 
+// The peer is done and gone; the octets are here, and a reader that takes its time gets them all before it hears of the end.
+TEST(NodeTest, AStreamEndsWhenItsLastOctetIsRead) {
+  Two two;
+  const std::string octets(150'000, 'x');
+  const auto stream = two.bob.open(two.alice, octets);
+  stream->leave_unread = true;
+  stream->stream.out->finish();
+  two.bob.node->control().produced(stream->stream.key);
+  two.sim.run_for(seconds(2));
+  EXPECT_EQ(two.alice.factory.echo->ends, 1U);
+  two.alice.crash();
+  two.sim.run_for(seconds(60)); // bob's connection ends too
+  EXPECT_FALSE(stream->end);
+  stream->leave_unread = false;
+  stream->readable(stream->stream.key);
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }));
+  EXPECT_TRUE(stream->ok()) << stream->end->error.text;
+  EXPECT_EQ(stream->body, octets);
+  EXPECT_EQ(stream->end->sent, octets.size());
+  EXPECT_EQ(stream->end->received, octets.size());
+}
+
+TEST(NodeTest, OctetsOfEndedStreamsThatNobodyReadsAreBounded) {
+  node::Settings settings;
+  settings.quic.max_parked_bytes = 256 * 1024;
+  Two two(1, settings);
+  std::vector<std::unique_ptr<Program>> streams;
+  for (int i = 0; i < 3; ++i) {
+    streams.push_back(two.bob.open(two.alice, std::string(100'000, 'x')));
+    streams.back()->leave_unread = true;
+    streams.back()->stream.out->finish();
+    two.bob.node->control().produced(streams.back()->stream.key);
+    two.sim.run_for(seconds(2));
+  }
+  ASSERT_TRUE(streams[0]->end) << "the one that waits for longest";
+  EXPECT_EQ(streams[0]->end->error.code, Code::too_slow);
+  for (const int left : {1, 2}) {
+    EXPECT_FALSE(streams[static_cast<std::size_t>(left)]->end);
+    two.bob.node->control().reset(streams[static_cast<std::size_t>(left)]->stream.key, Code::cancelled, "");
+  }
+  two.sim.run_for(seconds(1));
+  for (const auto& each : streams) EXPECT_TRUE(each->end);
+  streams.clear();
+  EXPECT_EQ(two.bob.node->status().buffer_bytes, 0U);
+}
+
 TEST(NodeTest, TheGateDecidesByRoleBindingAndCommand) {
   Two two;
   Host carol(two.sim, two.network, 3);
