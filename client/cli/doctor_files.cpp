@@ -76,7 +76,7 @@ void check_keys(Checkup& out, const std::string& home) {
   bool good = check_private(out, "keys", folder, *about);
   const auto keys = names_in(folder, ".key");
   for (const auto& name : keys) {
-    const std::string path = folder + "/" + name;
+    const std::string path = fs::path(folder) / name;
     const auto key = look(path);
     if (!key) continue;
     if (!S_ISREG(key->st_mode) || key->st_size == 0) {
@@ -92,9 +92,9 @@ void check_keys(Checkup& out, const std::string& home) {
 void check_pairs(Checkup& out, const std::string& home) {
   for (const auto& file : names_in(home + "/identities", ".yaml")) {
     const std::string name = file.substr(0, file.size() - std::string_view(".yaml").size());
-    if (look(home + "/keys/" + name + ".key")) continue;
-    out.bad("identity " + name, "its key " + home + "/keys/" + name + ".key is not there",
-            "put the backup of the key there; without it the identity is gone");
+    const std::string key = fs::path(home) / "keys" / (name + ".key");
+    if (look(key)) continue;
+    out.bad("identity " + name, "its key " + key + " is not there", "put the backup of the key there; without it the identity is gone");
   }
 }
 
@@ -115,7 +115,7 @@ void check_plugins(Checkup& out, const std::string& home) {
   if (!failed) folders.insert((self.parent_path().parent_path() / "lib/kith/plugins").string());
   for (const auto& folder : folders) {
     for (const auto& name : names_in(folder, ".so")) {
-      const std::string path = folder + "/" + name;
+      const std::string path = fs::path(folder) / name;
       struct stat about {};
       if (::stat(path.c_str(), &about) != 0) continue;
       ++seen;

@@ -52,7 +52,7 @@ void Admin::handle(std::unique_ptr<Ask> ask, Tell tell) {
   if (takes_fd && ask->fds.size() != 1) return tell(bad_request(ask->type + " needs one descriptor (\"fds\":1)"));
   if (!takes_fd && !ask->fds.empty()) return tell(bad_request(ask->type + " takes no descriptors"));
   for (const auto& [type, handler] : handlers()) {
-    if (type == ask->type) return (this->*handler)(*ask, std::move(tell));
+    if (type == ask->type) return (this->*handler)(*ask, tell);
   }
 }
 
@@ -192,7 +192,7 @@ Result<void> Admin::adopt(KnownIdentity& identity, std::vector<InspectedIdentity
     if (judged[i].spec) spec.bindings.push_back(std::move(*judged[i].spec));
     else identity.binding_problems[binding_key(binding.protocol, binding.alias)] = std::move(judged[i].errors);
   }
-  const auto added = parts_.node.add_identity(spec);
+  auto added = parts_.node.add_identity(spec);
   if (!added || !loaded.config.online) return added;
   auto online = parts_.node.set_online(identity.id);
   if (online && parts_.online) parts_.online(identity.id);

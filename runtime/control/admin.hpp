@@ -47,36 +47,36 @@ public:
   bool knows(std::string_view type) const override;
   void handle(std::unique_ptr<Ask> ask, Tell tell) override;
   /// What `reload` does, for SIGHUP.
-  void reload(Tell tell);
+  void reload(const Tell& tell);
   /// Gives node every identity whose files are good, and sets those online that are to be. Before the network thread runs: it writes files. What the
   /// plugins say of their configs comes when their instances start.
   void adopt_all();
 
 private:
-  using Handler = void (Admin::*)(Ask& ask, Tell tell);
+  using Handler = void (Admin::*)(Ask& ask, const Tell& tell);
   static const std::vector<std::pair<std::string_view, Handler>>& handlers();
 
   // --- identities (admin_identities.cpp)
-  void identity_create(Ask& ask, Tell tell);
-  void identity_list(Ask& ask, Tell tell);
-  void identity_show(Ask& ask, Tell tell);
-  void identity_rename(Ask& ask, Tell tell);
-  void identity_delete(Ask& ask, Tell tell);
-  void identity_online(Ask& ask, Tell tell);
-  void identity_offline(Ask& ask, Tell tell);
-  void identity_export(Ask& ask, Tell tell);
-  void identity_import(Ask& ask, Tell tell);
+  void identity_create(Ask& ask, const Tell& tell);
+  void identity_list(Ask& ask, const Tell& tell);
+  void identity_show(Ask& ask, const Tell& tell);
+  void identity_rename(Ask& ask, const Tell& tell);
+  void identity_delete(Ask& ask, const Tell& tell);
+  void identity_online(Ask& ask, const Tell& tell);
+  void identity_offline(Ask& ask, const Tell& tell);
+  void identity_export(Ask& ask, const Tell& tell);
+  void identity_import(Ask& ask, const Tell& tell);
   void appeared(Result<home::LoadedIdentity> loaded, const Tell& tell);
-  void go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell tell);
+  void go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell);
   // --- bindings, and the protocols there are (admin_bindings.cpp)
   struct BindingAsk;
-  void binding_add(Ask& ask, Tell tell);
-  void binding_configure(Ask& ask, Tell tell);
-  void binding_enable(Ask& ask, Tell tell);
-  void binding_disable(Ask& ask, Tell tell);
-  void binding_remove(Ask& ask, Tell tell);
-  void protocol_list(Ask& ask, Tell tell);
-  void switch_binding(Ask& ask, bool enabled, Tell tell);
+  void binding_add(Ask& ask, const Tell& tell);
+  void binding_configure(Ask& ask, const Tell& tell);
+  void binding_enable(Ask& ask, const Tell& tell);
+  void binding_disable(Ask& ask, const Tell& tell);
+  void binding_remove(Ask& ask, const Tell& tell);
+  void protocol_list(Ask& ask, const Tell& tell);
+  void switch_binding(Ask& ask, bool enabled, const Tell& tell);
   Result<BindingAsk> read_binding(Ask& ask, std::initializer_list<std::string_view> more);
   Result<void> read_config(const protocol::Object& fields, BindingAsk& wanted);
   Result<void> read_access(const protocol::Object& fields, const KnownIdentity& identity, BindingAsk& wanted);
@@ -85,24 +85,24 @@ private:
   void edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::TextEdit edit, bool undo_on_failure, const Tell& tell);
   void undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell);
   // --- peers (admin_peers.cpp)
-  void ticket(Ask& ask, Tell tell);
-  void peer_add(Ask& ask, Tell tell);
-  void peer_list(Ask& ask, Tell tell);
-  void peer_show(Ask& ask, Tell tell);
-  void peer_role(Ask& ask, Tell tell);
-  void peer_rename(Ask& ask, Tell tell);
-  void peer_remove(Ask& ask, Tell tell);
+  void ticket(Ask& ask, const Tell& tell);
+  void peer_add(Ask& ask, const Tell& tell);
+  void peer_list(Ask& ask, const Tell& tell);
+  void peer_show(Ask& ask, const Tell& tell);
+  void peer_role(Ask& ask, const Tell& tell);
+  void peer_rename(Ask& ask, const Tell& tell);
+  void peer_remove(Ask& ask, const Tell& tell);
   void save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell);
   // --- the daemon (admin_daemon.cpp)
-  void status(Ask& ask, Tell tell);
-  void reload_request(Ask& ask, Tell tell);
-  void config_check(Ask& ask, Tell tell);
-  void stop(Ask& ask, Tell tell);
-  void pool_list(Ask& ask, Tell tell);
-  void pool_close(Ask& ask, Tell tell);
+  void status(Ask& ask, const Tell& tell);
+  void reload_request(Ask& ask, const Tell& tell);
+  void config_check(Ask& ask, const Tell& tell);
+  void stop(Ask& ask, const Tell& tell);
+  void pool_list(Ask& ask, const Tell& tell);
+  void pool_close(Ask& ask, const Tell& tell);
   // --- looking (admin_see.cpp)
-  void ping(Ask& ask, Tell tell);
-  void health(Ask& ask, Tell tell);
+  void ping(Ask& ask, const Tell& tell);
+  void health(Ask& ask, const Tell& tell);
   // --- reload and config.check (admin_reload.cpp)
   void choose(InspectedFiles& files) const;
   void pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then);

@@ -130,7 +130,7 @@ Result<Admin::BindingAsk> Admin::read_binding(Ask& ask, std::initializer_list<st
 
 // --- add
 
-void Admin::binding_add(Ask& ask, Tell tell) {
+void Admin::binding_add(Ask& ask, const Tell& tell) {
   auto read = read_binding(ask, {"config", "config_yaml", "config_name", "access", "provider"});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
@@ -188,7 +188,7 @@ void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tel
 
 // --- change
 
-void Admin::binding_configure(Ask& ask, Tell tell) {
+void Admin::binding_configure(Ask& ask, const Tell& tell) {
   auto read = read_binding(ask, {"config", "config_yaml", "config_name", "access"});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
@@ -218,10 +218,10 @@ void Admin::binding_configure(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::binding_enable(Ask& ask, Tell tell) { switch_binding(ask, true, std::move(tell)); }
-void Admin::binding_disable(Ask& ask, Tell tell) { switch_binding(ask, false, std::move(tell)); }
+void Admin::binding_enable(Ask& ask, const Tell& tell) { switch_binding(ask, true, tell); }
+void Admin::binding_disable(Ask& ask, const Tell& tell) { switch_binding(ask, false, tell); }
 
-void Admin::switch_binding(Ask& ask, bool enabled, Tell tell) {
+void Admin::switch_binding(Ask& ask, bool enabled, const Tell& tell) {
   auto read = read_binding(ask, {});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
@@ -294,7 +294,7 @@ void Admin::undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::stri
 
 // --- remove
 
-void Admin::binding_remove(Ask& ask, Tell tell) {
+void Admin::binding_remove(Ask& ask, const Tell& tell) {
   auto read = read_binding(ask, {"purge"});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
@@ -359,7 +359,7 @@ std::string commands_json(const hosting::Protocol& protocol) {
 
 } // namespace
 
-void Admin::protocol_list(Ask& ask, Tell tell) {
+void Admin::protocol_list(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
   std::vector<std::string> protocols;
   for (const auto& entry : parts_.plugins.registry().all()) {

@@ -60,7 +60,7 @@ std::string traffic_json(const std::vector<node::Traffic>& traffic) {
 
 } // namespace
 
-void Admin::status(Ask& ask, Tell tell) {
+void Admin::status(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
   const node::Status status = parts_.node.status();
   std::vector<std::string> identities;
@@ -92,7 +92,7 @@ void Admin::status(Ask& ask, Tell tell) {
 
 // --- stop and pool
 
-void Admin::stop(Ask& ask, Tell tell) {
+void Admin::stop(Ask& ask, const Tell& tell) {
   std::string drain = "background";
   Fields read(ask.fields);
   read.only({"id", "type", "drain"}).text("drain", drain);
@@ -102,7 +102,7 @@ void Admin::stop(Ask& ask, Tell tell) {
   parts_.stop(parts_.world.now() + (drain == "now" ? Duration(0) : parts_.settings.drain_deadline));
 }
 
-void Admin::pool_list(Ask& ask, Tell tell) {
+void Admin::pool_list(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   std::optional<PeerId> only;
   if (ask.fields.raw("identity")) {
@@ -141,7 +141,7 @@ void Admin::pool_list(Ask& ask, Tell tell) {
   tell(protocol::ObjectWriter().raw("connections", json_list(rows)).raw("counters", pool_fields(status).finish()).finish());
 }
 
-void Admin::pool_close(Ask& ask, Tell tell) {
+void Admin::pool_close(Ask& ask, const Tell& tell) {
   std::string peer;
   Fields read(ask.fields);
   read.only({"id", "type", "identity", "peer"}).need_text("peer", peer);

@@ -12,7 +12,7 @@ constexpr std::string_view until_restart = "; this is in force until restart";
 
 } // namespace
 
-void Admin::identity_create(Ask& ask, Tell tell) {
+void Admin::identity_create(Ask& ask, const Tell& tell) {
   std::string name;
   bool online = false;
   Fields read(ask.fields);
@@ -56,7 +56,7 @@ void Admin::appeared(Result<home::LoadedIdentity> loaded, const Tell& tell) {
   tell(identity_json(identity, parts_.node.status()));
 }
 
-void Admin::identity_list(Ask& ask, Tell tell) {
+void Admin::identity_list(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
   const node::Status status = parts_.node.status();
   std::vector<std::string> items;
@@ -64,7 +64,7 @@ void Admin::identity_list(Ask& ask, Tell tell) {
   tell(protocol::ObjectWriter().raw("identities", json_list(items)).finish());
 }
 
-void Admin::identity_show(Ask& ask, Tell tell) {
+void Admin::identity_show(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = identity_of(ask.fields);
   if (!identity) return tell(identity.error());
@@ -75,7 +75,7 @@ void Admin::identity_show(Ask& ask, Tell tell) {
            .finish());
 }
 
-void Admin::identity_rename(Ask& ask, Tell tell) {
+void Admin::identity_rename(Ask& ask, const Tell& tell) {
   std::string to;
   Fields read(ask.fields);
   read.only({"id", "type", "identity", "name"}).need_text("name", to);
@@ -99,7 +99,7 @@ void Admin::identity_rename(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::identity_delete(Ask& ask, Tell tell) {
+void Admin::identity_delete(Ask& ask, const Tell& tell) {
   std::string name;
   Fields read(ask.fields);
   read.only({"id", "type", "identity"}).need_text("identity", name);
@@ -132,7 +132,7 @@ void Admin::identity_delete(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::identity_online(Ask& ask, Tell tell) {
+void Admin::identity_online(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
@@ -158,7 +158,7 @@ void Admin::identity_online(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::identity_offline(Ask& ask, Tell tell) {
+void Admin::identity_offline(Ask& ask, const Tell& tell) {
   std::string drain = "background";
   Fields read(ask.fields);
   read.only({"id", "type", "identity", "drain"}).text("drain", drain);
@@ -167,11 +167,11 @@ void Admin::identity_offline(Ask& ask, Tell tell) {
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
   const TimePoint until = parts_.world.now() + (drain == "now" ? Duration(0) : parts_.settings.drain_deadline);
-  go_offline(**identity, until, drain != "background", std::move(tell));
+  go_offline(**identity, until, drain != "background", tell);
 }
 
 /// In force first, saved after.
-void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell tell) {
+void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell) {
   const std::string name = identity.name;
   // Both have to be over before a waiting answer: the drain and the saving.
   struct Progress {
@@ -228,7 +228,7 @@ void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, Tell
       });
 }
 
-void Admin::identity_export(Ask& ask, Tell tell) {
+void Admin::identity_export(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity", "fds"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
@@ -242,7 +242,7 @@ void Admin::identity_export(Ask& ask, Tell tell) {
                 });
 }
 
-void Admin::identity_import(Ask& ask, Tell tell) {
+void Admin::identity_import(Ask& ask, const Tell& tell) {
   std::string name;
   bool online = false;
   Fields read(ask.fields);

@@ -55,7 +55,7 @@ Result<std::vector<Address>> read_addresses(const protocol::Object& fields) {
 
 } // namespace
 
-void Admin::ticket(Ask& ask, Tell tell) {
+void Admin::ticket(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
@@ -81,7 +81,7 @@ void Admin::ticket(Ask& ask, Tell tell) {
            .finish());
 }
 
-void Admin::peer_add(Ask& ask, Tell tell) {
+void Admin::peer_add(Ask& ask, const Tell& tell) {
   std::string name;
   std::string peer;
   std::string role_text;
@@ -158,7 +158,7 @@ void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<
       });
 }
 
-void Admin::peer_list(Ask& ask, Tell tell) {
+void Admin::peer_list(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
@@ -191,14 +191,14 @@ Result<Named> find_named(Roster& roster, Result<KnownIdentity*> identity, const 
 
 } // namespace
 
-void Admin::peer_show(Ask& ask, Tell tell) {
+void Admin::peer_show(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity", "peer"}); !good) return tell(good.error());
   const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
   if (!named) return tell(named.error());
   tell(peer_fields(*named->identity, *named->row, parts_.node.status()).finish());
 }
 
-void Admin::peer_role(Ask& ask, Tell tell) {
+void Admin::peer_role(Ask& ask, const Tell& tell) {
   std::string text;
   Fields read(ask.fields);
   read.only({"id", "type", "identity", "peer", "role"}).need_text("role", text);
@@ -224,7 +224,7 @@ void Admin::peer_role(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::peer_rename(Ask& ask, Tell tell) {
+void Admin::peer_rename(Ask& ask, const Tell& tell) {
   std::string name;
   Fields read(ask.fields);
   read.only({"id", "type", "identity", "peer", "name"}).need_text("name", name);
@@ -240,7 +240,7 @@ void Admin::peer_rename(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::peer_remove(Ask& ask, Tell tell) {
+void Admin::peer_remove(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity", "peer"}); !good) return tell(good.error());
   const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
   if (!named) return tell(named.error());

@@ -15,13 +15,13 @@ std::vector<config::Problem> problems_in(const std::string& file, const std::vec
 
 } // namespace
 
-void Admin::reload_request(Ask& ask, Tell tell) {
+void Admin::reload_request(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
-  reload(std::move(tell));
+  reload(tell);
 }
 
 /// Alone: what is read here is what runs when it is done; no change of this daemon comes between.
-void Admin::reload(Tell tell) {
+void Admin::reload(const Tell& tell) {
   alone(tell, [this](Tell done) {
     on_disk<std::shared_ptr<InspectedFiles>>(
         [this, before = parts_.plugins.registry_now()]() -> Result<std::shared_ptr<InspectedFiles>> {
@@ -204,7 +204,7 @@ void Admin::log_problems() {
 
 // --- config.check
 
-void Admin::config_check(Ask& ask, Tell tell) {
+void Admin::config_check(Ask& ask, const Tell& tell) {
   std::string file;
   Fields read(ask.fields);
   read.only({"id", "type", "file"}).text("file", file);

@@ -50,7 +50,7 @@ protocol::ObjectWriter path_json(const Roster& roster, const PeerId& identity, c
   return out;
 }
 
-void Admin::ping(Ask& ask, Tell tell) {
+void Admin::ping(Ask& ask, const Tell& tell) {
   std::string peer;
   std::uint64_t patience = default_ping_ms;
   Fields read(ask.fields);
@@ -71,7 +71,7 @@ void Admin::ping(Ask& ask, Tell tell) {
   });
 }
 
-void Admin::health(Ask& ask, Tell tell) {
+void Admin::health(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type"}); !good) return tell(good.error());
   std::vector<std::string> plugins;
   const auto& registry = parts_.plugins.registry();

@@ -57,11 +57,11 @@ void Trace::finish() {
   end_->arm(never);
   session_.context().backend.stop_trace(identity_, peer_);
   files_->finish([this, guard = std::weak_ptr<bool>(alive_)](TraceSummary summary) {
-    if (!guard.expired()) finished(std::move(summary));
+    if (!guard.expired()) finished(summary);
   });
 }
 
-void Trace::finished(TraceSummary summary) {
+void Trace::finished(const TraceSummary& summary) {
   if (answered_) {
     session_.send(protocol::TracedEvent{id_, summary.error, summary.files, summary.octets, summary.events, summary.dropped}.encode());
   } else {

@@ -22,7 +22,7 @@ public:
 private:
   void connected(const Result<node::Path>& path);
   void finish();
-  void finished(TraceSummary summary);
+  void finished(const TraceSummary& summary);
 
   Session& session_;
   std::string id_;

@@ -89,7 +89,7 @@ void NodeImpl::answer_ping(quic::PingId id, std::optional<Duration> rtt) {
   PendingPing ping = std::move(at->second);
   pings_.erase(at);
   ping.report.rtt = rtt;
-  ping.done(std::move(ping.report));
+  ping.done(ping.report);
 }
 
 void NodeImpl::on_ping_deadlines() {
@@ -123,7 +123,9 @@ TimePoint NodeImpl::next_ping_deadline() const {
 
 Result<void> NodeImpl::start_trace(const PeerId& identity, const PeerId& peer, std::shared_ptr<quic::TraceSink> sink,
                                    std::function<void(Result<Path>)> connected) {
-  if (!traces_.try_emplace({identity, peer}, std::move(sink)).second) return Error{Code::busy, "this pair is being traced already"};
+  std::shared_ptr<quic::TraceSink>& traced = traces_[{identity, peer}];
+  if (traced) return Error{Code::busy, "this pair is being traced already"};
+  traced = std::move(sink);
   reach(identity, peer, true, [connected = std::move(connected)](const Result<Reached>& reached) {
     connected(reached ? Result<Path>(reached->path) : Result<Path>(reached.error()));
   });

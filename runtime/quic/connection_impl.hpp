@@ -188,8 +188,8 @@ private:
   bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.
   TimePoint heard_at_{};
   std::unique_ptr<Pings> pings_; ///< Null while nobody measures.
-  bool listening_ = false; ///< Pinged, and nothing heard since.
-  bool moved_ = false;     ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
+  bool listening_ = false;       ///< Pinged, and nothing heard since.
+  bool moved_ = false;           ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
   TimePoint heard_told_{};
   bool streams_wanted_ = false;  ///< A stream was refused for want of credit.
   TimePoint now_{};              ///< Of the call that runs.

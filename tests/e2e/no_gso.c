@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Preloaded into a daemon: a kernel that knows neither UDP_SEGMENT nor UDP_GRO.
-#define _GNU_SOURCE 1 // syscall()
+#define _GNU_SOURCE 1 // NOLINT(readability-identifier-naming): syscall()
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -107,10 +107,10 @@ TEST(PingsTest, UnknownConnectionsAreNoMatter) {
 class Notes : public TraceSink {
 public:
   struct Log : TraceLog {
-    explicit Log(Notes& n) : notes(n) {}
-    ~Log() override { ++notes.ends; }
-    void write(std::string_view text) override { notes.text.append(text); }
-    Notes& notes;
+    explicit Log(Notes& notes) : notes_(notes) {}
+    ~Log() override { ++notes_.ends; }
+    void write(std::string_view text) override { notes_.text.append(text); }
+    Notes& notes_;
   };
   std::unique_ptr<TraceLog> open(std::string_view odcid) override {
     names.emplace_back(odcid);
