@@ -69,7 +69,8 @@ void show_file_errors(Context& context, const boost::json::value& answer, std::s
     }
     std::string text = text_of(error, "text");
     if (!place.empty() && text.find(place) == std::string::npos) text = place + ": " + text; // some name the file in their words, some have none
-    if (std::find(shown.begin(), shown.end(), text) == shown.end()) report(context.io, false, bad_request(text), 0);
+    const bool told = std::any_of(shown.begin(), shown.end(), [&](const std::string& row) { return row.starts_with(text); }); // "… (and 1 more: …)"
+    if (!told) report(context.io, false, bad_request(text), 0);
   }
 }
 

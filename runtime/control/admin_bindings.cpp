@@ -144,7 +144,7 @@ void Admin::binding_add(Ask& ask, const Tell& tell) {
   const auto identity = parts_.roster.find_identity(wanted->identity);
   if (const auto good = read_config(ask.fields, *wanted); !good) return tell(good.error());
   if (const auto good = read_access(ask.fields, **identity, *wanted); !good) return tell(good.error());
-  in_lane(wanted->identity, tell, [this, wanted](Tell done) {
+  in_lane(wanted->identity, tell, [this, wanted](const Tell& done) {
     if (wanted->provider) return add_binding_now(wanted, done);
     ask_plugin(wanted, done, [this, wanted, done] { add_binding_now(wanted, done); });
   });
@@ -198,7 +198,7 @@ void Admin::binding_configure(Ask& ask, const Tell& tell) {
   if (!wanted->config_json && !wanted->access) return tell(bad_request("binding.configure needs \"config\", \"config_yaml\" or \"access\""));
   const config::BindingConfig* now = (*identity)->loaded->config.find(wanted->protocol, wanted->alias);
   if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-  in_lane(wanted->identity, tell, [this, wanted, asks = wanted->config_json && !now->provider](Tell done) {
+  in_lane(wanted->identity, tell, [this, wanted, asks = wanted->config_json && !now->provider](const Tell& done) {
     const auto change = [this, wanted, done] {
       const std::string file = parts_.home.identity_path(wanted->identity);
       edit_binding(
@@ -225,7 +225,7 @@ void Admin::switch_binding(Ask& ask, bool enabled, const Tell& tell) {
   auto read = read_binding(ask, {});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
-  in_lane(wanted->identity, tell, [this, wanted, enabled](Tell done) {
+  in_lane(wanted->identity, tell, [this, wanted, enabled](const Tell& done) {
     const std::string file = parts_.home.identity_path(wanted->identity);
     edit_binding(
         wanted,
@@ -300,7 +300,7 @@ void Admin::binding_remove(Ask& ask, const Tell& tell) {
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
   const auto purge = ask.fields.flag("purge");
   if (!purge) return tell(purge.error());
-  in_lane(wanted->identity, tell, [this, wanted, purge = purge->value_or(false)](Tell done) {
+  in_lane(wanted->identity, tell, [this, wanted, purge = purge->value_or(false)](const Tell& done) {
     const auto found = parts_.roster.find_identity(wanted->identity);
     if (!found) return done(found.error());
     const PeerId id = (*found)->id;
@@ -315,7 +315,7 @@ void Admin::binding_remove(Ask& ask, const Tell& tell) {
     const auto removed = [this, wanted, id, purge, answer, done] {
       if (!purge) return answer();
       on_disk<void>([this, wanted, id] { return parts_.home.purge_data(id, wanted->protocol, wanted->alias); },
-                    [answer, done](Result<void> gone) { gone ? answer() : done(gone.error()); });
+                    [answer, done](const Result<void>& gone) { gone ? answer() : done(gone.error()); });
     };
     on_disk<home::LoadedIdentity>(
         [this, wanted, loaded = (*found)->loaded, file = parts_.home.identity_path(wanted->identity)] {

@@ -19,7 +19,7 @@ void Admin::identity_create(Ask& ask, const Tell& tell) {
   read.only({"id", "type", "name", "online"}).need_text("name", name).flag("online", online);
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
-  in_lane(name, tell, [this, name, online](Tell done) {
+  in_lane(name, tell, [this, name, online](const Tell& done) {
     if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
     // The secret key is made on the network thread: its source of randomness belongs to that.
     auto random = std::make_shared<std::array<std::uint8_t, identity::seed_size>>();
@@ -84,7 +84,7 @@ void Admin::identity_rename(Ask& ask, const Tell& tell) {
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
   // The lane of the id, so that no change of the files runs beside it; the new name is guarded by the file system.
-  in_lane((*identity)->name, tell, [this, from = (*identity)->name, to](Tell done) {
+  in_lane((*identity)->name, tell, [this, from = (*identity)->name, to](const Tell& done) {
     if (parts_.roster.identities().contains(to)) return done(bad_request("there is an identity " + to + " already"));
     on_disk<home::LoadedIdentity>([this, from, to] { return parts_.home.rename(from, to); },
                                   [this, from, to, done](Result<home::LoadedIdentity> loaded) {
@@ -106,7 +106,7 @@ void Admin::identity_delete(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   const auto identity = identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  in_lane((*identity)->name, tell, [this, name = (*identity)->name](Tell done) {
+  in_lane((*identity)->name, tell, [this, name = (*identity)->name](const Tell& done) {
     const auto found = parts_.roster.find_identity(name);
     if (!found) return done(found.error());
     const PeerId id = (*found)->id;
@@ -136,7 +136,7 @@ void Admin::identity_online(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  in_lane((*identity)->name, tell, [this, name = (*identity)->name](Tell done) {
+  in_lane((*identity)->name, tell, [this, name = (*identity)->name](const Tell& done) {
     const auto found = parts_.roster.find_identity(name);
     if (!found) return done(found.error());
     const auto finish = [this, name, done](Result<home::LoadedIdentity> loaded) {
@@ -199,7 +199,7 @@ void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, cons
   };
   if (const auto done = parts_.node.set_offline(identity.id, until, drained); !done) return tell(done.error());
   announce(identity, "offline");
-  const auto save_failed = [progress, answer](Error error) {
+  const auto save_failed = [progress, answer](const Error& error) {
     progress->saved = true;
     progress->error = Error{Code::internal, error.text + std::string(until_restart)};
     answer();
@@ -209,7 +209,7 @@ void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, cons
       [save_failed](const Told& told) {
         if (!told) save_failed(told.error());
       },
-      [this, name, progress, answer](Tell done) {
+      [this, name, progress, answer](const Tell& done) {
         const auto found = parts_.roster.find_identity(name);
         if (!found) return done(found.error());
         on_disk<home::LoadedIdentity>(
@@ -234,7 +234,7 @@ void Admin::identity_export(Ask& ask, const Tell& tell) {
   if (!identity) return tell(identity.error());
   auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
   on_disk<void>([this, name = (*identity)->name, fd] { return parts_.home.export_key(name, fd->get()); },
-                [this, name = (*identity)->name, tell](Result<void> done) {
+                [this, name = (*identity)->name, tell](const Result<void>& done) {
                   if (!done) return tell(done.error());
                   const auto same = parts_.roster.find_identity(name);
                   if (!same) return tell(same.error());
@@ -250,7 +250,7 @@ void Admin::identity_import(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
   auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
-  in_lane(name, tell, [this, name, online, fd](Tell done) {
+  in_lane(name, tell, [this, name, online, fd](const Tell& done) {
     if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
     on_disk<home::LoadedIdentity>([this, name, online, fd] { return parts_.home.import_key(name, online, fd->get()); },
                                   [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });

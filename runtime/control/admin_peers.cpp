@@ -109,7 +109,7 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   row.created = parts_.world.unix_now();
   for (const Address& address : *given) row.addresses.push_back({address, store::AddressSource::manual, 0});
   for (const Address& address : ticket->addresses) row.addresses.push_back({address, store::AddressSource::ticket, 0});
-  in_lane((*identity)->name, tell, [this, row, role](Tell done) {
+  in_lane((*identity)->name, tell, [this, row, role](const Tell& done) {
     const KnownIdentity* known = parts_.roster.by_id(row.identity);
     if (known == nullptr) return done(Error{Code::unknown_identity, "the identity is gone"});
     const auto old = known->peers.find(row.id);
@@ -218,7 +218,7 @@ void Admin::peer_role(Ask& ask, const Tell& tell) {
     if (told || !lower) return tell(told);
     tell(Error{Code::internal, told.error().text + std::string(until_restart)});
   };
-  in_lane(named->identity->name, tell_all, [this, identity, peer, role](Tell done) {
+  in_lane(named->identity->name, tell_all, [this, identity, peer, role](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
   });
@@ -234,7 +234,7 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   if (!named) return tell(named.error());
   const PeerId identity = named->identity->id;
   const PeerId peer = named->row->id;
-  in_lane(named->identity->name, tell, [this, identity, peer, name](Tell done) {
+  in_lane(named->identity->name, tell, [this, identity, peer, name](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
   });
@@ -251,9 +251,9 @@ void Admin::peer_remove(Ask& ask, const Tell& tell) {
   parts_.node.remove_peer(identity, peer); // its rights end now, whatever the disk says
   parts_.node.close_peer(identity, peer);
   parts_.roster.remove_peer(*named->identity, peer);
-  in_lane(own_name, tell, [this, identity, peer, own_name, name](Tell done) {
+  in_lane(own_name, tell, [this, identity, peer, own_name, name](const Tell& done) {
     on_disk<void>([this, identity, peer] { return parts_.store.remove_peer(identity, peer); },
-                  [own_name, name, peer, done](Result<void> gone) {
+                  [own_name, name, peer, done](const Result<void>& gone) {
                     if (!gone) return done(Error{Code::internal, gone.error().text + std::string(until_restart)});
                     done(protocol::ObjectWriter().text("identity", own_name).text("name", name).text("id", peer.text()).finish());
                   });

@@ -22,7 +22,7 @@ void Admin::reload_request(Ask& ask, const Tell& tell) {
 
 /// Alone: what is read here is what runs when it is done; no change of this daemon comes between.
 void Admin::reload(const Tell& tell) {
-  alone(tell, [this](Tell done) {
+  alone(tell, [this](const Tell& done) {
     on_disk<std::shared_ptr<InspectedFiles>>(
         [this, before = parts_.plugins.registry_now()]() -> Result<std::shared_ptr<InspectedFiles>> {
           auto files = read_files(parts_.home, parts_.store, "", parts_.plugin_files, before);

@@ -56,7 +56,7 @@ void Trace::finish() {
   finishing_ = true;
   end_->arm(never);
   session_.context().backend.stop_trace(identity_, peer_);
-  files_->finish([this, guard = std::weak_ptr<bool>(alive_)](TraceSummary summary) {
+  files_->finish([this, guard = std::weak_ptr<bool>(alive_)](const TraceSummary& summary) {
     if (!guard.expired()) finished(summary);
   });
 }

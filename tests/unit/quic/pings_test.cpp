@@ -109,7 +109,7 @@ public:
   struct Log : TraceLog {
     explicit Log(Notes& notes) : notes_(notes) {}
     ~Log() override { ++notes_.ends; }
-    void write(std::string_view text) override { notes_.text.append(text); }
+    void write(std::string_view piece) override { notes_.text.append(piece); }
     Notes& notes_;
   };
   std::unique_ptr<TraceLog> open(std::string_view odcid) override {
