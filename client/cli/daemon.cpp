@@ -68,7 +68,7 @@ void show_file_errors(Context& context, const boost::json::value& answer, std::s
       if (const auto number = number_of(error, member); number > 0) place += ":" + std::to_string(number);
     }
     std::string text = text_of(error, "text");
-    if (!place.empty() && text.find(place) == std::string::npos) text = place + ": " + text; // some name the file in their words, some have none
+    if (!place.empty() && text.find(place) == std::string::npos) text.insert(0, place + ": "); // some name the file in their words, some have none
     const bool told = std::any_of(shown.begin(), shown.end(), [&](const std::string& row) { return row.starts_with(text); }); // "… (and 1 more: …)"
     if (!told) report(context.io, false, bad_request(text), 0);
   }
