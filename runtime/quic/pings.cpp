@@ -39,10 +39,12 @@ void Pings::sent(const ngtcp2_conn_info& before, TimePoint now) {
 std::vector<PingOutcome> Pings::received(const ngtcp2_conn_info& before, const ngtcp2_conn_info& after, TimePoint now) {
   std::vector<PingOutcome> out;
   if (after.bytes_in_flight >= before.bytes_in_flight) return out; // it acknowledged nothing
-  const TimePoint newest = now - to_time(after.latest_rtt);        // when the newest acknowledged packet was sent
+  // There is no sample when the newest acknowledged packet asked for no acknowledgement, as an ACK that left behind the PING: ngtcp2 does not keep those.
+  const TimePoint newest = now - to_time(after.latest_rtt); // when the newest acknowledged packet was sent
+  const bool all = after.bytes_in_flight == 0;
   std::erase_if(all_, [&](const Ping& ping) {
-    if (ping.sent == never || newest < ping.sent) return false;
-    const bool later = newest > ping.sent;
+    if (ping.sent == never || (newest < ping.sent && !all)) return false;
+    const bool later = newest != ping.sent;
     // On a connection without other traffic this is exact. Beside other traffic the answer to anything sent with the PING or after it counts for it.
     const bool lost = later && ping.alone && after.pkt_lost > ping.lost_before;
     out.push_back({ping.id, lost, lost ? Duration(0) : later && ping.alone ? now - ping.sent : sample(before, after)});

@@ -31,6 +31,29 @@ TEST(PingsTest, AnAnswerTellsTheRoundTrip) {
   }
 }
 
+// The newest packet that bob acknowledges is alice's own ACK: then ngtcp2 takes no sample, and the PING was answered all the same.
+TEST(PingsTest, AnAckThatLeftBehindThePingHidesNoAnswer) {
+  Pair pair;
+  const Duration way = std::exchange(pair.delay, seconds(1)); // the last sample is of a longer way
+  const ConnectionId id = pair.connect();
+  pair.run(seconds(30)); // path MTU probes are over
+  auto out = std::make_shared<Pipe>(pair.bob.slabs);
+  const auto stream = pair.bob.endpoint->open_uni_stream(pair.bob.find(Event::Kind::ready)->connection, out).value();
+  stream->start_sending({});
+  for (int packet = 0; packet < 2; ++packet) { // two are acknowledged at once
+    out->write(Bytes(10));
+    stream->produced();
+    pair.pump(pair.bob);
+  }
+  pair.now += pair.delay - std::chrono::microseconds(1);
+  pair.delay = way;
+  pair.alice.endpoint->ping(id, PingId{1});
+  pair.run();
+  ASSERT_EQ(outcomes(pair.alice).size(), 1U);
+  EXPECT_FALSE(outcomes(pair.alice)[0].lost);
+  EXPECT_GE(outcomes(pair.alice)[0].rtt, 2 * pair.delay);
+}
+
 TEST(PingsTest, TheAcceptorMeasuresAsWell) {
   Pair pair;
   pair.connect();
