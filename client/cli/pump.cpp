@@ -25,7 +25,7 @@ public:
     while (true) {
       if (const int failed = wait(); failed != 0) return Error{Code::internal, "poll: " + std::generic_category().message(failed)};
       if (!read_peer() || !write_error_.empty()) return Error{Code::internal, "the output can't be written: " + write_error_};
-      read_input();
+      if (!read_input()) return Error{Code::internal, "the input can't be read: " + read_error_};
       write_peer();
       auto closed = client_.poll_closed(stream_);
       if (!closed) return closed.error();
@@ -78,14 +78,21 @@ private:
     return true;
   }
 
-  void read_input() {
-    if (!in_ready_ || !in_open_ || !pending_.empty()) return;
+  /// False when the input failed: the peer must not take what came so far for all there is.
+  bool read_input() {
+    if (!in_ready_ || !in_open_ || !pending_.empty()) return true;
     pending_.resize(chunk_size);
     const ssize_t got = ::read(in_, pending_.data(), pending_.size());
+    const int failed = got < 0 ? errno : 0;
     pending_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    if (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN))) return;
+    if (got > 0 || failed == EINTR || failed == EAGAIN) return true;
+    if (failed != 0) {
+      read_error_ = std::generic_category().message(failed);
+      return false;
+    }
     in_open_ = false;
     ::shutdown(fd_, SHUT_WR); // FIN; the descriptor stays open until the end is known
+    return true;
   }
 
   void write_peer() {
@@ -111,6 +118,7 @@ private:
   std::vector<char> pending_; ///< Read from the input and not yet taken by the stream.
   std::vector<char> buffer_ = std::vector<char>(chunk_size);
   std::string write_error_;
+  std::string read_error_;
 };
 
 } // namespace

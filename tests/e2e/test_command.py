@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import json
 import os
+import pty
 import subprocess
 import unittest
 
-from harness import BUILD, PATIENCE, Case
+from harness import BUILD, PATIENCE, Case, as_socket
 
 
 class Command(Case):
@@ -36,6 +38,133 @@ class Command(Case):
         done = self.kith(one, "import-identity", "carol", self.folder)
         self.assertIn("is not a file", done.stderr)
         self.assertNotIn("chmod", done.stderr)
+
+    def test_deleting_asks(self):
+        a, _, one, _ = self.pair()
+        for answer, code in ((b"no\n", 2), (b"y\n", 2), (b"\n", 2), (b"alice\n", 0)):
+            self.assertEqual([i["name"] for i in a.data("identity.list")["identities"]], ["alice"])
+            outer, inner = pty.openpty()
+            os.write(outer, answer)
+            done = self.kith(one, "delete-identity", "alice", stdin=inner)
+            os.close(inner)
+            os.close(outer)
+            self.assertEqual(done.returncode, code, (answer, done.stderr))
+            self.assertIn("Type its name", done.stderr)
+        self.assertEqual(a.data("identity.list")["identities"], [])
+        done = self.kith(one, "delete-identity", "alice", stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--yes", done.stderr)
+
+    def test_offline_may_wait_for_streams(self):
+        a, b, one, _ = self.pair()
+        answer = b.ask("stream", target="alice", protocol="Echo")
+        stream = as_socket(answer["taken"][0])
+        self.addCleanup(stream.close)
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", one.home, "identity-offline", "alice", "--wait"], stdout=subprocess.PIPE)
+        self.addCleanup(program.stdout.close)
+        self.until(lambda: a.data("identity.show")["state"] != "online", "offline")
+        stream.sendall(b"still here")
+        self.assertEqual(stream.recv(20), b"still here")
+        self.assertIsNone(program.poll())
+        stream.shutdown(1)
+        self.assertEqual(program.wait(PATIENCE), 0)
+        self.assertEqual(b.event(answer["id"], "closed")["status"], "ok")
+
+    def test_a_config_file_is_taken_with_its_comments(self):
+        _, _, one, _ = self.pair(echo=False)
+        path = os.path.join(self.folder, "echo.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# short ones\nmax_length: 5   # characters\n")
+        done = self.kith(one, "add-protocol", "alice", "--protocol", "Echo", "--config-file", path, "--access", "public", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["config"], {"max_length": 5})
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("max_length: 5\nmax_lenght: 6\n")
+        done = self.kith(one, "configure-protocol", "alice", "--protocol", "Echo", "--config-file", path)
+        self.assertEqual(done.returncode, 101)
+        self.assertIn("echo.yaml:2:1: ", done.stderr)
+
+
+class Streams(Case):
+    """kith stream against a program that serves: what ends it, and what its ends say."""
+
+    def serving(self):
+        """alice serves Prov here, bob's daemon is there: (her client, the id of her serve, his daemon)."""
+        a, _, _, two = self.pair(echo=False)
+        return a, self.provider(a), two
+
+    def stream(self, daemon, **options):
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", daemon.home, "stream", "bob", "alice", "Prov"], stderr=subprocess.PIPE,
+                                   **options)
+        for pipe in (program.stdin, program.stdout, program.stderr):
+            if pipe:
+                self.addCleanup(pipe.close)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        return program
+
+    def taken(self, a, served):
+        incoming = a.event(served, "incoming")
+        far = as_socket(incoming["taken"][0])
+        self.addCleanup(far.close)
+        a.ask("reply", **{"call": incoming["call"]})
+        return far
+
+    def test_a_reset_of_the_peer_is_no_success(self):
+        a, served, two = self.serving()
+        path = os.path.join(self.folder, "f")
+        with open(path, "wb") as out:
+            program = self.stream(two, stdin=subprocess.DEVNULL, stdout=out)
+            far = self.taken(a, served)
+            far.sendall(b"the first half")
+            self.until(lambda: os.path.getsize(path) == 14, "what came is in the file")
+            far.close()  # without a shutdown: a reset
+            self.assertEqual(program.wait(PATIENCE), 115, program.stderr.read())
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), b"the first half")
+
+    def test_a_daemon_that_goes_is_no_success(self):
+        a, served, two = self.serving()
+        program = self.stream(two, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.taken(a, served)
+        two.kill()
+        self.assertEqual(program.wait(PATIENCE), 118, program.stderr.read())
+
+    def test_it_ends_when_both_ends_have(self):
+        a, served, two = self.serving()
+        program = self.stream(two, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        far = self.taken(a, served)
+        far.sendall(b"all that I say")
+        far.shutdown(1)
+        program.stdin.write(b"and I")
+        program.stdin.flush()
+        self.assertEqual(far.recv(5), b"and I")
+        self.assertIsNone(program.poll())
+        program.stdin.close()
+        self.assertEqual(program.wait(PATIENCE), 0, program.stderr.read())
+        self.assertEqual(program.stdout.read(), b"all that I say")
+        self.assertEqual(a.event(served, "closed")["status"], "ok")
+
+    def test_killed_in_mid_upload_is_a_reset(self):
+        a, served, two = self.serving()
+        program = self.stream(two, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        far = self.taken(a, served)
+        program.stdin.write(b"half")
+        program.stdin.flush()
+        self.assertEqual(far.recv(4), b"half")
+        program.kill()
+        self.assertEqual(a.event(served, "closed")["code"], "cancelled")
+
+    def test_an_input_that_can_not_be_read_is_no_end(self):
+        a, served, two = self.serving()
+        folder = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        program = self.stream(two, stdin=folder, stdout=subprocess.PIPE)
+        self.taken(a, served)
+        closed = a.event(served, "closed")
+        self.assertEqual((closed["status"], closed.get("code")), ("error", "cancelled"))
+        self.assertEqual(program.wait(PATIENCE), 120)
+        self.assertIn("the input can't be read", program.stderr.read().decode())
 
 
 if __name__ == "__main__":
