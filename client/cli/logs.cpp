@@ -66,8 +66,11 @@ int follow(Context& context, const std::string& path, client::Fd file) {
     struct stat open_one {};
     struct stat named {};
     if (::fstat(file.get(), &open_one) == 0 && ::stat(path.c_str(), &named) == 0 && open_one.st_ino != named.st_ino) {
-      file = open_log(path); // rotated
-      continue;
+      if (client::Fd next = open_log(path)) { // rotated
+        show(context, read_on(file.get()));   // what was added since, before it was put away
+        file = std::move(next);
+        continue;
+      }
     }
     if (::read(watch.get(), events.data(), events.size()) <= 0) break;
   }

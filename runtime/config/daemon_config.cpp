@@ -135,7 +135,7 @@ constexpr std::array settings{
     // Log
     row(Unit::level, &D::log_level, live, "log_level", "info", "", "", "debug, info, warn or error."),
     row(Unit::bytes, &D::log_file_size, restart, "log_file_size", "10MiB", "64KiB", "1GiB", "A log file that is longer is rotated."),
-    row(Unit::count, &D::log_files, restart, "log_files", "5", "1", "100", "Log files that are kept."),
+    row(Unit::count, &D::log_files, restart, "log_files", "5", "2", "100", "Log files that are kept, the one that is written included."),
 };
 
 struct Suffix {

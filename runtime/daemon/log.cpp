@@ -63,8 +63,7 @@ std::string escape_line(std::string_view text) {
 Result<std::unique_ptr<DaemonLog>> open_log(const LogSettings& settings) {
   std::vector<spdlog::sink_ptr> sinks;
   try {
-    sinks.push_back(
-        std::make_shared<spdlog::sinks::rotating_file_sink_mt>(settings.file, settings.file_size, settings.files > 1 ? settings.files - 1 : 1));
+    sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(settings.file, settings.file_size, settings.files - 1));
   } catch (const spdlog::spdlog_ex& failure) {
     return Error{Code::internal, "can't open the log " + settings.file + ": " + failure.what()};
   }

@@ -44,5 +44,22 @@ TEST(OpenLog, WritesTheLevelsOfTheSettingAndTakesAnotherOneLive) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(OpenLog, RotatesAndKeepsSoManyFiles) {
+  const std::filesystem::path folder = ::testing::TempDir() + "/kith-log-files-" + std::to_string(::getpid());
+  for (const std::uint64_t files : {2U, 3U}) {
+    const auto log = open_log({(folder / "kithd.log").string(), 1000, files, LogLevel::info, false});
+    ASSERT_TRUE(log) << log.error().text;
+    for (int i = 0; i < 100; ++i) (*log)->info("test", std::string(100, 'x'));
+    std::uint64_t kept = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+      ++kept;
+      EXPECT_LE(file.file_size(), 1000U) << file.path();
+      EXPECT_GT(file.file_size(), 0U) << file.path();
+    }
+    EXPECT_EQ(kept, files);
+    std::filesystem::remove_all(folder);
+  }
+}
+
 } // namespace
 } // namespace kith::daemon

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's life: several addresses, signals, the service manager, its log; and what runs on it when everything is busy at once."""
+import os
+import signal
+import socket
+import subprocess
+import threading
+import unittest
+
+from harness import BUILD, PATIENCE, Case, as_socket, read_all
+
+KITH = os.path.join(BUILD, "bin", "kith")
+ECHO = {"target": "alice", "protocol": "Echo", "data": {"message": "x"}}
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class Daemons(Case):
+    def stream(self, client, **fields):
+        answer = client.ask("stream", target="alice", **{"protocol": "Echo", **fields})
+        stream = as_socket(answer["taken"][0])
+        self.addCleanup(stream.close)
+        return answer["id"], stream
+
+    def says(self, stream, text):
+        stream.sendall(text)
+        got = b""
+        while len(got) < len(text):
+            got += stream.recv(len(text) - len(got))
+        self.assertEqual(got, text)
+
+
+class Life(Daemons):
+    def with_settings(self, name, text):
+        """A home whose kith.yaml says this; no daemon runs."""
+        one = self.start(name)
+        self.assertEqual(one.stop(), 0)
+        write(one.home + "/kith.yaml", text)
+
+    def test_several_addresses_of_both_families(self):
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("no IPv6 here")
+        more = ("--listen", "[::1]:0", "--listen", "127.0.0.1:0")
+        a, b = (self.client_of(self.start(name, *more)) for name in ("alice", "bob"))
+        a.ask("identity.create", name="alice", online=True)
+        b.ask("identity.create", name="bob", online=True)
+        a.ask("binding.add", protocol="Echo", access=["public"])
+        listen = a.data("status")["listen"]
+        self.assertEqual(len(set(listen)), 3, listen)
+        for address in listen:
+            b.ask("peer.add", name="alice", peer=a.data("identity.show")["id"], addresses=[address])
+            self.assertEqual(b.data("call", **ECHO), {"echoed": "x"})
+            (peer,) = b.data("status")["identities"][0]["peers"]
+            self.assertEqual(peer["address"], address)
+            b.ask("peer.remove", peer="alice")
+
+    def test_status_tells_peers_and_counts(self):
+        a, b, one, _ = self.pair()
+        for _ in range(3):
+            b.ask("call", **ECHO)
+        _, stream = self.stream(b)
+        self.says(stream, b"x")
+        status = b.data("status")
+        (alice,) = status["identities"][0]["peers"]
+        self.assertEqual((alice["name"], alice["address"], alice["streams"], alice["dialed"]), ("alice", one.address(), 1, True))
+        self.assertGreater(alice["rtt_us"], 0)
+        self.assertEqual({k: status["pool"][k] for k in ("connections", "handshakes", "reuses", "failed")},
+                         {"connections": 1, "handshakes": 1, "reuses": 3, "failed": 0})
+        self.assertGreaterEqual(status["uptime_s"], 0)
+        self.assertRegex(status["version"], r"^\d+\.\d+")
+
+    def test_sigterm_lets_streams_end(self):
+        _, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"before")
+        one.process.send_signal(signal.SIGTERM)
+        one.wait_log("stopping")
+        self.refused("offline", b.ask, "call", **ECHO)
+        self.says(stream, b"after")
+        stream.shutdown(socket.SHUT_WR)
+        self.assertEqual(read_all(stream), b"")
+        self.assertEqual(b.event(id, "closed")["status"], "ok")
+        self.assertEqual(one.wait(), 0)
+        self.assertFalse(os.path.exists(one.home + "/daemon.sock"))
+
+    def test_sigterm_has_a_deadline(self):
+        self.with_settings("alice", "drain_deadline: 200ms\n")
+        _, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"for ever")
+        one.process.send_signal(signal.SIGTERM)
+        self.assertEqual(one.wait(), 0)
+        self.assertEqual(b.event(id, "closed")["status"], "error")
+
+    def test_a_second_signal_ends_it_at_once(self):
+        _, b, one, _ = self.pair()
+        _, stream = self.stream(b)
+        self.says(stream, b"for ever")
+        one.process.send_signal(signal.SIGINT)
+        one.wait_log("stopping")
+        one.process.send_signal(signal.SIGINT)
+        self.assertEqual(one.wait(), 130)
+        self.start("alice")  # and nothing is in the way of the next
+
+    def test_the_service_manager_is_told(self):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(os.path.join(self.folder, "notify"))
+        manager.settimeout(PATIENCE)
+        one = self.start("home", environment={"NOTIFY_SOCKET": os.path.join(self.folder, "notify")})
+        self.assertEqual(manager.recv(200), b"READY=1")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice")
+        with open(one.home + "/identities/alice.yaml", "a", encoding="utf-8") as file:
+            file.write("nonsense: 1\n")
+        one.process.send_signal(signal.SIGHUP)
+        self.assertRegex(manager.recv(200).decode(), r"^RELOADING=1\nMONOTONIC_USEC=\d+")
+        self.assertEqual(manager.recv(200), b"READY=1")
+        self.assertIn("nonsense", c.data("status")["errors"][0]["text"])  # SIGHUP is a reload
+        one.process.send_signal(signal.SIGTERM)
+        self.assertEqual(manager.recv(200), b"STOPPING=1")
+        self.assertEqual(one.wait(), 0)
+
+    def test_the_log_is_capped_and_followed_over_rotations(self):
+        self.with_settings("home", "log_file_size: 64KiB\nlog_files: 3\n")
+        one = self.start("home")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice")
+        follower = subprocess.Popen([KITH, "--home", one.home, "logs", "-f", "-n", "1"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(follower.stdout.close)
+        self.addCleanup(follower.wait)
+        self.addCleanup(follower.kill)
+        self.assertIn("is ready", follower.stdout.readline())  # it is there
+        file = one.home + "/identities/alice.yaml"
+        with open(file, encoding="utf-8") as text:
+            good = text.read()
+        for n in range(300):  # each mistake is a line of more than 1000 octets
+            write(file, good + "mistake-%d-%s: 1\n" % (n, "x" * 900))
+            c.ask("reload")
+            line = follower.stdout.readline()
+            while "mistake-" not in line:
+                line = follower.stdout.readline()
+            self.assertIn("mistake-%d-" % n, line)  # none is left out
+        logs = {name: os.path.getsize(os.path.join(one.home, "logs", name)) for name in os.listdir(one.home + "/logs")}
+        self.assertEqual(sorted(logs), ["kithd.1.log", "kithd.2.log", "kithd.log"])
+        self.assertLessEqual(max(logs.values()), 64 * 1024)
+        for name in logs:
+            self.assertEqual(os.stat(os.path.join(one.home, "logs", name)).st_mode & 0o077, 0, name)
+
+
+class Busy(Daemons):
+    def test_calls_beside_an_unread_stream_and_a_large_one(self):
+        _, b, _, _ = self.pair()
+        _, stuck = self.stream(b)
+        stuck.setblocking(False)
+        try:
+            while True:
+                stuck.send(bytes(1 << 16))
+        except BlockingIOError:
+            pass  # pipes and windows are full, and nobody reads
+        id, large = self.stream(b)
+        block, over, moved = os.urandom(1 << 20), threading.Event(), [0, 0]
+
+        def upload():
+            while not over.is_set():
+                large.sendall(block)
+                moved[0] += len(block)
+            large.shutdown(socket.SHUT_WR)
+
+        def download():
+            while part := large.recv(1 << 18):
+                moved[1] += len(part)
+
+        threads = [threading.Thread(target=each, daemon=True) for each in (upload, download)]
+        for each in threads:
+            each.start()
+        for _ in range(8):
+            before = moved[1]
+            ids = [b.send("call", target="alice", protocol="Echo", data={"message": str(n)}) for n in range(64)]
+            for n, each in enumerate(ids):
+                self.assertEqual(b.answer(each)["data"], {"echoed": str(n)})
+            self.until(lambda: moved[1] > before, "the large stream goes on")
+        over.set()
+        for each in threads:
+            each.join(PATIENCE)
+        closed = b.event(id, "closed")
+        self.assertEqual((closed["status"], closed["sent"], closed["received"], moved[1]), ("ok", moved[0], moved[0], moved[0]))
+
+    def test_online_again_while_a_stream_still_drains(self):
+        a, b, _, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"before")
+        self.assertEqual(a.data("identity.offline")["streams"], 1)
+        self.refused("offline", b.ask, "call", **ECHO)
+        a.ask("identity.online")
+        self.assertEqual(b.data("call", **ECHO), {"echoed": "x"})
+        self.says(stream, b"and after")
+        stream.shutdown(socket.SHUT_WR)
+        self.assertEqual(b.event(id, "closed")["status"], "ok")
+
+
+class Rights(Daemons):
+    """What is written by hand into a file, and what becomes of streams that run."""
+
+    def edited(self, client, daemon, old, new):
+        path = daemon.home + "/identities/alice.yaml"
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(old, text)
+        write(path, text.replace(old, new))
+        self.assertEqual(client.data("reload")["changed"], ["alice"])
+
+    def test_access_narrowed_in_the_file_ends_live_streams(self):
+        a, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"x")
+        self.edited(a, one, "access: [public]", "access: [admin]")
+        self.assertEqual(b.event(id, "closed")["code"], "denied")
+        self.refused("denied", b.ask, "call", **ECHO)
+        self.edited(a, one, "access: [admin]", "access: [admin, {peer: bob, as: admin}]")
+        self.assertEqual(b.data("call", **ECHO), {"echoed": "x"})
+
+    def test_denied_in_the_file_wins(self):
+        a, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"x")
+        self.edited(a, one, "access: [public]", "access: [public]\n    deny: [peer:bob]")
+        self.assertEqual(b.event(id, "closed")["code"], "denied")
+        self.refused("denied", b.ask, "call", **ECHO)
+
+    def test_a_removed_peers_streams_end(self):
+        a, b, _, _ = self.pair()
+        a.ask("binding.configure", protocol="Echo", access=["member"])
+        id, stream = self.stream(b)
+        self.says(stream, b"x")
+        a.ask("peer.remove", peer="bob")
+        self.assertEqual(b.event(id, "closed")["code"], "denied")
+        self.refused("denied", b.ask, "call", **ECHO)
+
+    def test_disabled_and_enabled_in_the_file(self):
+        a, b, one, _ = self.pair()
+        b.ask("call", **ECHO)
+        self.edited(a, one, "protocol: Echo", "protocol: Echo\n    enabled: false")
+        answer = b.answer(b.send("call", **ECHO))
+        self.assertEqual(answer["status"], "error", answer)
+        self.assertEqual(a.data("identity.show")["state"], "online")
+        self.edited(a, one, "enabled: false", "enabled: true")
+        self.assertEqual(b.data("call", **ECHO), {"echoed": "x"})
+
+
+class Data(Case):
+    def folder_of(self, client, daemon):
+        return os.path.join(daemon.home, "data", client.data("identity.show")["id"], "Notes", "default")
+
+    def test_data_stays_until_it_is_purged(self):
+        daemon, a = self.notes()
+        folder = self.folder_of(a, daemon)
+        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+        write(folder + "/mine", "kept")
+        a.ask("binding.remove", protocol="Notes")
+        self.assertTrue(os.path.exists(folder + "/mine"))
+        a.ask("binding.add", protocol="Notes")
+        self.assertTrue(os.path.exists(folder + "/mine"))
+        self.assertTrue(a.data("binding.remove", protocol="Notes", purge=True)["purged"])
+        self.assertFalse(os.path.exists(folder))
+
+    def test_a_namesake_inherits_no_data(self):
+        daemon, a = self.notes()
+        old = self.folder_of(a, daemon)
+        write(old + "/mine", "kept")
+        moved = a.data("identity.delete", identity="alice")["moved_to"]
+        self.assertFalse(os.path.exists(old))
+        self.assertTrue(any("mine" in files for _, _, files in os.walk(moved)))
+        a.ask("identity.create", name="alice", online=True)
+        a.ask("binding.add", protocol="Notes")
+        self.assertNotEqual(self.folder_of(a, daemon), old)
+        self.assertEqual(os.listdir(self.folder_of(a, daemon)), [])
+        self.assertFalse(os.path.exists(os.path.join(daemon.home, "data", "alice", "Notes", "default", "mine")))
+
+
+if __name__ == "__main__":
+    unittest.main()
