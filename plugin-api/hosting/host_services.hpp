@@ -83,6 +83,7 @@ struct PeerEntry {
   std::string name;
   Role role = Role::public_;
   bool online = false;
+  friend bool operator==(const PeerEntry&, const PeerEntry&) = default;
 };
 
 using PeerTable = std::vector<PeerEntry>; ///< By rising PeerId.

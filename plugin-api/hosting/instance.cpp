@@ -233,14 +233,15 @@ void Instance::replied(kith_stream_id id, const Result<std::string>& content_typ
   if (stream == nullptr || stream->incoming) return;
   stream->replied = content_type.has_value();
   if (stream->ended || table == nullptr || !takes_streams()) return;
+  const Error error = content_type ? Error{} : content_type.error(); // error() gives a copy: its text must outlive the callback
   kith_dial_replied info{};
   info.struct_size = sizeof info;
   info.ok = content_type ? 1 : 0;
   if (content_type) {
     info.content_type = to_abi(*content_type);
   } else {
-    info.code = static_cast<std::uint64_t>(content_type.error().code);
-    info.text = to_abi(content_type.error().text);
+    info.code = static_cast<std::uint64_t>(error.code);
+    info.text = to_abi(error.text);
   }
   enter("on_replied", [&] { table->on_replied(plugin_, id, &info); });
 }

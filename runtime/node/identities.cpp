@@ -50,6 +50,30 @@ Result<void> NodeImpl::add_identity(const IdentitySpec& spec) {
   return {};
 }
 
+// --- what services know of peers
+
+static std::shared_ptr<const hosting::PeerTable> peer_table(const Identity& identity) {
+  auto table = std::make_shared<hosting::PeerTable>();
+  table->reserve(identity.peers.size());
+  for (const auto& [id, peer] : identity.peers) table->push_back({id, peer.name, peer.role, identity.connected.contains(id)});
+  std::ranges::sort(*table, {}, &hosting::PeerEntry::peer);
+  return table;
+}
+
+void NodeImpl::peers_changed(Identity& identity) {
+  if (!identity.peers_told) return;
+  identity.peers_told = false;
+  defer([this, id = identity.id] {
+    Identity* same = find_identity(id);
+    if (same == nullptr) return;
+    same->peers_told = true;
+    const auto table = peer_table(*same);
+    for (const auto& [key, binding] : same->bindings) {
+      if (binding->owned) binding->owned->peers_changed(table);
+    }
+  });
+}
+
 // --- online, offline
 
 void NodeImpl::serve(Identity& identity) {
@@ -354,6 +378,7 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
   spec.config_json = binding.spec.config_json;
   spec.inline_ = binding.spec.inline_;
   spec.sha256 = binding.spec.sha256;
+  spec.peers = peer_table(identity);
   const std::uint64_t generation = ++binding.generation;
   set_state(binding, "starting");
   const auto tell = [asked = binding.starting](const Result<void>& result) {
@@ -389,6 +414,7 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
     }
     same->owned = std::move(*started);
     same->service = same->owned.get();
+    same->owned->peers_changed(peer_table(*now)); // it may have missed some while it started
     set_state(*same, "running");
     tell({});
   });

@@ -58,7 +58,10 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   link.alpn = info->alpn;
   link.dialer = info->dialer;
   links_.emplace(id, std::move(owned));
-  if (++identity->connected[link.peer] == 1) observer_.peer_changed(identity->id, link.peer, true);
+  if (++identity->connected[link.peer] == 1) {
+    observer_.peer_changed(identity->id, link.peer, true);
+    if (identity->peers.contains(link.peer)) peers_changed(*identity); // strangers are nobody's peers
+  }
   if (!link.dialer) {
     // Until the dialer's HELLO or first stream it may yet abandon this connection for another; on ALPNs of bindings there is no HELLO.
     if (link.alpn != wire::alpn) {
@@ -139,6 +142,7 @@ void NodeImpl::on_closed(quic::Event& event) {
     if (connected != identity->connected.end() && --connected->second == 0) {
       identity->connected.erase(connected);
       observer_.peer_changed(identity->id, link->peer, false);
+      if (identity->peers.contains(link->peer)) peers_changed(*identity);
     }
   }
   // Its streams' own ends stand behind this event in the queue; deferred work comes after all of them.

@@ -231,6 +231,7 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
   if (own == nullptr) return;
   impl_->now_ = impl_->world_.now();
   own->peers[peer.id] = peer;
+  impl_->peers_changed(*own);
   if (peer.blocked) {
     impl_->close_unproven(identity, &peer.id, Code::denied);
     impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
@@ -245,6 +246,7 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   Identity* own = impl_->find_identity(identity);
   if (own == nullptr || own->peers.erase(peer) == 0) return;
   impl_->now_ = impl_->world_.now();
+  impl_->peers_changed(*own);
   impl_->re_evaluate(*own);
   if (!impl_->admissible(*own, peer)) {
     impl_->close_unproven(identity, &peer, Code::denied);

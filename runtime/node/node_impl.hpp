@@ -72,6 +72,7 @@ struct Identity {
   std::map<BindingKey, std::unique_ptr<Binding>> bindings;
   std::unordered_map<PeerId, PeerSpec> peers;
   std::unordered_map<PeerId, std::size_t> connected; ///< Ready connections.
+  bool peers_told = true;                            ///< False: its services are about to hear of a change of these.
   std::size_t streams = 0;
 };
 
@@ -356,6 +357,8 @@ public:
   Binding* find_binding(const PeerId& identity, const BindingKey& key) noexcept;
   Result<void> set_policy(Binding& binding);
   void serve(Identity& identity);
+  /// Its services hear of it, once for all that changes in this turn.
+  void peers_changed(Identity& identity);
   std::optional<PeerId> nameless_for(SocketId socket) const;
   void end_streams(const Identity& identity, const Binding* binding, const Error& error);
   void check_drains();

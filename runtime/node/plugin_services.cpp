@@ -35,6 +35,8 @@ public:
     host_->reconfigure(config_json, std::move(done));
   }
 
+  void peers_changed(const std::shared_ptr<const hosting::PeerTable>& peers) override { host_->peers_changed(peers); }
+
   /// The instance stops by itself when its last stream ends or the time is over; stop() then only waits for that.
   void drain(TimePoint deadline) override {
     if (draining_) return;
@@ -157,6 +159,7 @@ void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std:
   options.label = spec.identity_name + "/" + spec.protocol + "/" + spec.alias;
   options.alias = spec.alias;
   options.config = spec.config_json;
+  options.peers = spec.peers;
   options.data_folder = options_.data_folder(spec.identity, spec.protocol, spec.alias);
   options.run_inline = spec.inline_.value_or(entry->protocol->suggests_inline);
   options.inline_overrun = options_.inline_overrun;

@@ -7,6 +7,7 @@
 #include "base/role.hpp"
 #include "base/stream.hpp"
 #include "base/time.hpp"
+#include "hosting/host_services.hpp"
 
 #include <functional>
 #include <memory>
@@ -24,9 +25,10 @@ struct ServiceSpec {
   std::string protocol;
   std::string alias;
   std::string config_json;
-  std::optional<bool> inline_;       ///< Nothing: what the protocol suggests.
-  std::optional<std::string> sha256; ///< The plugin's file must have this sum.
-  std::function<void()> changed;     ///< The service's state() is another by itself: it failed. Network thread; not after stop was done.
+  std::optional<bool> inline_;                     ///< Nothing: what the protocol suggests.
+  std::optional<std::string> sha256;               ///< The plugin's file must have this sum.
+  std::shared_ptr<const hosting::PeerTable> peers; ///< The identity's, as they are now.
+  std::function<void()> changed; ///< The service's state() is another by itself: it failed. Network thread; not after stop was done.
 };
 
 /// A protocol as its plugin describes it.
@@ -52,6 +54,8 @@ public:
   virtual CommandScope command(std::string_view name, Role& least) const = 0;
   /// Check, then apply; after an error the old config stays in force. `done` is called on the network thread, perhaps at once.
   virtual void reconfigure(const std::string& config_json, std::function<void(Result<void>)> done) = 0;
+  /// The identity's peers, when a name, a role or who is connected is another. Programs hear of that by the socket's topics.
+  virtual void peers_changed(const std::shared_ptr<const hosting::PeerTable>& /*peers*/) {}
   /// Opens nothing new; streams that are open go on until `deadline`.
   virtual void drain(TimePoint deadline) = 0;
   /// Ends it: every stream gets its closed, then `done` is called (network thread). The object may be destroyed after that.

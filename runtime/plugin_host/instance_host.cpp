@@ -29,6 +29,7 @@ InstanceHost::InstanceHost(World& world, StreamControl& control, SlabPool& slabs
       strand_(options_.run_inline ? nullptr : world.make_strand()),
       instance_(*options_.protocol, *this, {options_.identity, options_.alias, options_.data_folder.string()}) {
   if (!options_.cpu_time) options_.cpu_time = thread_cpu_time;
+  if (options_.peers != nullptr) peers_ = std::exchange(options_.peers, nullptr);
 }
 
 InstanceHost::~InstanceHost() = default;
@@ -194,12 +195,12 @@ InstanceStatus InstanceHost::status() const {
           Duration(cpu_.load(std::memory_order_relaxed))};
 }
 
-void InstanceHost::peers_changed(std::shared_ptr<const hosting::PeerTable> peers, std::vector<hosting::PeerEntry> changed, std::vector<PeerId> gone) {
-  to_instance([this, peers = std::move(peers), changed = std::move(changed), gone = std::move(gone)] {
-    peers_ = peers;
-    for (const hosting::PeerEntry& peer : changed) instance_.peer_changed(peer, true);
-    for (const PeerId& peer : gone) instance_.peer_changed({peer, {}, Role::public_, false}, false);
-  });
+void InstanceHost::peers_changed(std::shared_ptr<const hosting::PeerTable> peers) {
+  {
+    const std::lock_guard lock(instance_lane_.mutex);
+    new_peers_ = std::move(peers); // what it has not taken yet is old already
+  }
+  schedule_instance();
   watch();
 }
 

@@ -29,6 +29,7 @@ struct InstanceOptions {
   std::string alias;
   std::string config; ///< JSON text, accepted by the schema.
   std::filesystem::path data_folder;
+  std::shared_ptr<const hosting::PeerTable> peers; ///< The identity's; null: none.
   bool run_inline = false;
   Duration inline_overrun = std::chrono::microseconds(100); ///< CPU time; an inline callback that takes more is an overrun.
   Duration fence_after = std::chrono::seconds(5);           ///< A pooled callback that takes longer costs its instance.
@@ -70,8 +71,8 @@ public:
   void stop(TimePoint deadline, Error why, Done done);
 
   InstanceStatus status() const;
-  /// The peers of this identity are new, `changed` of them in particular.
-  void peers_changed(std::shared_ptr<const hosting::PeerTable> peers, std::vector<hosting::PeerEntry> changed, std::vector<PeerId> gone);
+  /// The peers of this identity as they are from now on; the plugin hears of those that differ.
+  void peers_changed(std::shared_ptr<const hosting::PeerTable> peers);
 
   // StreamUser
   void opened(const IncomingStream& stream) override;
@@ -114,6 +115,7 @@ private:
   void notify(const PortPtr& port, std::uint32_t bits);
   void report_failure();
   void clear_fenced();
+  void take_peers(std::shared_ptr<const hosting::PeerTable> peers);
   // any thread
   void to_instance(Task task);
   void to_network(Task task);
@@ -140,6 +142,7 @@ private:
   InstanceOptions options_;
   std::shared_ptr<Executor> strand_; ///< Null for inline.
   Lane instance_lane_;
+  std::shared_ptr<const hosting::PeerTable> new_peers_; ///< For the instance; under the mutex of instance_lane_.
   Lane network_lane_;
   std::atomic<bool> posted_{false}; ///< run_posted is wanted.
   std::atomic<bool> timers_due_{false};

@@ -47,13 +47,16 @@ void InstanceHost::deliver_all() {
   instance_lane_.scheduled.store(false);
   std::vector<PortPtr> ports;
   std::vector<Task> tasks;
+  std::shared_ptr<const hosting::PeerTable> peers;
   {
     const std::lock_guard lock(instance_lane_.mutex);
+    peers = std::exchange(new_peers_, nullptr);
     ports.swap(instance_lane_.ports);
     tasks.swap(instance_lane_.tasks);
   }
   const auto is_fenced = [this] { return fenced_.load(std::memory_order_acquire); };
-  // Streams first: a stop that was asked for after a signal runs after it.
+  if (peers != nullptr && !is_fenced()) take_peers(std::move(peers)); // before streams: a peer that was added is known to the calls that follow
+  // Streams before tasks: a stop that was asked for after a signal runs after it.
   for (auto port = ports.begin(); port != ports.end() && !is_fenced(); ++port) {
     deliver(**port, (*port)->to_instance.exchange(0, std::memory_order_acq_rel));
   }
@@ -75,6 +78,25 @@ void InstanceHost::clear_fenced() {
   instance_.fail("given up: a callback came back too late");
   instance_.stop(why);
   instance_.destroy();
+}
+
+// Both tables rise by id: one walk finds who came, who is another, and who went.
+void InstanceHost::take_peers(std::shared_ptr<const hosting::PeerTable> peers) {
+  const auto before = std::exchange(peers_, peers);
+  const auto tell = [this](const hosting::PeerEntry& peer, bool known) {
+    if (!fenced_.load(std::memory_order_acquire)) instance_.peer_changed(peer, known);
+  };
+  auto old = before->begin();
+  const auto tell_gone_until = [&](const PeerId* next) {
+    for (; old != before->end() && (next == nullptr || old->peer < *next); ++old) tell({old->peer, {}, Role::public_, false}, false);
+  };
+  for (const hosting::PeerEntry& peer : *peers) {
+    tell_gone_until(&peer.peer);
+    const bool was_there = old != before->end() && old->peer == peer.peer;
+    if (!was_there || *old != peer) tell(peer, true);
+    if (was_there) ++old;
+  }
+  tell_gone_until(nullptr);
 }
 
 void InstanceHost::report_failure() {

@@ -276,15 +276,20 @@ class Case(unittest.TestCase):
 
     def notes(self, name="alice", **fields):
         """A daemon with the plugin Notes (a pooled one) bound to its identity; and a client."""
+        return self.with_plugin("Notes", name, **fields)
+
+    def with_plugin(self, plugin, name="alice", **fields):
+        """The same with another plugin of tests/plugin."""
         plugins = os.path.join(self.home(name), "plugins")
         os.makedirs(plugins, mode=0o700)
         os.chmod(self.home(name), 0o700)
-        shutil.copy(os.path.join(BUILD, "tests", "plugin", "Notes.so"), plugins)
-        os.chmod(os.path.join(plugins, "Notes.so"), 0o700)
+        file = os.path.join(plugins, plugin + ".so")
+        shutil.copy(os.path.join(BUILD, "tests", "plugin", plugin + ".so"), file)
+        os.chmod(file, 0o700)
         daemon = self.start(name)
         client = self.client_of(daemon)
         client.ask("identity.create", name=name, online=True)
-        client.ask("binding.add", protocol="Notes", **fields)
+        client.ask("binding.add", protocol=plugin, **fields)
         return daemon, client
 
     def until(self, condition, what):
