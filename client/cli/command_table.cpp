@@ -32,7 +32,7 @@ const OptionSpec provider{"--provider", "", "a program serves it over the socket
 const OptionSpec enable{"--enable", "", "serve it again", &Options::enable};
 const OptionSpec disable{"--disable", "", "stop serving it, keep its settings and data", &Options::disable};
 const OptionSpec purge{"--purge", "", "delete its data too", &Options::purge};
-const OptionSpec addr{"--addr", "HOST:PORT", "where the peer can be reached; may be repeated", &Options::addresses};
+const OptionSpec addr{"--addr", "HOST:PORT", "where the peer can be reached (a name is looked up once, now); may be repeated", &Options::addresses};
 const OptionSpec role{"--role", "ROLE", "public, viewer, member, admin or owner (default: public)", &Options::role};
 const OptionSpec command{"--command", "NAME", "the protocol's command (default: its main one)", &Options::command};
 const OptionSpec timeout{"--timeout", "TIME", "give up after 10s, 500ms, 2m (default 30s)", &Options::timeout};

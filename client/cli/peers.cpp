@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.hpp"
 
+#include "base/address.hpp"
 #include "base/name.hpp"
 #include "base/role.hpp"
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <iostream>
+#include <netdb.h>
 
 namespace kith::cli {
 namespace {
@@ -15,6 +20,35 @@ Result<void> check_role(const std::string& role) {
   const std::string_view near = nearest_name(role, role_names);
   return bad_request("there is no role `" + role + "`" + (near.empty() ? "" : "; did you mean `" + std::string(near) + "`?") +
                      "; roles are public, viewer, member, admin, owner");
+}
+
+/// The addresses of HOST:PORT as texts: itself, or what the system's resolver finds for the name, once and now; the daemon looks nothing up.
+Result<std::vector<std::string>> addresses_of(const std::string& where) {
+  if (parse_address(where)) return std::vector{where};
+  const std::size_t colon = where.rfind(':');
+  const std::string host = where.substr(0, colon);
+  const std::string port = colon == std::string::npos ? "" : where.substr(colon + 1);
+  std::uint16_t number = 0;
+  const auto [end, wrong] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (host.empty() || host.find_first_of(":[]") != std::string::npos || port.empty() || wrong != std::errc() || end != port.data() + port.size() ||
+      number == 0)
+    return bad_request("`" + where + "` is not HOST:PORT, as 192.0.2.7:4433, [2001:db8::1]:4433 or example.org:4433");
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found); failed != 0)
+    return Error{Code::unreachable, "the host `" + host + "` of --addr was not found: " + ::gai_strerror(failed)};
+  std::vector<std::string> texts;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(each->ai_addr, each->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) continue;
+    const std::string ip(text.data());
+    const std::string address = (each->ai_family == AF_INET6 ? "[" + ip + "]" : ip) + ":" + port;
+    if (std::find(texts.begin(), texts.end(), address) == texts.end()) texts.push_back(address);
+  }
+  ::freeaddrinfo(found);
+  return texts;
 }
 
 void show_peer(Context& context, const boost::json::value& peer) {
@@ -51,7 +85,13 @@ int peer_add(Context& context) {
   auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   fields->text("name", context.word(0)).text("peer", context.word(1));
-  if (!context.options.addresses.empty()) fields->texts("addresses", context.options.addresses);
+  std::vector<std::string> addresses;
+  for (const std::string& where : context.options.addresses) {
+    const auto found = addresses_of(where);
+    if (!found) return context.fail(found.error());
+    addresses.insert(addresses.end(), found->begin(), found->end());
+  }
+  if (!addresses.empty()) fields->texts("addresses", addresses);
   if (context.options.role) {
     if (const auto role = check_role(*context.options.role); !role) return context.usage(role.error().text);
     fields->text("role", *context.options.role);

@@ -25,7 +25,7 @@ public:
     while (true) {
       if (const int failed = wait(); failed != 0) return Error{Code::internal, "poll: " + std::generic_category().message(failed)};
       if (!read_peer() || !write_error_.empty()) return Error{Code::internal, "the output can't be written: " + write_error_};
-      if (!read_input()) return Error{Code::internal, "the input can't be read: " + read_error_};
+      if (!read_input()) return bad_request("reading the input: " + read_error_);
       write_peer();
       auto closed = client_.poll_closed(stream_);
       if (!closed) return closed.error();

@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import socket
 import subprocess
 import unittest
 
@@ -54,6 +55,40 @@ class Command(Case):
         done = self.kith(one, "delete-identity", "alice", stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 2)
         self.assertIn("--yes", done.stderr)
+
+    def test_a_daemon_in_the_foreground(self):
+        home = os.path.join(self.folder, "home")
+        kith = [os.path.join(BUILD, "bin", "kith"), "--home", home]
+        daemon = subprocess.Popen([*kith, "daemon", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for pipe in (daemon.stdout, daemon.stderr):
+            self.addCleanup(pipe.close)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.kill)
+        ready = json.loads(daemon.stdout.readline())
+        self.assertEqual((ready["pid"], ready["home"], len(ready["listen"])), (daemon.pid, home, 2))
+        status = json.loads(subprocess.run([*kith, "status", "--json"], capture_output=True, timeout=PATIENCE, check=True).stdout)
+        self.assertEqual((status["pid"], status["listen"]), (ready["pid"], ready["listen"]))
+        stopped = subprocess.run([*kith, "stop"], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual((stopped.returncode, stopped.stdout), (0, "stopped\n"), stopped.stderr)
+        self.assertEqual(daemon.wait(PATIENCE), 0)
+
+    def test_a_peers_host_may_be_a_name(self):
+        try:
+            known = {each[4][0] for each in socket.getaddrinfo("localhost", 1, type=socket.SOCK_DGRAM)}
+        except OSError:
+            self.skipTest("this system does not know localhost")
+        a, b, one, two = self.pair()
+        b.ask("peer.remove", peer="alice")
+        port = one.address().rsplit(":", 1)[1]
+        id = a.data("identity.show")["id"]
+        done = self.kith(two, "peer", "add", "bob", "alice", id, "--addr", "localhost:" + port, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({each.rsplit(":", 1)[0].strip("[]") for each in json.loads(done.stdout)["addresses"]}, known)
+        if "127.0.0.1" in known:
+            self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
+        for wrong in ("localhost", "localhost:", "localhost:0", "localhost:99999", "localhost:x", ":1", "[::1:1", "1:2:3", ""):
+            done = self.kith(two, "peer", "add", "bob", "alice", id, "--addr", wrong)
+            self.assertIn(done.returncode, (2, 101), (wrong, done.stderr))
 
     def test_offline_may_wait_for_streams(self):
         a, b, one, _ = self.pair()
@@ -163,8 +198,8 @@ class Streams(Case):
         self.taken(a, served)
         closed = a.event(served, "closed")
         self.assertEqual((closed["status"], closed.get("code")), ("error", "cancelled"))
-        self.assertEqual(program.wait(PATIENCE), 120)
-        self.assertIn("the input can't be read", program.stderr.read().decode())
+        self.assertEqual(program.wait(PATIENCE), 101)
+        self.assertIn("reading the input: ", program.stderr.read().decode())
 
 
 if __name__ == "__main__":

@@ -240,8 +240,9 @@ TEST(Cli, RequestsSayWhatTheCommandSaid) {
             R"({"id":"2","type":"binding.disable","protocol":"Echo","alias":"default"})");
   EXPECT_EQ(line({"remove-protocol", "alice", "--protocol", "Echo", "--alias", "x", "--purge"}),
             R"({"id":"2","type":"binding.remove","identity":"alice","protocol":"Echo","alias":"x","purge":true})");
-  EXPECT_EQ(line({"peer", "add", "alice", "bob", "kith:x", "--addr", "a:1", "--addr", "b:2", "--role", "member"}),
-            R"({"id":"2","type":"peer.add","identity":"alice","name":"bob","peer":"kith:x","addresses":["a:1","b:2"],"role":"member"})");
+  EXPECT_EQ(
+      line({"peer", "add", "alice", "bob", "kith:x", "--addr", "192.0.2.1:1", "--addr", "[2001:db8::1]:2", "--role", "member"}),
+      R"({"id":"2","type":"peer.add","identity":"alice","name":"bob","peer":"kith:x","addresses":["192.0.2.1:1","[2001:db8::1]:2"],"role":"member"})");
   EXPECT_EQ(line({"peer", "role", "bob", "owner"}), R"({"id":"2","type":"peer.role","peer":"bob","role":"owner"})");
   EXPECT_EQ(line({"pool", "close", "alice", "bob"}), R"({"id":"2","type":"pool.close","identity":"alice","peer":"bob"})");
   EXPECT_EQ(line({"pool"}), R"({"id":"2","type":"pool.list"})");
