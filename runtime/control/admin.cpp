@@ -5,6 +5,8 @@
 
 namespace kith::control {
 
+Error not_saved(const Error& why) { return {Code::internal, why.text + "; this is in force until restart"}; }
+
 Admin::Admin(AdminParts parts) : parts_(std::move(parts)), started_unix_(parts_.world.unix_now()), started_(parts_.world.now()) {}
 
 const std::vector<std::pair<std::string_view, Admin::Handler>>& Admin::handlers() {
@@ -74,6 +76,19 @@ Result<KnownIdentity*> Admin::good_identity_of(const protocol::Object& fields) {
   const auto name = fields.text("identity");
   if (!name) return name.error();
   return good_identity(name->value_or(""));
+}
+
+Result<KnownIdentity*> Admin::still_there(const PeerId& id) {
+  KnownIdentity* identity = parts_.roster.by_id(id);
+  if (identity == nullptr) return Error{Code::unknown_identity, "the identity is gone"};
+  return identity;
+}
+
+std::string Admin::lane_of(const KnownIdentity& identity) { return identity.loaded ? identity.id.text() : identity.name; }
+
+std::string Admin::lane_to_make(const std::string& name) const {
+  const auto found = parts_.roster.identities().find(name);
+  return found == parts_.roster.identities().end() ? name : lane_of(*found->second);
 }
 
 void Admin::in_lane(const std::string& name, const Tell& tell, std::function<void(Tell)> work) {

@@ -82,7 +82,8 @@ private:
   Result<void> read_access(const protocol::Object& fields, const KnownIdentity& identity, BindingAsk& wanted);
   void ask_plugin(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell, std::function<void()> then);
   void add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell);
-  void edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::TextEdit edit, bool undo_on_failure, const Tell& tell);
+  using BindingEdit = std::function<Result<std::string>(std::string text, const std::string& file)>;
+  void edit_binding(const std::shared_ptr<BindingAsk>& wanted, BindingEdit edit, bool undo_on_failure, const Tell& tell);
   void undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell);
   // --- peers (admin_peers.cpp)
   void ticket(Ask& ask, const Tell& tell);
@@ -132,11 +133,17 @@ private:
   /// The same, with files that are good.
   Result<KnownIdentity*> good_identity(std::string_view name);
   Result<KnownIdentity*> good_identity_of(const protocol::Object& fields);
-  /// Runs `work` when no other change of the same lane runs; it calls the Tell that it gets exactly once. Too many waiting: busy.
+  /// The same later, whatever it is called by then.
+  Result<KnownIdentity*> still_there(const PeerId& id);
+  /// Runs `work` when no other change of the same lane runs; it calls the Tell that it gets exactly once. Too many waiting: busy. An identity's lane is
+  /// lane_of() it: names change while work waits.
   void in_lane(const std::string& lane, const Tell& tell, std::function<void(Tell)> work);
   /// Runs `work` while no lane runs anything.
   void alone(const Tell& tell, std::function<void(Tell)> work);
   void run_waiting();
+  static std::string lane_of(const KnownIdentity& identity);
+  /// Where one of this name is made: after what runs of the one that has it now.
+  std::string lane_to_make(const std::string& name) const;
   template <class T> void on_disk(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
     parts_.world.disk().post([this, work = std::move(work), then = std::move(then)] {
       auto outcome = std::make_shared<Result<T>>(work());
@@ -159,6 +166,9 @@ private:
   UnixSeconds started_unix_;
   TimePoint started_;
 };
+
+/// Of what was taken away and could not be saved so.
+Error not_saved(const Error& why);
 
 std::string json_list(const std::vector<std::string>& items);
 /// "192.0.2.7:4433", "[2001:db8::1]:4433".

@@ -11,7 +11,7 @@ namespace kith::control {
 
 /// A binding as a request names it, and what it says about it.
 struct Admin::BindingAsk {
-  std::string identity; ///< Name.
+  PeerId identity;
   std::string protocol;
   std::string alias{default_alias};
   bool provider = false;
@@ -27,8 +27,8 @@ bool owes(const config::IdentityConfig& config, const std::string& protocol, con
   return config.find(protocol, alias) != nullptr;
 }
 
-Error no_binding(const std::string& identity, const std::string& protocol, const std::string& alias) {
-  return {Code::unknown_protocol, identity + " has no binding " + protocol + "/" + alias};
+Error no_binding(const KnownIdentity& identity, const std::string& protocol, const std::string& alias) {
+  return {Code::unknown_protocol, identity.name + " has no binding " + protocol + "/" + alias};
 }
 
 /// "peer:bob" and {"peer":"bob","as":"admin"} with the id in the place of the name, the name as a comment.
@@ -124,7 +124,7 @@ Result<Admin::BindingAsk> Admin::read_binding(Ask& ask, std::initializer_list<st
   if (wanted.alias.empty()) wanted.alias = default_alias;
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return identity.error();
-  wanted.identity = (*identity)->name;
+  wanted.identity = (*identity)->id;
   return wanted;
 }
 
@@ -141,10 +141,10 @@ void Admin::binding_add(Ask& ask, const Tell& tell) {
     if (const auto good = check_name(name, what); !good) return tell(good.error());
   }
   if (wanted->protocol.starts_with(reserved_protocol_prefix)) return tell(bad_request("protocols called kith.* are reserved"));
-  const auto identity = parts_.roster.find_identity(wanted->identity);
+  const auto identity = still_there(wanted->identity);
   if (const auto good = read_config(ask.fields, *wanted); !good) return tell(good.error());
   if (const auto good = read_access(ask.fields, **identity, *wanted); !good) return tell(good.error());
-  in_lane(wanted->identity, tell, [this, wanted](const Tell& done) {
+  in_lane(wanted->identity.text(), tell, [this, wanted](const Tell& done) {
     if (wanted->provider) return add_binding_now(wanted, done);
     ask_plugin(wanted, done, [this, wanted, done] { add_binding_now(wanted, done); });
   });
@@ -165,10 +165,10 @@ void Admin::ask_plugin(const std::shared_ptr<BindingAsk>& wanted, const Tell& te
 }
 
 void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tell& tell) {
-  const auto identity = parts_.roster.find_identity(wanted->identity);
+  const auto identity = still_there(wanted->identity);
   if (!identity) return tell(identity.error());
   if (owes((*identity)->loaded->config, wanted->protocol, wanted->alias)) {
-    return tell(bad_request(wanted->identity + " has a binding " + wanted->protocol + "/" + wanted->alias +
+    return tell(bad_request((*identity)->name + " has a binding " + wanted->protocol + "/" + wanted->alias +
                             " already; change it with: kith configure-protocol"));
   }
   config::NewBinding binding;
@@ -177,9 +177,8 @@ void Admin::add_binding_now(const std::shared_ptr<BindingAsk>& wanted, const Tel
   binding.provider = wanted->provider;
   binding.access = wanted->access;
   binding.config_json = wanted->config_json;
-  const std::string file = parts_.home.identity_path(wanted->identity);
   edit_binding(
-      wanted, [file, binding](std::string text) { return config::add_binding(std::move(text), file, binding); }, true,
+      wanted, [binding](std::string text, const std::string& file) { return config::add_binding(std::move(text), file, binding); }, true,
       [tell](const Told& told) {
         if (!told) return tell(told.error());
         tell(told->substr(0, told->size() - 1) + R"(,"grants":[]})"); // in-process plugins hold the user's rights: there is nothing to grant
@@ -192,18 +191,17 @@ void Admin::binding_configure(Ask& ask, const Tell& tell) {
   auto read = read_binding(ask, {"config", "config_yaml", "config_name", "access"});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
-  const auto identity = parts_.roster.find_identity(wanted->identity);
+  const auto identity = still_there(wanted->identity);
   if (const auto good = read_config(ask.fields, *wanted); !good) return tell(good.error());
   if (const auto good = read_access(ask.fields, **identity, *wanted); !good) return tell(good.error());
   if (!wanted->config_json && !wanted->access) return tell(bad_request("binding.configure needs \"config\", \"config_yaml\" or \"access\""));
   const config::BindingConfig* now = (*identity)->loaded->config.find(wanted->protocol, wanted->alias);
-  if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-  in_lane(wanted->identity, tell, [this, wanted, asks = wanted->config_json && !now->provider](const Tell& done) {
+  if (now == nullptr) return tell(no_binding(**identity, wanted->protocol, wanted->alias));
+  in_lane(wanted->identity.text(), tell, [this, wanted, asks = wanted->config_json && !now->provider](const Tell& done) {
     const auto change = [this, wanted, done] {
-      const std::string file = parts_.home.identity_path(wanted->identity);
       edit_binding(
           wanted,
-          [file, wanted](std::string text) -> Result<std::string> {
+          [wanted](std::string text, const std::string& file) -> Result<std::string> {
             if (wanted->config_json) {
               auto changed = config::replace_config(std::move(text), file, wanted->protocol, wanted->alias, *wanted->config_json);
               if (!changed) return changed;
@@ -225,58 +223,61 @@ void Admin::switch_binding(Ask& ask, bool enabled, const Tell& tell) {
   auto read = read_binding(ask, {});
   if (!read) return tell(read.error());
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
-  in_lane(wanted->identity, tell, [this, wanted, enabled](const Tell& done) {
-    const std::string file = parts_.home.identity_path(wanted->identity);
+  in_lane(wanted->identity.text(), tell, [this, wanted, enabled](const Tell& done) {
     edit_binding(
         wanted,
-        [file, wanted, enabled](std::string text) { return config::set_enabled(std::move(text), file, wanted->protocol, wanted->alias, enabled); },
+        [wanted, enabled](std::string text, const std::string& file) {
+          return config::set_enabled(std::move(text), file, wanted->protocol, wanted->alias, enabled);
+        },
         false, done);
   });
 }
 
 /// Edits the file, then makes it so. `undo_on_failure`: when the binding can't run so, the file goes back to what it was and the error is answered.
-void Admin::edit_binding(const std::shared_ptr<BindingAsk>& wanted, home::Home::TextEdit edit, bool undo_on_failure, const Tell& tell) {
-  const auto found = parts_.roster.find_identity(wanted->identity);
+void Admin::edit_binding(const std::shared_ptr<BindingAsk>& wanted, BindingEdit edit, bool undo_on_failure, const Tell& tell) {
+  const auto found = still_there(wanted->identity);
   if (!found) return tell(found.error());
   const std::string old_text = (*found)->loaded->text;
-  on_disk<home::LoadedIdentity>([this, loaded = (*found)->loaded, edit = std::move(edit)] { return parts_.home.edit(*loaded, edit); },
-                                [this, wanted, old_text, undo_on_failure, tell](Result<home::LoadedIdentity> loaded) {
-                                  if (!loaded) return tell(loaded.error());
-                                  const auto same = parts_.roster.find_identity(wanted->identity);
-                                  if (!same) return tell(same.error());
-                                  KnownIdentity& identity = **same;
-                                  identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-                                  const config::BindingConfig* binding = identity.loaded->config.find(wanted->protocol, wanted->alias);
-                                  if (binding == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-                                  const auto spec = spec_of(identity, *binding);
-                                  const std::string key = binding_key(wanted->protocol, wanted->alias);
-                                  identity.binding_problems.erase(key);
-                                  if (!spec) {
-                                    identity.binding_problems[key] = {spec.error()};
-                                    if (undo_on_failure) return undo_edit(wanted, old_text, spec.error(), tell);
-                                    return tell(spec.error());
-                                  }
-                                  parts_.node.put_binding(
-                                      identity.id, *spec, [this, wanted, old_text, undo_on_failure, tell](const Result<void>& running) {
-                                        const auto still = parts_.roster.find_identity(wanted->identity);
-                                        if (!still) return tell(still.error());
-                                        if (!running && undo_on_failure) return undo_edit(wanted, old_text, running.error(), tell);
-                                        if (!running) return tell(running.error());
-                                        if (parts_.online) parts_.online((*still)->id);
-                                        const config::BindingConfig* now = (*still)->loaded->config.find(wanted->protocol, wanted->alias);
-                                        if (now == nullptr) return tell(no_binding(wanted->identity, wanted->protocol, wanted->alias));
-                                        tell(binding_json(**still, *now, parts_.node.status(), true));
-                                      });
-                                });
+  on_disk<home::LoadedIdentity>(
+      [this, loaded = (*found)->loaded, file = parts_.home.identity_path((*found)->name), edit = std::move(edit)] {
+        return parts_.home.edit(*loaded, [&](std::string text) { return edit(std::move(text), file); });
+      },
+      [this, wanted, old_text, undo_on_failure, tell](Result<home::LoadedIdentity> loaded) {
+        if (!loaded) return tell(loaded.error());
+        const auto same = still_there(wanted->identity);
+        if (!same) return tell(same.error());
+        KnownIdentity& identity = **same;
+        identity.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+        const config::BindingConfig* binding = identity.loaded->config.find(wanted->protocol, wanted->alias);
+        if (binding == nullptr) return tell(no_binding(identity, wanted->protocol, wanted->alias));
+        const auto spec = spec_of(identity, *binding);
+        const std::string key = binding_key(wanted->protocol, wanted->alias);
+        identity.binding_problems.erase(key);
+        if (!spec) {
+          identity.binding_problems[key] = {spec.error()};
+          if (undo_on_failure) return undo_edit(wanted, old_text, spec.error(), tell);
+          return tell(spec.error());
+        }
+        parts_.node.put_binding(identity.id, *spec, [this, wanted, old_text, undo_on_failure, tell](const Result<void>& running) {
+          const auto still = still_there(wanted->identity);
+          if (!still) return tell(still.error());
+          if (!running && undo_on_failure) return undo_edit(wanted, old_text, running.error(), tell);
+          if (!running) return tell(running.error());
+          if (parts_.online) parts_.online((*still)->id);
+          const config::BindingConfig* now = (*still)->loaded->config.find(wanted->protocol, wanted->alias);
+          if (now == nullptr) return tell(no_binding(**still, wanted->protocol, wanted->alias));
+          tell(binding_json(**still, *now, parts_.node.status(), true));
+        });
+      });
 }
 
 void Admin::undo_edit(const std::shared_ptr<BindingAsk>& wanted, const std::string& old_text, Error error, const Tell& tell) {
-  const auto found = parts_.roster.find_identity(wanted->identity);
+  const auto found = still_there(wanted->identity);
   if (!found) return tell(found.error());
   on_disk<home::LoadedIdentity>(
       [this, loaded = (*found)->loaded, old_text] { return parts_.home.edit(*loaded, [&](const std::string&) { return old_text; }); },
       [this, wanted, error = std::move(error), tell](Result<home::LoadedIdentity> loaded) {
-        const auto same = parts_.roster.find_identity(wanted->identity);
+        const auto same = still_there(wanted->identity);
         if (!same) return tell(same.error());
         if (!loaded) return tell(Error{error.code, error.text + "; the file keeps the change: " + loaded.error().text});
         KnownIdentity& identity = **same;
@@ -300,13 +301,13 @@ void Admin::binding_remove(Ask& ask, const Tell& tell) {
   auto wanted = std::make_shared<BindingAsk>(std::move(*read));
   const auto purge = ask.fields.flag("purge");
   if (!purge) return tell(purge.error());
-  in_lane(wanted->identity, tell, [this, wanted, purge = purge->value_or(false)](const Tell& done) {
-    const auto found = parts_.roster.find_identity(wanted->identity);
+  in_lane(wanted->identity.text(), tell, [this, wanted, purge = purge->value_or(false)](const Tell& done) {
+    const auto found = still_there(wanted->identity);
     if (!found) return done(found.error());
-    const PeerId id = (*found)->id;
-    const auto answer = [wanted, purge, done] {
+    const PeerId id = wanted->identity;
+    const auto answer = [wanted, purge, done, name = (*found)->name] {
       done(protocol::ObjectWriter()
-               .text("identity", wanted->identity)
+               .text("identity", name)
                .text("protocol", wanted->protocol)
                .text("alias", wanted->alias)
                .flag("purged", purge)
@@ -318,13 +319,13 @@ void Admin::binding_remove(Ask& ask, const Tell& tell) {
                     [answer, done](const Result<void>& gone) { gone ? answer() : done(gone.error()); });
     };
     on_disk<home::LoadedIdentity>(
-        [this, wanted, loaded = (*found)->loaded, file = parts_.home.identity_path(wanted->identity)] {
+        [this, wanted, loaded = (*found)->loaded, file = parts_.home.identity_path((*found)->name)] {
           return parts_.home.edit(*loaded,
                                   [&](std::string text) { return config::remove_binding(std::move(text), file, wanted->protocol, wanted->alias); });
         },
         [this, wanted, id, removed, done](Result<home::LoadedIdentity> loaded) {
           if (!loaded) return done(loaded.error());
-          if (const auto same = parts_.roster.find_identity(wanted->identity)) {
+          if (const auto same = still_there(wanted->identity)) {
             (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
             (*same)->binding_problems.erase(binding_key(wanted->protocol, wanted->alias));
           }

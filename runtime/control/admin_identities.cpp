@@ -6,12 +6,6 @@
 
 namespace kith::control {
 
-namespace {
-
-constexpr std::string_view until_restart = "; this is in force until restart";
-
-} // namespace
-
 void Admin::identity_create(Ask& ask, const Tell& tell) {
   std::string name;
   bool online = false;
@@ -19,7 +13,7 @@ void Admin::identity_create(Ask& ask, const Tell& tell) {
   read.only({"id", "type", "name", "online"}).need_text("name", name).flag("online", online);
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
-  in_lane(name, tell, [this, name, online](const Tell& done) {
+  in_lane(lane_to_make(name), tell, [this, name, online](const Tell& done) {
     if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
     // The secret key is made on the network thread: its source of randomness belongs to that.
     auto random = std::make_shared<std::array<std::uint8_t, identity::seed_size>>();
@@ -83,32 +77,34 @@ void Admin::identity_rename(Ask& ask, const Tell& tell) {
   if (const auto good = check_name(to, "identity name"); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  // The lane of the id, so that no change of the files runs beside it; the new name is guarded by the file system.
-  in_lane((*identity)->name, tell, [this, from = (*identity)->name, to](const Tell& done) {
+  in_lane(lane_of(**identity), tell, [this, id = (*identity)->id, to](const Tell& done) { // the new name is guarded by the file system
+    const auto known = still_there(id);
+    if (!known) return done(known.error());
     if (parts_.roster.identities().contains(to)) return done(bad_request("there is an identity " + to + " already"));
-    on_disk<home::LoadedIdentity>([this, from, to] { return parts_.home.rename(from, to); },
-                                  [this, from, to, done](Result<home::LoadedIdentity> loaded) {
+    on_disk<home::LoadedIdentity>([this, from = (*known)->name, to] { return parts_.home.rename(from, to); },
+                                  [this, id, to, done](Result<home::LoadedIdentity> loaded) {
                                     if (!loaded) return done(loaded.error());
-                                    parts_.roster.rename(from, to);
-                                    const auto found = parts_.roster.find_identity(to);
+                                    const auto found = still_there(id);
                                     if (!found) return done(found.error());
+                                    parts_.roster.rename((*found)->name, to);
                                     (*found)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-                                    parts_.node.rename_identity((*found)->id, to);
+                                    parts_.node.rename_identity(id, to);
                                     done(identity_json(**found, parts_.node.status()));
                                   });
   });
 }
 
 void Admin::identity_delete(Ask& ask, const Tell& tell) {
-  std::string name;
+  std::string wanted;
   Fields read(ask.fields);
-  read.only({"id", "type", "identity"}).need_text("identity", name);
+  read.only({"id", "type", "identity"}).need_text("identity", wanted);
   if (read.error()) return tell(*read.error());
   const auto identity = identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  in_lane((*identity)->name, tell, [this, name = (*identity)->name](const Tell& done) {
-    const auto found = parts_.roster.find_identity(name);
+  in_lane(lane_of(**identity), tell, [this, lane = lane_of(**identity)](const Tell& done) {
+    const auto found = parts_.roster.find_identity(lane);
     if (!found) return done(found.error());
+    const std::string name = (*found)->name;
     const PeerId id = (*found)->id;
     const bool known = (*found)->loaded != nullptr;
     const auto move_files = [this, name, id, known, done] {
@@ -136,12 +132,12 @@ void Admin::identity_online(Ask& ask, const Tell& tell) {
   if (const auto good = ask.fields.only({"id", "type", "identity"}); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  in_lane((*identity)->name, tell, [this, name = (*identity)->name](const Tell& done) {
-    const auto found = parts_.roster.find_identity(name);
+  in_lane(lane_of(**identity), tell, [this, id = (*identity)->id](const Tell& done) {
+    const auto found = still_there(id);
     if (!found) return done(found.error());
-    const auto finish = [this, name, done](Result<home::LoadedIdentity> loaded) {
+    const auto finish = [this, id, done](Result<home::LoadedIdentity> loaded) {
       if (!loaded) return done(loaded.error());
-      const auto same = parts_.roster.find_identity(name);
+      const auto same = still_there(id);
       if (!same) return done(same.error());
       KnownIdentity& one = **same;
       one.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
@@ -151,7 +147,7 @@ void Admin::identity_online(Ask& ask, const Tell& tell) {
       done(identity_json(one, parts_.node.status()));
     };
     on_disk<home::LoadedIdentity>(
-        [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
+        [this, loaded = (*found)->loaded, file = parts_.home.identity_path((*found)->name)] {
           return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, true); });
         },
         finish);
@@ -170,62 +166,42 @@ void Admin::identity_offline(Ask& ask, const Tell& tell) {
   go_offline(**identity, until, drain != "background", tell);
 }
 
-/// In force first, saved after.
+/// In force at once, and again when it is saved: what was asked for before may have put it online meanwhile.
 void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell) {
-  const std::string name = identity.name;
-  // Both have to be over before a waiting answer: the drain and the saving.
-  struct Progress {
-    bool drained = false;
-    bool saved = false;
-    std::optional<Error> error;
-  };
-  auto progress = std::make_shared<Progress>();
-  const auto answer = [this, name, progress, wait, tell] {
-    if (!progress->saved || (wait && !progress->drained)) return;
-    if (progress->error) return tell(*progress->error);
-    const auto same = parts_.roster.find_identity(name);
+  const PeerId id = identity.id;
+  if (const auto done = parts_.node.set_offline(id, until, {}); !done) return tell(done.error());
+  announce(identity, "offline");
+  const auto answer = [this, id, tell] {
+    const auto same = still_there(id);
     if (!same) return tell(same.error());
     const node::Status status = parts_.node.status();
     std::size_t streams = 0;
     for (const auto& each : status.identities) {
-      if (each.id != (*same)->id) continue;
+      if (each.id != id) continue;
       for (const auto& connection : each.connections) streams += connection.streams;
     }
     tell(identity_fields(**same, status).number("streams", streams).finish());
   };
-  const auto drained = [progress, answer, wait] {
-    progress->drained = true;
-    if (wait) answer();
+  const auto tell_failure = [tell](const Told& told) { // the answer itself may have to wait for streams, and the lane must not
+    if (!told) tell(not_saved(told.error()));
   };
-  if (const auto done = parts_.node.set_offline(identity.id, until, drained); !done) return tell(done.error());
-  announce(identity, "offline");
-  const auto save_failed = [progress, answer](const Error& error) {
-    progress->saved = true;
-    progress->error = Error{Code::internal, error.text + std::string(until_restart)};
-    answer();
-  };
-  in_lane(
-      name,
-      [save_failed](const Told& told) {
-        if (!told) save_failed(told.error());
-      },
-      [this, name, progress, answer](const Tell& done) {
-        const auto found = parts_.roster.find_identity(name);
-        if (!found) return done(found.error());
-        on_disk<home::LoadedIdentity>(
-            [this, loaded = (*found)->loaded, file = parts_.home.identity_path(name)] {
-              return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, false); });
-            },
-            [this, name, progress, answer, done](Result<home::LoadedIdentity> loaded) {
-              if (!loaded) return done(loaded.error());
-              if (const auto same = parts_.roster.find_identity(name)) {
-                (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-              }
-              progress->saved = true;
-              answer();
-              done(std::string());
-            });
-      });
+  in_lane(lane_of(identity), tell_failure, [this, id, until, wait, answer](const Tell& done) {
+    const auto found = still_there(id);
+    if (!found) return done(found.error());
+    on_disk<home::LoadedIdentity>(
+        [this, loaded = (*found)->loaded, file = parts_.home.identity_path((*found)->name)] {
+          return parts_.home.edit(*loaded, [&](std::string text) { return config::set_online(std::move(text), file, false); });
+        },
+        [this, id, until, wait, answer, done](Result<home::LoadedIdentity> loaded) {
+          const auto same = still_there(id);
+          if (same && loaded) (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
+          const auto offline = parts_.node.set_offline(id, until, loaded && wait ? std::function<void()>(answer) : nullptr);
+          if (!loaded) return done(loaded.error());
+          if (!offline) return done(offline.error());
+          if (!wait) answer();
+          done(std::string());
+        });
+  });
 }
 
 void Admin::identity_export(Ask& ask, const Tell& tell) {
@@ -250,7 +226,7 @@ void Admin::identity_import(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
   auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
-  in_lane(name, tell, [this, name, online, fd](const Tell& done) {
+  in_lane(lane_to_make(name), tell, [this, name, online, fd](const Tell& done) {
     if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
     on_disk<home::LoadedIdentity>([this, name, online, fd] { return parts_.home.import_key(name, online, fd->get()); },
                                   [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });

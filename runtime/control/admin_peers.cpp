@@ -11,8 +11,6 @@
 namespace kith::control {
 namespace {
 
-constexpr std::string_view until_restart = "; this is in force until restart";
-
 Error no_peer(const KnownIdentity& identity) {
   return {Code::unknown_peer, "that id is not among " + identity.name + "'s peers (kith peer list " + identity.name + ")"};
 }
@@ -109,15 +107,16 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   row.created = parts_.world.unix_now();
   for (const Address& address : *given) row.addresses.push_back({address, store::AddressSource::manual, 0});
   for (const Address& address : ticket->addresses) row.addresses.push_back({address, store::AddressSource::ticket, 0});
-  in_lane((*identity)->name, tell, [this, row, role](const Tell& done) {
-    const KnownIdentity* known = parts_.roster.by_id(row.identity);
-    if (known == nullptr) return done(Error{Code::unknown_identity, "the identity is gone"});
-    const auto old = known->peers.find(row.id);
-    const bool is_new = old == known->peers.end();
+  in_lane(row.identity.text(), tell, [this, row, role](const Tell& done) {
+    const auto found = still_there(row.identity);
+    if (!found) return done(found.error());
+    const KnownIdentity& known = **found;
+    const auto old = known.peers.find(row.id);
+    const bool is_new = old == known.peers.end();
     if (!is_new && old->second.name != row.name) {
       return done(bad_request("this peer is known as " + old->second.name + " already (kith peer rename)"));
     }
-    if (is_new && known->peer_ids.contains(row.name)) return done(bad_request("there is a peer called " + row.name + " already, with another id"));
+    if (is_new && known.peer_ids.contains(row.name)) return done(bad_request("there is a peer called " + row.name + " already, with another id"));
     save_peer(
         row.identity, row.id,
         [row, role, is_new](store::Store& store) -> Result<void> {
@@ -210,15 +209,20 @@ void Admin::peer_role(Ask& ask, const Tell& tell) {
   const PeerId identity = named->identity->id;
   const PeerId peer = named->row->id;
   const bool lower = *role < named->row->role;
-  if (lower) { // in force before it is saved
-    named->row->role = *role;
-    parts_.node.put_peer(identity, peer_spec(*named->row));
-  }
-  const Tell tell_all = [tell, lower](const Told& told) {
-    if (told || !lower) return tell(told);
-    tell(Error{Code::internal, told.error().text + std::string(until_restart)});
+  const auto put = [this, identity, peer, role] {
+    KnownIdentity* known = parts_.roster.by_id(identity);
+    if (known == nullptr || !known->peers.contains(peer)) return;
+    store::PeerRow& row = known->peers.at(peer);
+    row.role = *role;
+    parts_.node.put_peer(identity, peer_spec(row));
   };
-  in_lane(named->identity->name, tell_all, [this, identity, peer, role](const Tell& done) {
+  if (lower) put(); // in force before it is saved
+  const Tell tell_all = [tell, lower, put](const Told& told) {
+    if (told || !lower) return tell(told);
+    put(); // what was asked for before may have raised it meanwhile
+    tell(not_saved(told.error()));
+  };
+  in_lane(identity.text(), tell_all, [this, identity, peer, role](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
   });
@@ -234,29 +238,49 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   if (!named) return tell(named.error());
   const PeerId identity = named->identity->id;
   const PeerId peer = named->row->id;
-  in_lane(named->identity->name, tell, [this, identity, peer, name](const Tell& done) {
+  in_lane(identity.text(), tell, [this, identity, peer, name](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
   });
 }
 
+/// Rights end now, whatever the disk says; and again when it is saved, for changes that were asked for before. A peer that the store still has, because an
+/// earlier removal could not be saved, can be removed as well.
 void Admin::peer_remove(Ask& ask, const Tell& tell) {
-  if (const auto good = ask.fields.only({"id", "type", "identity", "peer"}); !good) return tell(good.error());
-  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
-  if (!named) return tell(named.error());
-  const PeerId identity = named->identity->id;
-  const PeerId peer = named->row->id;
-  const std::string own_name = named->identity->name;
-  const std::string name = named->row->name;
-  parts_.node.remove_peer(identity, peer); // its rights end now, whatever the disk says
-  parts_.node.close_peer(identity, peer);
-  parts_.roster.remove_peer(*named->identity, peer);
-  in_lane(own_name, tell, [this, identity, peer, own_name, name](const Tell& done) {
-    on_disk<void>([this, identity, peer] { return parts_.store.remove_peer(identity, peer); },
-                  [own_name, name, peer, done](const Result<void>& gone) {
-                    if (!gone) return done(Error{Code::internal, gone.error().text + std::string(until_restart)});
-                    done(protocol::ObjectWriter().text("identity", own_name).text("name", name).text("id", peer.text()).finish());
-                  });
+  std::string named;
+  Fields read(ask.fields);
+  read.only({"id", "type", "identity", "peer"}).need_text("peer", named);
+  if (read.error()) return tell(*read.error());
+  const auto own = good_identity_of(ask.fields);
+  if (!own) return tell(own.error());
+  const PeerId identity = (*own)->id;
+  const auto peer = parts_.roster.find_peer(**own, named);
+  if (!peer && peer.error().code != Code::unknown_peer) return tell(peer.error());
+  const Error unknown = peer ? no_peer(**own) : peer.error();
+  const auto forget = [this, identity](const PeerId& id) {
+    parts_.node.remove_peer(identity, id);
+    parts_.node.close_peer(identity, id);
+    if (KnownIdentity* known = parts_.roster.by_id(identity); known != nullptr) parts_.roster.remove_peer(*known, id);
+  };
+  if (peer) forget(*peer);
+  in_lane(identity.text(), tell, [this, identity, named, peer, unknown, forget](const Tell& done) {
+    on_disk<store::PeerRow>(
+        [this, identity, named, peer, unknown]() -> Result<store::PeerRow> {
+          auto row = peer ? parts_.store.find_peer(identity, *peer) : parts_.store.find_peer(identity, named);
+          if (!row) return row.error();
+          if (!*row) return unknown;
+          if (const auto gone = parts_.store.remove_peer(identity, (*row)->id); !gone) return gone.error();
+          return **row;
+        },
+        [this, identity, peer, forget, done](const Result<store::PeerRow>& gone) {
+          if (gone || peer) forget(gone ? gone->id : *peer);
+          const auto same = still_there(identity);
+          if (!same) return done(same.error());
+          if (gone)
+            return done(protocol::ObjectWriter().text("identity", (*same)->name).text("name", gone->name).text("id", gone->id.text()).finish());
+          if (gone.error().code == Code::unknown_peer) return done(gone.error());
+          done(not_saved(gone.error()));
+        });
   });
 }
 

@@ -299,6 +299,18 @@ class FullDisk(Case):
         self.assertIn("in force until restart", self.refused("internal", a.ask, "peer.role", peer="bob", role="public"))
         self.refused("denied", b.ask, "call", target="alice", protocol="Echo", data={"message": "x"})
 
+    def test_a_removal_that_was_not_saved_can_be_asked_for_again(self):
+        a, b, one, _ = self.pair(file_limit=True)
+        one.fill_disk()
+        self.assertIn("in force until restart", self.refused("internal", a.ask, "peer.remove", peer="bob"))
+        self.refused("internal", a.ask, "peer.remove", peer=b.data("identity.show")["id"])
+        one.empty_disk()
+        self.assertEqual(a.data("peer.remove", peer="bob")["id"], b.data("identity.show")["id"])
+        self.refused("unknown_peer", a.ask, "peer.remove", peer="bob")
+        self.refused("unknown_peer", a.ask, "peer.remove", peer=b.data("identity.show")["id"])
+        self.assertEqual(one.stop(), 0)
+        self.assertEqual(self.client_of(self.start("alice")).data("peer.list")["peers"], [])
+
     def test_what_is_given_does_not_happen_unsaved(self):
         a, b, one, _ = self.pair(file_limit=True)
         file = one.home + "/identities/alice.yaml"
