@@ -43,8 +43,9 @@ Result<std::vector<std::string>> addresses_of(const std::string& where) {
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
     std::array<char, NI_MAXHOST> text{};
     if (::getnameinfo(each->ai_addr, each->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) continue;
-    const std::string ip(text.data());
-    const std::string address = (each->ai_family == AF_INET6 ? "[" + ip + "]" : ip) + ":" + port;
+    std::string address(text.data());
+    if (each->ai_family == AF_INET6) address.insert(0, "[").append("]");
+    address.append(":").append(port);
     if (std::find(texts.begin(), texts.end(), address) == texts.end()) texts.push_back(address);
   }
   ::freeaddrinfo(found);

@@ -107,9 +107,19 @@ private:
   // --- reload and config.check (admin_reload.cpp)
   void choose(InspectedFiles& files) const;
   void pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then);
+  /// A reload that is done when the plugins have taken their new configs, or have not.
+  struct Reloading {
+    std::size_t left = 1; ///< Answers of plugins, and the reload itself.
+    std::vector<std::string> changed;
+    std::function<void()> done;
+    void one_less() {
+      if (--left == 0) done();
+    }
+  };
   void apply_reload(InspectedFiles& files, const Tell& tell);
-  void apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, std::vector<std::string>& changed);
-  void apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged);
+  void apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, const std::shared_ptr<Reloading>& reloading);
+  void apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged,
+                      const std::shared_ptr<Reloading>& reloading);
   std::vector<std::string> remove_missing(const InspectedFiles& files);
   void set_nameless();
   Result<void> adopt(KnownIdentity& identity, std::vector<InspectedIdentity::Binding> judged);

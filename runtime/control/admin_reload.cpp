@@ -13,6 +13,16 @@ std::vector<config::Problem> problems_in(const std::string& file, const std::vec
   return out;
 }
 
+bool runs(const node::Status& status, const PeerId& identity, const config::BindingConfig& binding) {
+  for (const node::IdentityStatus& each : status.identities) {
+    if (each.id != identity) continue;
+    return std::ranges::any_of(each.bindings, [&](const node::BindingStatus& row) {
+      return row.protocol == binding.protocol && row.alias == binding.alias && row.state == "running";
+    });
+  }
+  return false;
+}
+
 } // namespace
 
 void Admin::reload_request(Ask& ask, const Tell& tell) {
@@ -73,9 +83,9 @@ void Admin::pin_names(const std::shared_ptr<InspectedFiles>& files, std::functio
 }
 
 void Admin::apply_reload(InspectedFiles& files, const Tell& tell) {
-  std::vector<std::string> changed;
-  for (InspectedIdentity& file : files.identities) apply_identity(file, files.peers, changed);
-  for (auto& gone : remove_missing(files)) changed.push_back(std::move(gone));
+  const auto reloading = std::make_shared<Reloading>();
+  for (InspectedIdentity& file : files.identities) apply_identity(file, files.peers, reloading);
+  for (auto& gone : remove_missing(files)) reloading->changed.push_back(std::move(gone));
   std::vector<std::string> restart;
   settings_problems_ = problems_in(parts_.home.settings_path(), files.settings_errors);
   if (files.settings_errors.empty()) {
@@ -86,16 +96,19 @@ void Admin::apply_reload(InspectedFiles& files, const Tell& tell) {
   for (const auto& file : files.registry->changed()) restart.push_back(file.string());
   std::vector<std::string> protocols;
   for (const auto& entry : files.registry->all()) protocols.push_back(entry.protocol->name);
-  log_problems();
-  tell(protocol::ObjectWriter()
-           .texts("changed", changed)
-           .texts("restart", restart)
-           .texts("protocols", protocols)
-           .raw("errors", errors_json(problems()))
-           .finish());
+  reloading->done = [this, tell, changed = std::move(reloading->changed), restart, protocols] {
+    log_problems();
+    tell(protocol::ObjectWriter()
+             .texts("changed", changed)
+             .texts("restart", restart)
+             .texts("protocols", protocols)
+             .raw("errors", errors_json(problems()))
+             .finish());
+  };
+  reloading->one_less();
 }
 
-void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, std::vector<std::string>& changed) {
+void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, const std::shared_ptr<Reloading>& reloading) {
   const std::string& name = file.read.name;
   const auto found = parts_.roster.identities().find(name);
   KnownIdentity* known = found == parts_.roster.identities().end() ? nullptr : found->second.get();
@@ -104,7 +117,7 @@ void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::Pee
     return;
   }
   home::LoadedIdentity& loaded = *file.read.loaded;
-  if (known == nullptr || !known->loaded || known->loaded->text != loaded.text) changed.push_back(name);
+  if (known == nullptr || !known->loaded || known->loaded->text != loaded.text) reloading->changed.push_back(name);
   if (known != nullptr && known->loaded && known->id != loaded.config.id) { // another identity under an old name
     parts_.node.remove_identity(known->id, [] {});
     known = nullptr;
@@ -118,7 +131,7 @@ void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::Pee
       parts_.node.rename_identity(known->id, name);
     }
   }
-  if (known != nullptr && known->loaded) return apply_bindings(*known, std::move(loaded), std::move(file.bindings));
+  if (known != nullptr && known->loaded) return apply_bindings(*known, std::move(loaded), std::move(file.bindings), reloading);
   KnownIdentity& fresh = parts_.roster.add(name);
   fresh.id = loaded.config.id;
   fresh.loaded = std::make_shared<const home::LoadedIdentity>(std::move(loaded));
@@ -130,12 +143,14 @@ void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::Pee
 }
 
 /// The difference between what runs and what the file says now, live.
-void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged) {
+void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged,
+                           const std::shared_ptr<Reloading>& reloading) {
   const auto before = std::exchange(identity.loaded, std::make_shared<const home::LoadedIdentity>(std::move(loaded)));
   identity.problems.clear();
   const auto had_problems = std::exchange(identity.binding_problems, {});
   const config::IdentityConfig& now = identity.loaded->config;
   const TimePoint drained = parts_.world.now() + parts_.settings.drain_deadline;
+  const node::Status status = parts_.node.status();
   if (before->config.online && !now.online) {
     if (parts_.node.set_offline(identity.id, drained, [] {})) announce(identity, "offline");
   }
@@ -152,7 +167,19 @@ void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded,
     const config::BindingConfig* old = before->config.find(binding.protocol, binding.alias);
     const auto old_spec = old != nullptr && !had_problems.contains(key) ? spec_of(identity, *old) : Result<node::BindingSpec>(Error{});
     if (old_spec && *old_spec == *judged[i].spec) continue;
-    parts_.node.put_binding(identity.id, *judged[i].spec, [](const Result<void>&) {}); // status shows one that does not start
+    // Only a running instance can refuse a config and go on; status shows one that does not start.
+    if (!runs(status, identity.id, binding)) {
+      parts_.node.put_binding(identity.id, *judged[i].spec, [](const Result<void>&) {});
+      continue;
+    }
+    ++reloading->left;
+    const std::string file = parts_.home.identity_path(identity.name);
+    const auto taken = [this, id = identity.id, key, file, mark = config_of(binding).mark, reloading](const Result<void>& result) {
+      KnownIdentity* same = parts_.roster.by_id(id);
+      if (!result && same != nullptr) same->binding_problems[key] = {config::error_at(file, mark, result.error().text)};
+      reloading->one_less();
+    };
+    parts_.node.put_binding(identity.id, *judged[i].spec, taken);
   }
   if (!before->config.online && now.online) {
     if (const auto done = parts_.node.set_online(identity.id); !done) {

@@ -25,13 +25,6 @@ std::vector<access::Entry> read_entries(const std::vector<config::AccessWord>& w
   return entries;
 }
 
-/// The config node, or where one would be: errors need a place.
-config::Node config_of(const config::BindingConfig& binding) {
-  config::Node node = binding.config;
-  if (node.mark.line == 0) node.mark = binding.mark;
-  return node;
-}
-
 void read_settings(InspectedFiles& out, const std::string& file, const std::vector<std::string>& identities) {
   const auto text = home::read_file(file, config::max_text_size);
   if (!text) {
@@ -48,6 +41,12 @@ void read_settings(InspectedFiles& out, const std::string& file, const std::vect
 }
 
 } // namespace
+
+config::Node config_of(const config::BindingConfig& binding) {
+  config::Node node = binding.config;
+  if (node.mark.line == 0) node.mark = binding.mark;
+  return node;
+}
 
 std::vector<Error> InspectedIdentity::errors() const {
   std::vector<Error> out = read.errors;

@@ -49,6 +49,9 @@ Result<InspectedFiles> read_files(const home::Home& home, store::Store& store, c
                                   const std::optional<plugin_host::RegistryOptions>& plugins,
                                   const std::shared_ptr<const plugin_host::Registry>& before);
 
+/// The binding's config node, or where one would be: errors need a place.
+config::Node config_of(const config::BindingConfig& binding);
+
 /// What can be said at once of an identity's bindings: access words, protocols, schemas. Network thread.
 void judge(InspectedIdentity& identity, const node::PluginServices& plugins);
 

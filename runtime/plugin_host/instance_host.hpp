@@ -115,7 +115,7 @@ private:
   void notify(const PortPtr& port, std::uint32_t bits);
   void report_failure();
   void clear_fenced();
-  void take_peers(std::shared_ptr<const hosting::PeerTable> peers);
+  void take_peers(const std::shared_ptr<const hosting::PeerTable>& peers);
   // any thread
   void to_instance(Task task);
   void to_network(Task task);

@@ -55,7 +55,7 @@ void InstanceHost::deliver_all() {
     tasks.swap(instance_lane_.tasks);
   }
   const auto is_fenced = [this] { return fenced_.load(std::memory_order_acquire); };
-  if (peers != nullptr && !is_fenced()) take_peers(std::move(peers)); // before streams: a peer that was added is known to the calls that follow
+  if (peers != nullptr && !is_fenced()) take_peers(peers); // before streams: a peer that was added is known to the calls that follow
   // Streams before tasks: a stop that was asked for after a signal runs after it.
   for (auto port = ports.begin(); port != ports.end() && !is_fenced(); ++port) {
     deliver(**port, (*port)->to_instance.exchange(0, std::memory_order_acq_rel));
@@ -81,7 +81,7 @@ void InstanceHost::clear_fenced() {
 }
 
 // Both tables rise by id: one walk finds who came, who is another, and who went.
-void InstanceHost::take_peers(std::shared_ptr<const hosting::PeerTable> peers) {
+void InstanceHost::take_peers(const std::shared_ptr<const hosting::PeerTable>& peers) {
   const auto before = std::exchange(peers_, peers);
   const auto tell = [this](const hosting::PeerEntry& peer, bool known) {
     if (!fenced_.load(std::memory_order_acquire)) instance_.peer_changed(peer, known);

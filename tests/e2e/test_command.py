@@ -90,6 +90,12 @@ class Command(Case):
             done = self.kith(two, "peer", "add", "bob", "alice", id, "--addr", wrong)
             self.assertIn(done.returncode, (2, 101), (wrong, done.stderr))
 
+    def test_a_call_has_a_timeout(self):
+        a, _, _, two = self.pair(echo=False)
+        self.provider(a)
+        done = self.kith(two, "call", "bob", "alice", "Prov", "1", "--timeout", "200ms")
+        self.assertEqual((done.returncode, done.stdout), (121, ""), done.stderr)
+
     def test_offline_may_wait_for_streams(self):
         a, b, one, _ = self.pair()
         answer = b.ask("stream", target="alice", protocol="Echo")

@@ -239,6 +239,25 @@ class Plugins(Case):
         self.assertEqual((error["text"], lines[error["line"] - 1][error["column"] - 1 :]), ("refused by the plugin", "{refuse: 1}"))
         self.assertEqual(c.data("reload")["errors"], [error])
 
+    def test_a_config_that_the_running_plugin_refuses_is_an_error_of_the_reload(self):
+        one, c = self.notes()
+        file = one.home + "/identities/alice.yaml"
+        good = read(file)
+        c.ask("local", protocol="Notes", command="add", octets=b"1234")
+        write(file, good + "    config: {broken: 1}\n")
+        for _ in range(2):  # it is asked again, for it may take it now
+            (error,) = c.data("reload")["errors"]
+            self.assertEqual(error["text"], "the notes are broken")
+            self.assertEqual((error["file"], read(file).splitlines()[error["line"] - 1][error["column"] - 1 :]), (file, "{broken: 1}"))
+            self.assertEqual(c.data("status")["errors"], [error])
+            (binding,) = c.data("identity.show")["bindings"]
+            self.assertEqual((binding["state"], "broken" in binding["error"]), ("running", True))
+        self.assertEqual(sum("error config: " in line for line in one.lines), 1, one.log())
+        self.assertEqual(c.data("local", protocol="Notes", command="count", raw="{}")["octets"], 5)  # the old one runs on, with what it had
+        write(file, good + "    config: {fine: 1}\n")
+        self.assertEqual(c.data("reload")["errors"], [])
+        self.assertEqual(c.data("status")["errors"], [])
+
     def test_reload_finds_new_plugins_and_leaves_loaded_ones(self):
         one = self.start("home")
         c = self.client_of(one)

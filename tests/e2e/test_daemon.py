@@ -60,6 +60,24 @@ class Life(Daemons):
             self.assertEqual(peer["address"], address)
             b.ask("peer.remove", peer="alice")
 
+    def test_the_port_is_remembered_and_another_is_taken_when_somebody_has_it(self):
+        def listen():
+            one = self.start("home", listen=None)
+            found = self.client_of(one).data("status")["listen"]
+            self.assertEqual(one.stop(), 0)
+            return found, one.log()
+
+        (first, *_), _ = listen()
+        (again, *_), log = listen()
+        self.assertEqual(again, first)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("0.0.0.0", int(first.rsplit(":", 1)[1])))
+            (third, *_), log = listen()
+        self.assertNotEqual(third, first)
+        self.assertIn("taking another port", log)
+        (fourth, *_), _ = listen()
+        self.assertEqual(fourth, third)
+
     def test_status_tells_peers_and_counts(self):
         a, b, one, _ = self.pair()
         for _ in range(3):
