@@ -347,6 +347,71 @@ TEST(NodeAdversaryTest, APeerThatAlwaysGoesAway) {
   EXPECT_EQ(siege.link(), nullptr);
 }
 
+/// Mallory refuses the first stream with going_away once `enough` of it is there, and answers the next with what came.
+std::function<void(quic::ConnectionId, RawStream&)> refuse_the_first(std::vector<RawStream*>& seen, std::function<bool(const RawStream&)> enough) {
+  return [&seen, enough = std::move(enough)](quic::ConnectionId, RawStream& stream) {
+    if (!stream.quic->bidirectional() || stream.quic->out()->committed() != 0 || !enough(stream)) return;
+    wire::Reply reply;
+    if (seen.empty()) reply.error = Error{Code::going_away, ""};
+    seen.push_back(&stream);
+    stream.write(wire::encode(reply), reply.error.has_value());
+    if (!reply.error) stream.write(as_bytes(stream.got), true);
+  };
+}
+
+// Its caller sees one call, and the peer gets all of it anew.
+TEST(NodeAdversaryTest, ACallThatIsRefusedWithGoingAwayIsSentOnceMore) {
+  for (const bool whole : {true, false}) { // refused after its end, or as soon as it begins
+    SCOPED_TRACE(whole);
+    Siege siege;
+    std::vector<RawStream*> seen;
+    siege.mallory.on_stream = refuse_the_first(seen, [&](const RawStream& stream) { return stream.ended || (!whole && seen.empty()); });
+    Program call(*siege.alice.node);
+    node::OpenRequest request;
+    request.identity = siege.alice.id;
+    request.peer = siege.mallory.id;
+    request.protocol = "Echo";
+    const std::string octets(900'000, 'q');
+    call.call(request, octets);
+    ASSERT_TRUE(siege.run([&] { return call.end.has_value(); }, seconds(20)));
+    EXPECT_TRUE(call.ok()) << call.end->error.text;
+    ASSERT_EQ(seen.size(), 2U);
+    EXPECT_TRUE(seen[1]->got.ends_with(octets)) << seen[1]->got.size();
+    EXPECT_EQ(call.body, seen[1]->got);
+    EXPECT_EQ(siege.mallory.connections.size(), 1U);
+  }
+}
+
+// Of a stream only the first octets are kept for that.
+TEST(NodeAdversaryTest, AStreamThatSentMoreThanIsKeptIsNotSentAgain) {
+  for (const std::size_t size : {std::size_t{100'000}, std::size_t{500'000}}) {
+    SCOPED_TRACE(size);
+    Siege siege;
+    std::vector<RawStream*> seen;
+    siege.mallory.on_stream = refuse_the_first(seen, [&](const RawStream& stream) { return stream.got.size() >= size; });
+    Program program(*siege.alice.node);
+    node::OpenRequest request;
+    request.identity = siege.alice.id;
+    request.peer = siege.mallory.id;
+    request.kind = StreamKind::stream;
+    request.protocol = "Echo";
+    program.call(request, std::string(size / 2, 'q'), false);
+    siege.sim.run_for(seconds(1)); // it is under way
+    program.stream.out->write(as_bytes(std::string(size / 2, 'q')));
+    program.stream.out->finish();
+    siege.alice.node->control().produced(program.stream.key);
+    ASSERT_TRUE(siege.run([&] { return program.end.has_value(); }, seconds(20)));
+    if (size < 256 * 1024) {
+      EXPECT_TRUE(program.ok()) << program.end->error.text;
+      EXPECT_EQ(seen.size(), 2U);
+    } else {
+      EXPECT_FALSE(program.ok());
+      EXPECT_EQ(program.end->error.code, Code::going_away);
+      EXPECT_EQ(seen.size(), 1U);
+    }
+  }
+}
+
 TEST(NodeAdversaryTest, RepliesThatAreNone) {
   Bytes long_text{0x01, 0x09};
   append_varint(long_text, 2000);
