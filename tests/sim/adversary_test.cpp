@@ -412,6 +412,48 @@ TEST(NodeAdversaryTest, AStreamThatSentMoreThanIsKeptIsNotSentAgain) {
   }
 }
 
+// A binding's own ALPN: no headers, no replies, the codes are the protocol's; the Gate decides all the same.
+TEST(NodeAdversaryTest, ABindingsOwnAlpnHasStreamsWithoutHeaders) {
+  Siege siege;
+  auto spec = siege.alice.bindings[0];
+  const auto put = [&] { siege.alice.node->put_binding(siege.alice.id, spec, [](const Result<void>& done) { EXPECT_TRUE(done); }); };
+  spec.alpn = {"echo/0"};
+  put();
+  const auto dial = [&](const char* alpn) { return siege.mallory.dial(siege.alice.id, siege.alice.ip, true, alpn); };
+  const auto connection = dial("echo/0");
+  ASSERT_TRUE(siege.run([&] { return siege.mallory.is_ready(connection); }));
+  const RawStream* stream = siege.mallory.open(connection, as_bytes("no header"), true);
+  siege.mallory.pump();
+  ASSERT_TRUE(siege.run([&] { return stream->closed; }, seconds(5)));
+  EXPECT_EQ(stream->got, "no header");
+  EXPECT_EQ(siege.alice.factory.echo->last.kind, StreamKind::stream);
+  EXPECT_EQ(siege.alice.factory.echo->last.role, Role::member);
+  EXPECT_TRUE(siege.bob_is_served()) << "on kith/1, as ever";
+
+  const auto other = dial("echo/1");
+  ASSERT_TRUE(siege.run([&] { return siege.mallory.ending(other) != nullptr; }, seconds(5)));
+  EXPECT_EQ(siege.mallory.ending(other)->error.code, Code::unsupported_version);
+
+  const RawStream* live = siege.mallory.open(connection, as_bytes("live"));
+  siege.mallory.pump();
+  ASSERT_TRUE(siege.run([&] { return live->got == "live"; }));
+  spec.access = std::vector<access::Entry>{};
+  put();
+  ASSERT_TRUE(siege.run([&] { return live->reset; }, seconds(5)));
+  EXPECT_EQ(live->quic->reset_code(), code(Code::denied));
+  const RawStream* denied = siege.mallory.open(connection, as_bytes("x"), true);
+  siege.mallory.pump();
+  ASSERT_TRUE(siege.run([&] { return denied->reset; }, seconds(5)));
+  EXPECT_EQ(denied->quic->reset_code(), code(Code::denied));
+
+  spec.access.reset();
+  spec.alpn.clear();
+  put();
+  const auto gone = dial("echo/0");
+  ASSERT_TRUE(siege.run([&] { return siege.mallory.ending(gone) != nullptr; }, seconds(5)));
+  EXPECT_EQ(siege.mallory.ending(gone)->error.code, Code::unsupported_version);
+}
+
 TEST(NodeAdversaryTest, RepliesThatAreNone) {
   Bytes long_text{0x01, 0x09};
   append_varint(long_text, 2000);

@@ -52,11 +52,11 @@ public:
   RawHost(const RawHost&) = delete;
   RawHost& operator=(const RawHost&) = delete;
 
-  quic::ConnectionId dial(const PeerId& peer, const Address& at, bool named = true) {
+  quic::ConnectionId dial(const PeerId& peer, const Address& at, bool named = true, std::string alpn = "kith/1") {
     quic::Dial dial;
     dial.identity = id;
     dial.peer = peer;
-    dial.alpn = "kith/1";
+    dial.alpn = std::move(alpn);
     dial.socket = socket_;
     dial.remote = at;
     dial.send_name = named;
