@@ -187,6 +187,24 @@ TEST(NodeTest, AnUnreadStreamDelaysNoCall) {
   EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->ok(); }); }));
 }
 
+TEST(NodeTest, AHundredUnreadStreamsLeaveCallsAsTheyWere) {
+  const auto span_of_calls = [](Two& two) {
+    const TimePoint before = two.sim.now();
+    std::vector<std::unique_ptr<Program>> calls;
+    for (int i = 0; i < 64; ++i) calls.push_back(two.bob.call(two.alice));
+    EXPECT_TRUE(two.run([&] { return std::all_of(calls.begin(), calls.end(), [](const auto& c) { return c->ok(); }); }));
+    return two.sim.now() - before;
+  };
+  Two two;
+  span_of_calls(two); // dials
+  const Duration alone = span_of_calls(two);
+  std::vector<std::unique_ptr<Program>> stuck;
+  for (int i = 0; i < 100; ++i) stuck.push_back(two.bob.open(two.alice, std::string(400'000, 'x'), "unread"));
+  two.sim.run_for(seconds(2));
+  EXPECT_LE(span_of_calls(two), 2 * alone);
+  for (const auto& each : stuck) EXPECT_FALSE(each->end) << each->end->error.text;
+}
+
 // The peer is done and gone; the octets are here, and a reader that takes its time gets them all before it hears of the end.
 TEST(NodeTest, AStreamEndsWhenItsLastOctetIsRead) {
   Two two;
