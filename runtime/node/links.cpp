@@ -43,7 +43,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
 
 void NodeImpl::on_ready(quic::ConnectionId id) {
   const auto info = endpoint_.info(id);
-  if (!info) return;
+  if (!info || !info->ready) return; // its close came in the same batch, and has been heard
   Identity* identity = find_identity(info->identity);
   if (identity == nullptr || (!info->dialer && !admissible(*identity, info->peer))) {
     if (identity != nullptr) observer_.refused(identity->id, info->peer, identity->name, "a stranger whom nothing admits");

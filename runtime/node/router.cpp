@@ -248,7 +248,7 @@ void NodeImpl::re_evaluate(Identity& identity) {
   });
   for (const StreamKey key : denied) {
     defer([this, key] {
-      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase != Phase::over) fail(*stream, {Code::denied, ""}, false);
+      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase != Phase::over) fail(*stream, no_longer_allowed(), false);
     });
   }
 }

@@ -119,6 +119,7 @@ void Connection::reset_too_slow(Stream& stream) {
   stream.moved_at_ = endpoint_.now;
   if (stream.out_) { // ngtcp2 reads nothing of a reset stream again, and a peer that acknowledges nothing must not keep it here
     stream.out_->drop();
+    stream.acked_ = 0; // released with the rest
     count_output(stream);
   }
   mark(stream);
@@ -172,6 +173,7 @@ void Connection::on_acked(Stream& stream, std::uint64_t count) {
 }
 
 void Connection::release_acked(Stream& stream) {
+  if (stream.parked_out_) return; // dropped already
   if (stream.acked_ != 0) stream.out_->release(std::exchange(stream.acked_, 0));
   count_output(stream);
   stream.out_->set_limit(send_limit());

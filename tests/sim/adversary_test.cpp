@@ -313,6 +313,20 @@ TEST(NodeAdversaryTest, BlockAndOfflineReachConnectionsThatShowedNothing) {
   }
 }
 
+// Handshake's end and close in one batch of datagrams: the close overtakes it, and nobody must stay connected for ever.
+TEST(NodeAdversaryTest, AConnectionThatEndsInTheBatchThatMadeItReadyIsForgotten) {
+  Siege siege;
+  const auto connection = siege.mallory.dial(siege.alice.id, siege.alice.ip);
+  ASSERT_TRUE(siege.run([&] { return siege.network.counters("raw66", "host1").delivered >= 1; }));
+  siege.alice.world->udp().deaf_until(siege.sim.now() + milliseconds(400), true);
+  siege.sim.run_for(milliseconds(100)); // alice's flight came; the answer waits in alice's socket
+  siege.mallory.close(connection, Code{});
+  siege.sim.run_for(seconds(60));
+  EXPECT_FALSE(siege.alice.node->close_peer(siege.alice.id, siege.mallory.id)) << "nobody is connected";
+  EXPECT_EQ(siege.link(), nullptr);
+  EXPECT_TRUE(siege.bob_is_served());
+}
+
 TEST(NodeAdversaryTest, GoawaysWithoutEnd) {
   Siege siege;
   const auto connection = siege.dial();

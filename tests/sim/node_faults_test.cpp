@@ -120,6 +120,22 @@ TEST(NodeFaultsTest, ThePeerBoundsCallsToo) {
   EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
 }
 
+// A request that the peer has acknowledged and not answered is kept to be sent again. When memory runs out it is given up like any other stream.
+TEST(NodeFaultsTest, MemoryPressureEndsAKeptRequestThatWasAcknowledged) {
+  Two two;
+  const auto call = two.bob.call(two.alice, std::string(200'000, 'x'), "silent");
+  two.sim.run_for(seconds(2));
+  ASSERT_FALSE(call->end);
+  node::Settings less;
+  less.quic.max_buffer_bytes = 64 * 1024;
+  two.bob.node->apply(less);
+  const auto other = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->end && other->end; }, seconds(5)));
+  EXPECT_EQ(call->end->error.code, Code::too_slow);
+  EXPECT_TRUE(other->ok()) << other->end->error.text;
+  EXPECT_LT(two.bob.node->status().buffer_bytes, 100'000U);
+}
+
 TEST(NodeFaultsTest, ManyStreamsWaitForCreditAndAllAreAnswered) {
   node::Settings settings;
   settings.quic.max_streams = 8;

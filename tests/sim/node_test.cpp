@@ -277,7 +277,26 @@ TEST(NodeTest, ARoleThatIsTakenAwayEndsLiveStreams) {
   ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
   two.alice.know(two.bob, Role::viewer);
   ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }, seconds(1)));
-  EXPECT_EQ(stream->end->error.code, Code::denied);
+  EXPECT_EQ(stream->end->error.code, Code::cancelled);
+}
+
+// "denied" says that nothing ran, and an outbox would send it again: what a service has been given ends with a code that says maybe.
+TEST(NodeTest, ACallThatRunsWhenItsRightIsTakenAwayIsNotSaidToHaveNotRun) {
+  for (const bool block : {true, false}) {
+    Two two;
+    const auto call = two.bob.call(two.alice, "hi", "silent");
+    two.sim.run_for(seconds(2));
+    ASSERT_EQ(two.alice.factory.echo->calls, 1U);
+    node::PeerSpec peer = two.alice.peers[two.bob.id];
+    peer.blocked = block;
+    peer.role = Role::viewer;
+    two.alice.node->put_peer(two.alice.id, peer);
+    two.sim.run_for(seconds(5));
+    ASSERT_TRUE(call->end);
+    const auto* row = find_code(call->end->error.code);
+    ASSERT_TRUE(row);
+    EXPECT_EQ(row->ran, Ran::maybe) << row->name;
+  }
 }
 
 TEST(NodeTest, APublicBindingAdmitsStrangers) {

@@ -156,25 +156,56 @@ void SimNetwork::deliver_at(TimePoint time, Path& path, std::shared_ptr<const Pa
   sim_.at(time, [this, &path, packet = std::move(packet)] { deliver(path, packet); });
 }
 
+const std::pair<const SocketId, SimUdp::Socket>* SimUdp::find_socket(const Address& to) const {
+  const auto socket = std::ranges::find_if(sockets_, [&](const auto& entry) {
+    const Address& listen = entry.second.listen;
+    return listen.port == to.port && listen.family == to.family && (listen.is_unspecified() || same_ip(listen, to));
+  });
+  return socket == sockets_.end() ? nullptr : &*socket;
+}
+
 /// Whoever has the address and the port by now gets it.
 void SimNetwork::deliver(Path& path, const std::shared_ptr<const Packet>& shared) {
   const Packet& packet = *shared;
   SimUdp* host = find_host(packet.to);
   if (host == nullptr) return;
   if (host->deaf_until_ > sim_.now()) {
-    if (host->kept_) deliver_at(host->deaf_until_, path, shared);
+    if (!host->kept_) return;
+    auto& kept = kept_[host->host()];
+    if (kept.empty()) sim_.at(host->deaf_until_, [this, name = host->host()] { deliver_kept(name); });
+    kept.emplace_back(&path, shared);
     return;
   }
-  for (const auto& [id, socket] : host->sockets_) {
-    if (socket.listen.port != packet.to.port || socket.listen.family != packet.to.family) continue;
-    if (!socket.listen.is_unspecified() && !same_ip(socket.listen, packet.to)) continue;
-    ++path.counters.delivered;
-    path.counters.bytes_delivered += packet.bytes.size();
-    sim_.note("receive " + packet.from.text() + " " + packet.to.text(), packet.bytes);
-    const Datagram datagram{.socket = id, .local = packet.to, .remote = packet.from, .bytes = packet.bytes, .segment = 0, .ecn = packet.ecn};
-    socket.receiver->received({&datagram, 1});
-    return;
+  const auto* socket = host->find_socket(packet.to);
+  if (socket == nullptr) return;
+  const Datagram datagram = arrive(path, packet, socket->first);
+  socket->second.receiver->received({&datagram, 1});
+}
+
+/// What waited in the kernel's buffers comes as one batch for each socket, as recvmmsg gives it.
+void SimNetwork::deliver_kept(const std::string& name) {
+  const auto packets = std::exchange(kept_[name], {});
+  std::map<SocketId, std::vector<Datagram>> batches;
+  for (const auto& [path, packet] : packets) {
+    SimUdp* host = find_host(packet->to);
+    if (host == nullptr) continue;
+    if (host->deaf_until_ > sim_.now()) { // deaf again
+      deliver(*path, packet);
+      continue;
+    }
+    if (const auto* socket = host->find_socket(packet->to)) batches[socket->first].push_back(arrive(*path, *packet, socket->first));
   }
+  for (const auto& [id, batch] : batches) {
+    const auto host = std::ranges::find_if(hosts_, [&](const SimUdp* each) { return each->sockets_.contains(id); });
+    if (host != hosts_.end()) (*host)->sockets_.at(id).receiver->received(batch);
+  }
+}
+
+Datagram SimNetwork::arrive(Path& path, const Packet& packet, SocketId socket) {
+  ++path.counters.delivered;
+  path.counters.bytes_delivered += packet.bytes.size();
+  sim_.note("receive " + packet.from.text() + " " + packet.to.text(), packet.bytes);
+  return {.socket = socket, .local = packet.to, .remote = packet.from, .bytes = packet.bytes, .segment = 0, .ecn = packet.ecn};
 }
 
 } // namespace kith::testing

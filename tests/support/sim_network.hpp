@@ -56,7 +56,7 @@ public:
   void block(std::uint16_t port, bool blocked);
   /// The host's addresses from now on (a laptop that changes networks). Sockets keep their ports.
   void set_addresses(std::vector<Address> addresses) { addresses_ = std::move(addresses); }
-  /// Until then nothing arrives: it waits in the kernel's buffer (`kept`), or the host hears nothing of it.
+  /// Until then nothing arrives: it waits in the kernel's buffer (`kept`) and comes in one batch, or the host hears nothing of it.
   void deaf_until(TimePoint time, bool kept) {
     deaf_until_ = time;
     kept_ = kept;
@@ -70,6 +70,7 @@ private:
     UdpReceiver* receiver;
   };
   bool owns_ip(const Address& address) const;
+  const std::pair<const SocketId, Socket>* find_socket(const Address& to) const;
 
   SimNetwork& network_;
   std::string host_;
@@ -117,11 +118,14 @@ private:
   void transmit(const std::string& from, Packet packet);
   void deliver_at(TimePoint time, Path& path, std::shared_ptr<const Packet> packet);
   void deliver(Path& path, const std::shared_ptr<const Packet>& shared);
+  void deliver_kept(const std::string& host);
+  Datagram arrive(Path& path, const Packet& packet, SocketId socket);
 
   Sim& sim_;
   std::vector<SimUdp*> hosts_;
   std::map<std::pair<std::string, std::string>, Path> paths_;
-  std::map<Address, Address> outside_; // by inside
+  std::map<Address, Address> outside_;                                                       // by inside
+  std::map<std::string, std::vector<std::pair<Path*, std::shared_ptr<const Packet>>>> kept_; ///< By host, for as long as it is deaf.
   std::uint32_t next_socket_ = 1;
   std::uint16_t next_port_ = 40000;
 };
