@@ -183,7 +183,7 @@ void Admin::adopt_all() {
     }
     InspectedIdentity file = judged(*identity);
     if (not_pinned) refuse_names(file, *not_pinned);
-    if (const auto done = adopt(*identity, std::move(file.bindings)); !done) identity->problems.push_back(done.error());
+    static_cast<void>(adopt(*identity, std::move(file.bindings)));
   }
   if (!parts_.settings.nameless.empty()) {
     const auto found = good_identity(parts_.settings.nameless);
@@ -193,6 +193,7 @@ void Admin::adopt_all() {
   log_problems();
 }
 
+/// Gives it to node, and sets it online when it is to be. Errors are kept with the identity as well.
 Result<void> Admin::adopt(KnownIdentity& identity, std::vector<InspectedIdentity::Binding> judged) {
   const home::LoadedIdentity& loaded = *identity.loaded;
   node::IdentitySpec spec;
@@ -207,11 +208,11 @@ Result<void> Admin::adopt(KnownIdentity& identity, std::vector<InspectedIdentity
     if (judged[i].spec) spec.bindings.push_back(std::move(*judged[i].spec));
     else identity.binding_problems[binding_key(binding.protocol, binding.alias)] = std::move(judged[i].errors);
   }
-  auto added = parts_.node.add_identity(spec);
+  const auto added = parts_.node.add_identity(spec);
+  identity.adopted = added.has_value();
+  if (!added) identity.problems.push_back(added.error());
   if (!added || !loaded.config.online) return added;
-  auto online = parts_.node.set_online(identity.id);
-  if (online && parts_.online) parts_.online(identity.id);
-  return online;
+  return go_online(identity);
 }
 
 } // namespace kith::control

@@ -67,6 +67,7 @@ private:
   void identity_export(Ask& ask, const Tell& tell);
   void identity_import(Ask& ask, const Tell& tell);
   void appeared(Result<home::LoadedIdentity> loaded, const Tell& tell);
+  Result<void> go_online(KnownIdentity& identity);
   void go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell);
   // --- bindings, and the protocols there are (admin_bindings.cpp)
   struct BindingAsk;
@@ -107,20 +108,20 @@ private:
   // --- reload and config.check (admin_reload.cpp)
   void choose(InspectedFiles& files) const;
   void pin_names(const std::shared_ptr<InspectedFiles>& files, std::function<void()> then);
-  /// A reload that is done when the plugins have taken their new configs, or have not.
+  /// A step of a reload, done when node and the plugins have answered.
   struct Reloading {
-    std::size_t left = 1; ///< Answers of plugins, and the reload itself.
+    std::size_t left = 1; ///< Answers that are to come, and the step itself.
     std::vector<std::string> changed;
     std::function<void()> done;
     void one_less() {
       if (--left == 0) done();
     }
   };
-  void apply_reload(InspectedFiles& files, const Tell& tell);
+  void let_go(const InspectedFiles& files, const std::function<void(std::vector<std::string>)>& then);
+  void apply_reload(InspectedFiles& files, std::vector<std::string> gone, const Tell& tell);
   void apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, const std::shared_ptr<Reloading>& reloading);
   void apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged,
                       const std::shared_ptr<Reloading>& reloading);
-  std::vector<std::string> remove_missing(const InspectedFiles& files);
   void set_nameless();
   Result<void> adopt(KnownIdentity& identity, std::vector<InspectedIdentity::Binding> judged);
   InspectedIdentity judged(const KnownIdentity& identity) const;

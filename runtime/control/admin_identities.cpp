@@ -141,8 +141,7 @@ void Admin::identity_online(Ask& ask, const Tell& tell) {
       if (!same) return done(same.error());
       KnownIdentity& one = **same;
       one.loaded = std::make_shared<const home::LoadedIdentity>(std::move(*loaded));
-      if (const auto online = parts_.node.set_online(one.id); !online) return done(online.error());
-      if (parts_.online) parts_.online(one.id);
+      if (const auto online = go_online(one); !online) return done(online.error());
       announce(one, "online");
       done(identity_json(one, parts_.node.status()));
     };
@@ -166,10 +165,18 @@ void Admin::identity_offline(Ask& ask, const Tell& tell) {
   go_offline(**identity, until, drain != "background", tell);
 }
 
+Result<void> Admin::go_online(KnownIdentity& identity) {
+  const auto online = parts_.node.set_online(identity.id);
+  identity.socket_error = online ? std::optional<Error>() : online.error();
+  if (online && parts_.online) parts_.online(identity.id);
+  return online;
+}
+
 /// In force at once, and again when it is saved: what was asked for before may have put it online meanwhile.
 void Admin::go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell) {
   const PeerId id = identity.id;
   if (const auto done = parts_.node.set_offline(id, until, {}); !done) return tell(done.error());
+  identity.socket_error.reset();
   announce(identity, "offline");
   const auto answer = [this, id, tell] {
     const auto same = still_there(id);

@@ -52,7 +52,7 @@ protocol::ObjectWriter Admin::identity_fields(const KnownIdentity& identity, con
   out.text("name", identity.name).text("id", identity.loaded ? identity.id.text() : "");
   out.flag("online", identity.loaded && identity.loaded->config.online);
   out.text("state", live == nullptr ? "failed" : live->online ? "online" : "offline");
-  if (!identity.problems.empty()) out.text("error", identity.problem_text());
+  if (const std::string problem = identity.problem_text(); !problem.empty()) out.text("error", problem);
   return out;
 }
 
@@ -137,6 +137,7 @@ std::vector<config::Problem> Admin::problems() const {
   for (const auto& [name, identity] : parts_.roster.identities()) {
     const std::string file = parts_.home.identity_path(name);
     for (const Error& error : identity->problems) all.push_back(config::problem_in(file, error));
+    if (identity->socket_error) all.push_back(config::problem_in(file, *identity->socket_error));
     for (const auto& [binding, errors] : identity->binding_problems) {
       for (const Error& error : errors) all.push_back(config::problem_in(file, error));
     }

@@ -44,7 +44,9 @@ void Admin::reload(const Tell& tell) {
           parts_.plugins.set_registry((*files)->registry);
           inspect(*files, parts_.plugins, [this, files = *files, done] {
             choose(*files);
-            pin_names(files, [this, files, done] { apply_reload(*files, done); });
+            pin_names(files, [this, files, done] {
+              let_go(*files, [this, files, done](std::vector<std::string> gone) { apply_reload(*files, std::move(gone), done); });
+            });
           });
         });
   });
@@ -56,7 +58,7 @@ void Admin::choose(InspectedFiles& files) const {
     if (!file.read.loaded) continue;
     const auto found = parts_.roster.identities().find(file.read.name);
     const KnownIdentity* known = found == parts_.roster.identities().end() ? nullptr : found->second.get();
-    const bool runs = known != nullptr && known->loaded != nullptr;
+    const bool runs = known != nullptr && known->adopted;
     file.applies = !runs || file.errors().empty() || (known->id == file.read.loaded->config.id && known->loaded->text == file.read.loaded->text);
   }
 }
@@ -82,10 +84,44 @@ void Admin::pin_names(const std::shared_ptr<InspectedFiles>& files, std::functio
       });
 }
 
-void Admin::apply_reload(InspectedFiles& files, const Tell& tell) {
+/// What goes, before what comes: two identities may have changed names, and an address is free for one that the other has left. It goes when its file is gone,
+/// is another identity's now, or has another `listen`; then it comes anew. `then` gets the names of those that don't, when node has let go of all.
+void Admin::let_go(const InspectedFiles& files, const std::function<void(std::vector<std::string>)>& then) {
+  std::vector<std::string> names;
+  const auto going = std::make_shared<Reloading>();
+  for (const auto& [name, identity] : parts_.roster.identities()) {
+    const auto file = std::ranges::find(files.identities, name, [](const InspectedIdentity& each) { return each.read.name; });
+    if (file == files.identities.end()) {
+      const bool renamed = std::ranges::any_of(files.identities, [&, &known = *identity](const InspectedIdentity& each) {
+        return known.adopted && each.applies && each.read.loaded->config.id == known.id &&
+               each.read.loaded->config.listen == known.loaded->config.listen;
+      });
+      if (renamed) continue;
+      announce(*identity, "deleted");
+      going->changed.push_back(name);
+      names.push_back(name);
+    } else if (file->applies && identity->adopted) {
+      const config::IdentityConfig& now = file->read.loaded->config;
+      if (now.id != identity->id || now.listen != identity->loaded->config.listen) names.push_back(name);
+    }
+  }
+  going->done = [&went = *going, then] { then(std::move(went.changed)); };
+  for (const auto& name : names) {
+    const KnownIdentity& identity = *parts_.roster.identities().find(name)->second;
+    if (identity.adopted) {
+      ++going->left;
+      parts_.node.remove_identity(identity.id, [going] { going->one_less(); });
+    }
+    parts_.roster.remove(name);
+  }
+  going->one_less();
+}
+
+void Admin::apply_reload(InspectedFiles& files, std::vector<std::string> gone, const Tell& tell) {
   const auto reloading = std::make_shared<Reloading>();
+  reloading->changed = std::move(gone);
   for (InspectedIdentity& file : files.identities) apply_identity(file, files.peers, reloading);
-  for (auto& gone : remove_missing(files)) reloading->changed.push_back(std::move(gone));
+  std::ranges::sort(reloading->changed);
   std::vector<std::string> restart;
   settings_problems_ = problems_in(parts_.home.settings_path(), files.settings_errors);
   if (files.settings_errors.empty()) {
@@ -118,11 +154,7 @@ void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::Pee
   }
   home::LoadedIdentity& loaded = *file.read.loaded;
   if (known == nullptr || !known->loaded || known->loaded->text != loaded.text) reloading->changed.push_back(name);
-  if (known != nullptr && known->loaded && known->id != loaded.config.id) { // another identity under an old name
-    parts_.node.remove_identity(known->id, [] {});
-    known = nullptr;
-  }
-  if (known == nullptr || !known->loaded) {
+  if (known == nullptr || !known->adopted) {
     if (const KnownIdentity* moved = parts_.roster.by_id(loaded.config.id); moved != nullptr && moved != known) {
       // The file was renamed by hand: the identity goes on under its new name.
       parts_.roster.remove(name);
@@ -131,14 +163,14 @@ void Admin::apply_identity(InspectedIdentity& file, const std::vector<store::Pee
       parts_.node.rename_identity(known->id, name);
     }
   }
-  if (known != nullptr && known->loaded) return apply_bindings(*known, std::move(loaded), std::move(file.bindings), reloading);
+  if (known != nullptr && known->adopted) return apply_bindings(*known, std::move(loaded), std::move(file.bindings), reloading);
   KnownIdentity& fresh = parts_.roster.add(name);
   fresh.id = loaded.config.id;
   fresh.loaded = std::make_shared<const home::LoadedIdentity>(std::move(loaded));
   for (const store::PeerRow& row : peers) { // one whose file comes back has its peers again
     if (row.identity == fresh.id) parts_.roster.put_peer(fresh, row);
   }
-  if (const auto adopted = adopt(fresh, std::move(file.bindings)); !adopted) fresh.problems.push_back(adopted.error());
+  static_cast<void>(adopt(fresh, std::move(file.bindings)));
   announce(fresh, "created");
 }
 
@@ -152,6 +184,7 @@ void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded,
   const TimePoint drained = parts_.world.now() + parts_.settings.drain_deadline;
   const node::Status status = parts_.node.status();
   if (before->config.online && !now.online) {
+    identity.socket_error.reset();
     if (parts_.node.set_offline(identity.id, drained, [] {})) announce(identity, "offline");
   }
   for (const auto& old : before->config.bindings) {
@@ -181,30 +214,8 @@ void Admin::apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded,
     };
     parts_.node.put_binding(identity.id, *judged[i].spec, taken);
   }
-  if (!before->config.online && now.online) {
-    if (const auto done = parts_.node.set_online(identity.id); !done) {
-      identity.problems.push_back(done.error());
-    } else {
-      announce(identity, "online");
-    }
-  }
+  if (now.online && (!before->config.online || identity.socket_error) && go_online(identity)) announce(identity, "online");
   if (parts_.online) parts_.online(identity.id);
-}
-
-/// Identities whose files are gone go as well; their names.
-std::vector<std::string> Admin::remove_missing(const InspectedFiles& files) {
-  std::vector<std::string> gone;
-  for (const auto& [name, identity] : parts_.roster.identities()) {
-    if (std::ranges::none_of(files.identities, [&, &each = name](const InspectedIdentity& file) { return file.read.name == each; }))
-      gone.push_back(name);
-  }
-  for (const auto& name : gone) {
-    const auto found = parts_.roster.find_identity(name);
-    if ((*found)->loaded) parts_.node.remove_identity((*found)->id, [] {});
-    announce(**found, "deleted");
-    parts_.roster.remove(name);
-  }
-  return gone;
 }
 
 /// Who answers handshakes without a name; empty: the only one online.

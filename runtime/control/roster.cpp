@@ -29,7 +29,7 @@ std::string quoted(std::string_view name) {
 } // namespace
 
 std::string KnownIdentity::problem_text() const {
-  if (problems.empty()) return {};
+  if (problems.empty()) return socket_error ? socket_error->text : "";
   return problems.front().text + (problems.size() > 1 ? " (and " + std::to_string(problems.size() - 1) + " more: kith config check)" : "");
 }
 

@@ -24,12 +24,14 @@ struct KnownIdentity {
   std::string name;
   PeerId id;
   std::shared_ptr<const home::LoadedIdentity> loaded;
+  bool adopted = false;                                       ///< Node has it.
+  std::optional<Error> socket_error;                          ///< Why it is not online, though it is to be: a reload tries again.
   std::vector<Error> problems;                                ///< Of its files now; with `loaded`, the last good state runs on, whole.
   std::map<std::string, std::vector<Error>> binding_problems; ///< "Echo/default" → why node was not given it.
   config::PeerIds peer_ids;                                   ///< By name.
   std::unordered_map<PeerId, store::PeerRow> peers;
 
-  /// Why its files can't be used, in one line.
+  /// Why its files can't be used, or it can't be online, in one line.
   std::string problem_text() const;
 };
 

@@ -13,8 +13,7 @@ namespace kith::io {
 namespace {
 
 Error listen_error(const Address& listen, const char* step, int error) {
-  return {Code::internal,
-          "cannot listen on " + listen.text() + " (UDP): " + step + ": " + error_text(error) + "; choose another address or port with --listen"};
+  return {Code::internal, "cannot listen on " + listen.text() + " (UDP): " + step + ": " + error_text(error) + "; choose another address or port"};
 }
 
 /// Not a word about the packet, but about how it was asked to be sent.
