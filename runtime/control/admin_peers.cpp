@@ -15,6 +15,13 @@ Error no_peer(const KnownIdentity& identity) {
   return {Code::unknown_peer, "that id is not among " + identity.name + "'s peers (kith peer list " + identity.name + ")"};
 }
 
+/// A peer may have the name of an identity here only when it is that one: `kith call bob …` must mean one of them.
+Result<void> not_an_identitys(const Roster& roster, const std::string& name, const PeerId& peer) {
+  const auto own = roster.identities().find(name);
+  if (own == roster.identities().end() || own->second->id == peer) return {};
+  return bad_request(name + " is an identity of your own: choose another name for the peer");
+}
+
 /// Where others may reach a socket: itself, or for a wildcard every address of this machine; loopback only where there is nothing else.
 void add_reachable(const Address& listen, std::vector<Address>& out) {
   const auto add = [&](Address address) {
@@ -96,9 +103,7 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   if (const auto good = identity::check_not_expired(*ticket, parts_.world.unix_now()); !good) return tell(good.error());
   const auto given = read_addresses(ask.fields);
   if (!given) return tell(given.error());
-  if (const auto own = parts_.roster.identities().find(name); own != parts_.roster.identities().end() && own->second->id != ticket->id) {
-    return tell(bad_request(name + " is an identity of your own: choose another name for the peer"));
-  }
+  if (const auto free = not_an_identitys(parts_.roster, name, ticket->id); !free) return tell(free.error());
   store::PeerRow row;
   row.identity = (*identity)->id;
   row.id = ticket->id;
@@ -238,6 +243,7 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   if (!named) return tell(named.error());
   const PeerId identity = named->identity->id;
   const PeerId peer = named->row->id;
+  if (const auto free = not_an_identitys(parts_.roster, name, peer); !free) return tell(free.error());
   in_lane(identity.text(), tell, [this, identity, peer, name](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);

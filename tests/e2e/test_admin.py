@@ -249,6 +249,20 @@ class Peers(Case):
         self.refused("bad_request", b.ask, "peer.add", name="x", peer=id, addresses=["0.0.0.0:1"])
         self.refused("bad_request", b.ask, "peer.add", name="x", peer=id, role="king")
 
+    def test_forbidden_names(self):
+        a, b, _, _ = self.pair()
+        id = a.data("identity.create", name="carol")["id"]
+        for name in ("..", ".", "", "x" * 65, "a/b", "a b", "ends.", id, "f" * 64, "bob", "alice"):
+            self.refused("bad_request", a.ask, "peer.add", identity="alice", name=name, peer=id)
+            if name != "bob":
+                self.refused("bad_request", a.ask, "peer.rename", identity="alice", peer="bob", name=name)
+        for name in ("..", "", "x" * 65, "a/b", id):
+            self.refused("bad_request", a.ask, "binding.add", identity="alice", protocol="Echo", alias=name)
+            self.refused("bad_request", a.ask, "binding.add", identity="alice", protocol=name or "a b", provider=True)
+        self.refused("bad_request", a.ask, "binding.add", identity="alice", protocol="kith.peer", provider=True)
+        self.assertEqual([p["name"] for p in a.data("peer.list", identity="alice")["peers"]], ["bob"])
+        self.assertEqual(len(a.data("identity.show", identity="alice")["bindings"]), 1)
+
     def test_ticket_of_a_wildcard_names_real_addresses(self):
         one = self.start("home", listen=None)
         c = self.client_of(one)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import unittest
 
-from harness import Case, Client
+from harness import Case, Client, as_socket
 
 
 class Providers(Case):
@@ -47,6 +47,18 @@ class Providers(Case):
         served = a.ask("serve", protocol="Prov")["id"]  # the place is free, and nothing waits there
         asked = b.send("call", target="alice", protocol="Prov", octets=b"second")
         self.assertEqual(a.event(served, "incoming")["octets"], b"second")
+
+    def test_a_dead_providers_streams_are_reset(self):
+        a, b, one, _ = self.pair(echo=False)
+        other = Client(one.home)
+        served = self.provider(other)
+        asked = b.send("stream", target="alice", protocol="Prov")
+        incoming = other.event(served, "incoming")
+        other.ask("reply", call=incoming["call"])
+        stream = as_socket(b.answer(asked)["taken"][0])
+        self.addCleanup(stream.close)
+        other.close()  # with its end of the stream
+        self.assertEqual(b.event(asked, "closed")["code"], "plugin_failed")
 
     def test_without_a_provider(self):
         a, b, _, _ = self.pair(echo=False)
