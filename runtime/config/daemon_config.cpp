@@ -125,7 +125,7 @@ constexpr std::array settings{
     row(Unit::count, &D::plugin_threads, restart, "plugin_threads", "2", "1", "256", "Threads that run plugins."),
     row(Unit::count, &D::max_plugin_threads, restart, "max_plugin_threads", "16", "1", "256", "What that may grow to while plugins are stuck."),
     row(Unit::duration, &D::inline_overrun, live, "inline_overrun", "100us", "1us", "1s",
-        "A call into an inline plugin that takes longer is counted and logged."),
+        "A call into an inline plugin that takes longer is counted, and logged when it is long or common."),
     row(Unit::duration, &D::plugin_busy_after, restart, "plugin_busy_after", "100ms", "1ms", "1m",
         "A plugin that does not return for this long gets another thread beside it."),
     row(Unit::duration, &D::plugin_fence_after, live, "plugin_fence_after", "5s", "100ms", "1h",

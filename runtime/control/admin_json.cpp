@@ -94,6 +94,7 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   }
   out.text("state", state);
   if (!error.empty()) out.text("error", error);
+  if (row != nullptr && row->overruns != 0) out.number("overruns", row->overruns);
   if (binding.access && !goes_on) {
     out.raw("access", access_json(*binding.access));
   } else {

@@ -141,6 +141,7 @@ struct BindingStatus {
   std::string state; ///< "stopped", "starting", "running", "draining", "failed: …", "waiting for a provider".
   std::vector<std::string> access;
   std::size_t streams = 0;
+  std::uint64_t overruns = 0; ///< Of an inline instance: callbacks that took longer than inline_overrun.
 };
 
 /// What one binding's streams carried on one connection, headers of kith's left out.

@@ -58,6 +58,7 @@ public:
     if (status.state == hosting::State::failed) return "failed: " + status.failure;
     return std::string(hosting::state_name(status.state));
   }
+  std::uint64_t overruns() const override { return host_->status().overruns; }
 
 private:
   World& world_;

@@ -62,6 +62,8 @@ public:
   virtual void stop(std::function<void()> done) = 0;
   /// "running", "draining", "failed: …", for status.
   virtual std::string state() const = 0;
+  /// Times that it held the network thread for too long.
+  virtual std::uint64_t overruns() const { return 0; }
 };
 
 /// Makes services out of plugins. Lives as long as the node.

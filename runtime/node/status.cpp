@@ -89,8 +89,11 @@ Status NodeImpl::status() const {
     for (const SocketId socket : identity->sockets) status.listen.push_back(world_.udp().bound(socket));
     for (const auto& [key, binding] : identity->bindings) {
       if (binding->removing) continue;
-      BindingStatus row{key.first, key.second, binding->spec.enabled, binding->spec.provider, binding->state, {}, binding->streams};
-      if (binding->service != nullptr) row.state = binding->service->state();
+      BindingStatus row{key.first, key.second, binding->spec.enabled, binding->spec.provider, binding->state, {}, binding->streams, 0};
+      if (binding->service != nullptr) {
+        row.state = binding->service->state();
+        row.overruns = binding->service->overruns();
+      }
       for (const access::Entry& entry : binding->policy.allow) row.access.push_back(entry.text());
       status.bindings.push_back(std::move(row));
     }

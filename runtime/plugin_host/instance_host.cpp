@@ -5,16 +5,27 @@
 #include "plugin_host/port_impl.hpp"
 
 #include <ctime>
+#include <sys/resource.h>
 
 namespace kith::plugin_host {
 
 using hosting::State;
 
-Duration thread_cpu_time() {
+namespace {
+
+Duration read_steady_time() {
   timespec at{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+  ::clock_gettime(CLOCK_MONOTONIC, &at);
   return std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec);
 }
+
+std::uint64_t read_preemptions() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<std::uint64_t>(usage.ru_nivcsw);
+}
+
+} // namespace
 
 std::shared_ptr<InstanceHost> InstanceHost::make(World& world, StreamControl& control, SlabPool& slabs, Dialer* dialer, InstanceOptions options) {
   return std::shared_ptr<InstanceHost>(new InstanceHost(world, control, slabs, dialer, std::move(options)));
@@ -28,7 +39,8 @@ InstanceHost::InstanceHost(World& world, StreamControl& control, SlabPool& slabs
       options_(std::move(options)),
       strand_(options_.run_inline ? nullptr : world.make_strand()),
       instance_(*options_.protocol, *this, {options_.identity, options_.alias, options_.data_folder.string()}) {
-  if (!options_.cpu_time) options_.cpu_time = thread_cpu_time;
+  if (!options_.steady_time) options_.steady_time = read_steady_time;
+  if (!options_.preemptions) options_.preemptions = read_preemptions;
   if (options_.peers != nullptr) peers_ = std::exchange(options_.peers, nullptr);
 }
 
@@ -186,13 +198,7 @@ void InstanceHost::fence() {
 }
 
 InstanceStatus InstanceHost::status() const {
-  return {state_,
-          failure_,
-          options_.run_inline,
-          ports_.size(),
-          instance_.misuse_count(),
-          overruns_.load(std::memory_order_relaxed),
-          Duration(cpu_.load(std::memory_order_relaxed))};
+  return {state_, failure_, options_.run_inline, ports_.size(), instance_.misuse_count(), overruns_.load(std::memory_order_relaxed)};
 }
 
 void InstanceHost::peers_changed(std::shared_ptr<const hosting::PeerTable> peers) {

@@ -31,12 +31,14 @@ struct InstanceOptions {
   std::filesystem::path data_folder;
   std::shared_ptr<const hosting::PeerTable> peers; ///< The identity's; null: none.
   bool run_inline = false;
-  Duration inline_overrun = std::chrono::microseconds(100); ///< CPU time; an inline callback that takes more is an overrun.
+  Duration inline_overrun = std::chrono::microseconds(100); ///< An inline callback that takes the thread for longer is an overrun.
   Duration fence_after = std::chrono::seconds(5);           ///< A pooled callback that takes longer costs its instance.
   /// Status is new (failed, above all). Network thread; may be empty. Not called from inside a function of InstanceHost.
   std::function<void()> changed;
-  /// Thread CPU time; a parameter, so that tests and the simulator say what it is.
-  std::function<Duration()> cpu_time;
+  /// What inline callbacks are measured by: steady time, and how often the system took the processor away from the thread. Parameters, so that tests say what
+  /// they are.
+  std::function<Duration()> steady_time;
+  std::function<std::uint64_t()> preemptions;
 };
 
 struct InstanceStatus {
@@ -46,11 +48,7 @@ struct InstanceStatus {
   std::size_t streams = 0;
   std::uint64_t misuses = 0;
   std::uint64_t overruns = 0; ///< Inline callbacks beyond inline_overrun.
-  Duration cpu{};             ///< Of inline callbacks.
 };
-
-/// CPU time that the calling thread has used.
-Duration thread_cpu_time();
 
 /// Everything public is for the network thread. Owned by shared_ptr; the owner keeps it until stop has called back.
 /// Inline instances run plugin code right in StreamUser's functions; pooled ones on a strand of the world, told by flags that coalesce: at most one post is
@@ -158,9 +156,10 @@ private:
   std::shared_ptr<const hosting::PeerTable> peers_ = std::make_shared<const hosting::PeerTable>();
   bool inside_ = false;
   bool failure_reported_ = false;
-  bool cleared_ = false; ///< A fenced instance has been stopped and destroyed.
-  Duration entered_cpu_{};
-  std::atomic<Duration::rep> cpu_{0};
+  bool cleared_ = false;          ///< A fenced instance has been stopped and destroyed.
+  Duration entered_{};            ///< Steady time.
+  Duration read_at_{};            ///< Steady time when preemptions_ was read.
+  std::uint64_t preemptions_ = 0; ///< Up to preemption_reading before `entered_`.
   std::atomic<std::uint64_t> overruns_{0};
 
   // network thread

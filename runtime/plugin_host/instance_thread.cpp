@@ -7,6 +7,13 @@
 #include <tuple>
 
 namespace kith::plugin_host {
+namespace {
+
+constexpr Duration preemption_reading = std::chrono::milliseconds(1); ///< It is a system call, and most callbacks cost less.
+constexpr std::uint64_t overrun_habit = 16;
+constexpr Duration longest_preemption = std::chrono::milliseconds(50); ///< What takes longer is the plugin's doing.
+
+} // namespace
 
 // --- lanes. The flag is cleared before the lane is emptied: what is added after that finds it clear and posts anew.
 
@@ -182,7 +189,10 @@ void InstanceHost::entering() {
     return;
   }
   inside_ = true;
-  entered_cpu_ = options_.cpu_time();
+  entered_ = options_.steady_time();
+  if (entered_ - read_at_ < preemption_reading) return;
+  read_at_ = entered_;
+  preemptions_ = options_.preemptions();
 }
 
 void InstanceHost::left() {
@@ -191,13 +201,14 @@ void InstanceHost::left() {
     return;
   }
   inside_ = false;
-  const Duration used = options_.cpu_time() - entered_cpu_;
-  cpu_.store(cpu_.load(std::memory_order_relaxed) + used.count(), std::memory_order_relaxed);
-  if (used <= options_.inline_overrun) return;
+  const Duration took = options_.steady_time() - entered_;
+  if (took <= options_.inline_overrun) return;
+  if (took < longest_preemption && options_.preemptions() != preemptions_) return;
   const std::uint64_t count = overruns_.fetch_add(1, std::memory_order_relaxed) + 1;
-  // The first ten, then each power of two: a slow plugin is slow every time.
-  if (count <= 10 || (count & (count - 1)) == 0)
-    log(LogLevel::warn, "an inline callback took " + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(used).count()) +
+  // What is a little slow is told when it is a habit; a first call finds cold caches.
+  const bool power = (count & (count - 1)) == 0;
+  if (power && (count >= overrun_habit || took >= overrun_habit * options_.inline_overrun))
+    log(LogLevel::warn, "an inline callback took " + std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count()) +
                             " us of the network thread (" + std::to_string(count) + " times so far): set inline: false in the binding");
 }
 

@@ -126,7 +126,8 @@ protected:
     options.config = std::move(config);
     options.data_folder = folder_.path() / "data";
     options.run_inline = GetParam();
-    options.cpu_time = [this] { return cpu_ += cpu_step_; };
+    options.steady_time = [this] { return steady_ += step_; };
+    options.preemptions = [this] { return preempted_ ? ++preemptions_ : 0; };
     host_ = InstanceHost::make(world_, node_, node_.slabs, &node_, std::move(options));
     node_.attach(*host_);
   }
@@ -166,8 +167,10 @@ protected:
     return fifo;
   }
 
-  Duration cpu_{};
-  Duration cpu_step_{};
+  Duration steady_{};
+  Duration step_{};
+  bool preempted_ = false;
+  std::uint64_t preemptions_ = 0;
   TemporaryFolder folder_;
   SlabPool slabs_; // outlives the threads
   ThreadWorld world_;
@@ -264,7 +267,7 @@ TEST_P(Instance, AnExceptionFailsTheInstance) {
 
 TEST_P(Instance, OverrunsOfInlineCallbacksAreCounted) {
   load(KITH_ECHO);
-  cpu_step_ = std::chrono::microseconds(150);
+  step_ = std::chrono::milliseconds(2); // long enough to be logged at once
   ASSERT_TRUE(start());
   const StreamKey key = node_.open(StreamKind::call);
   node_.send(key, "x", true);
@@ -272,6 +275,18 @@ TEST_P(Instance, OverrunsOfInlineCallbacksAreCounted) {
   stop();
   EXPECT_EQ(host_->status().overruns > 0, GetParam());
   EXPECT_EQ(world_.log_text().find("of the network thread") != std::string::npos, GetParam());
+}
+
+TEST_P(Instance, WhatTheSystemTookFromACallbackIsNoOverrun) {
+  load(KITH_ECHO);
+  step_ = std::chrono::microseconds(150);
+  preempted_ = true;
+  ASSERT_TRUE(start());
+  const StreamKey key = node_.open(StreamKind::call);
+  node_.send(key, "x", true);
+  finish(key);
+  stop();
+  EXPECT_EQ(host_->status().overruns, 0U);
 }
 
 TEST_P(Instance, ADialedStreamIsThePluginsToReadAfterTheReplyOnly) {
