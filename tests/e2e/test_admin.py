@@ -210,7 +210,7 @@ class Peers(Case):
         stream.sendall(b"x")
         self.assertEqual(stream.recv(10), b"x")
         self.assertEqual(a.data("peer.role", peer="bob", role="viewer")["role"], "viewer")
-        self.assertEqual(b.event(answer["id"], "closed")["code"], "denied")
+        self.assertEqual(b.event(answer["id"], "closed")["code"], "cancelled")
         self.refused("denied", b.ask, "call", target="alice", protocol="Echo", data={"message": "x"})
         a.ask("peer.role", peer="bob", role="member")
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})

@@ -454,7 +454,7 @@ TEST(NodeAdversaryTest, ABindingsOwnAlpnHasStreamsWithoutHeaders) {
   spec.access = std::vector<access::Entry>{};
   put();
   ASSERT_TRUE(siege.run([&] { return live->reset; }, seconds(5)));
-  EXPECT_EQ(live->quic->reset_code(), code(Code::denied));
+  EXPECT_EQ(live->quic->reset_code(), code(Code::cancelled));
   const RawStream* denied = siege.mallory.open(connection, as_bytes("x"), true);
   siege.mallory.pump();
   ASSERT_TRUE(siege.run([&] { return denied->reset; }, seconds(5)));
