@@ -99,6 +99,7 @@ TEST(NodeTest, ABindingThatIsNeverStartedIsBusyAndAStrangerIsNotKeptWaitingForIt
   ASSERT_TRUE(two.run([&] { return call->end.has_value(); }, seconds(11)));
   EXPECT_EQ(call->end->error.code, Code::busy);
   two.alice.node->remove_peer(two.alice.id, two.bob.id);
+  two.sim.run_for(milliseconds(100)); // their connection goes with his right
   const auto stranger = two.bob.call(two.alice);
   ASSERT_TRUE(two.run([&] { return stranger->end.has_value(); }, seconds(1)));
   EXPECT_EQ(stranger->end->error.code, Code::denied);
