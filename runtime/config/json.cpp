@@ -28,7 +28,7 @@ void append_utf8(std::string& out, std::uint32_t point) {
 /// Recursive descent; problem_ is set at the first mistake and everything unwinds.
 class Parser {
 public:
-  Parser(std::string_view text, std::string_view source) : text_(text), source_(source) {}
+  Parser(std::string_view text, std::string_view source) : text_(text), marks_(text), source_(source) {}
 
   Result<Node> run() {
     Node node = value(0);
@@ -57,7 +57,7 @@ private:
   Node value(int depth) {
     skip_space();
     Node node;
-    const Mark start = mark_at(text_, at_);
+    const Mark start = marks_.at(at_);
     if (at_ >= text_.size()) {
       fail("a value is missing");
     } else if (depth > max_depth) {
@@ -82,7 +82,7 @@ private:
     do {
       skip_space();
       Field field;
-      field.mark = mark_at(text_, at_);
+      field.mark = marks_.at(at_);
       if (at_ >= text_.size() || text_[at_] != '"') {
         fail("a key in double quotes is missing");
         return node;
@@ -200,6 +200,7 @@ private:
   }
 
   std::string_view text_;
+  Marks marks_;
   std::string_view source_;
   std::size_t at_ = 0;
   std::optional<Error> problem_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// JSON Schema (draft 7) for the `config:` of bindings. valijson and Boost.JSON stay in schema.cpp.
+// JSON Schema (draft 7) for the `config:` of bindings. Boost.JSON and RE2 stay behind it.
 #pragma once
 
 #include "config/tree.hpp"

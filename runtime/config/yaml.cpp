@@ -55,7 +55,7 @@ std::optional<Refused> check_characters(std::string_view text) {
 
 class Builder final : public YAML::EventHandler {
 public:
-  explicit Builder(std::string_view text) : text_(text) {}
+  explicit Builder(std::string_view text) : text_(text), marks_(text) {}
 
   Node take_root() {
     settle();
@@ -111,7 +111,7 @@ private:
 
   std::size_t offset(const YAML::Mark& mark) const noexcept { return mark.pos < 0 ? 0 : std::min(static_cast<std::size_t>(mark.pos), text_.size()); }
 
-  Mark place(const YAML::Mark& mark) const noexcept { return mark_at(text_, offset(mark)); }
+  Mark place(const YAML::Mark& mark) noexcept { return marks_.at(offset(mark)); }
 
   void check_plain(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != 0) throw Refused{offset(mark), "anchors (&name) are not allowed; write the value out where it is needed"};
@@ -203,6 +203,7 @@ private:
   }
 
   std::string_view text_;
+  Marks marks_;
   std::vector<Level> levels_;
   std::optional<std::size_t> null_at_;
   Node root_;
@@ -220,12 +221,20 @@ std::size_t find_bad_utf8(std::string_view text) noexcept {
   return i;
 }
 
-Mark mark_at(std::string_view text, std::size_t offset) noexcept {
-  const std::string_view before = text.substr(0, offset);
-  const auto lines = std::ranges::count(before, '\n');
-  const std::string_view line = before.substr(before.find_last_of('\n') + 1); // npos + 1 is 0
-  const auto characters = std::ranges::count_if(line, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-  return {offset, static_cast<int>(lines) + 1, static_cast<int>(characters) + 1};
+Mark mark_at(std::string_view text, std::size_t offset) noexcept { return Marks(text).at(offset); }
+
+Mark Marks::at(std::size_t offset) noexcept {
+  if (offset < last_.offset) last_ = {0, 1, 1};
+  for (; last_.offset < std::min(offset, text_.size()); ++last_.offset) {
+    const auto octet = static_cast<unsigned char>(text_[last_.offset]);
+    if (octet == '\n') {
+      ++last_.line;
+      last_.column = 1;
+    } else if ((octet & 0xC0U) != 0x80U) {
+      ++last_.column;
+    }
+  }
+  return {offset, last_.line, last_.column};
 }
 
 Result<Node> parse_yaml(std::string_view text, std::string_view file) {

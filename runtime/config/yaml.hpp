@@ -17,4 +17,15 @@ std::size_t find_bad_utf8(std::string_view text) noexcept;
 /// Line and column of an offset.
 Mark mark_at(std::string_view text, std::size_t offset) noexcept;
 
+/// The same for many offsets that grow: counts on from the last one.
+class Marks {
+public:
+  explicit Marks(std::string_view text) noexcept : text_(text) {}
+  Mark at(std::size_t offset) noexcept;
+
+private:
+  std::string_view text_;
+  Mark last_{0, 1, 1};
+};
+
 } // namespace kith::config

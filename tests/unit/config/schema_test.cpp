@@ -74,8 +74,70 @@ TEST(Schema, TheOtherWords) {
       {R"({"allOf":[{"properties":{"a":{"maximum":0}}}]})", "a.yaml:1:4: config.a: must be at most 0 (is 1)"},
       {R"({"properties":{"a":{"anyOf":[{"type":"string"},{"minimum":5}]}}})",
        "a.yaml:1:4: config.a: none of the forms that the plugin's schema allows fits this; see the protocol's README"},
+      {R"({"properties":{"a":{"oneOf":[{"type":"string"},{"minimum":5}]}}})",
+       "a.yaml:1:4: config.a: none of the forms that the plugin's schema allows fits this; see the protocol's README"},
+      {R"({"properties":{"a":{"oneOf":[{"type":"integer"},{"minimum":0}]}}})",
+       "a.yaml:1:4: config.a: fits more than one of the forms that the plugin's schema tells apart; see the protocol's README"},
+      {R"({"properties":{"a":{"not":{"type":"integer"}}}})",
+       "a.yaml:1:4: config.a: has a form that the plugin's schema forbids; see the protocol's README"},
+      {R"({"properties":{"a":{"not":{"not":{"not":{"minimum":1,"maximum":5}}}}}})",
+       "a.yaml:1:4: config.a: has a form that the plugin's schema forbids; see the protocol's README"},
+      {R"({"properties":{"a":{"anyOf":[{"minimum":7,"anyOf":[{"type":"integer"}]}]}}})",
+       "a.yaml:1:4: config.a: none of the forms that the plugin's schema allows fits this; see the protocol's README"},
+      {R"({"if":{"required":["b"]},"then":{"required":["d"]},"else":false})", "a.yaml:1:1: config: the key 'd' is missing"},
+      {R"({"if":{"required":["e"]},"then":false,"else":{"required":["d"]}})", "a.yaml:1:1: config: the key 'd' is missing"},
+      {R"({"dependencies":{"a":["d"],"e":["f"]}})", "a.yaml:1:1: config: the key 'd' is missing, which 'a' needs"},
+      {R"({"dependencies":{"a":{"minProperties":4}}})", "a.yaml:1:1: config: must have at least 4 keys (has 3)"},
+      {R"({"maxProperties":2})", "a.yaml:1:1: config: must have at most 2 keys (has 3)"},
+      {R"({"propertyNames":{"pattern":"^[ab]$"}})", "a.yaml:1:1: config: the key 'c' has a form that the plugin's schema forbids"},
+      {R"({"patternProperties":{"^[ac]$":{"type":["integer","array"]}},"properties":{"b":false},"additionalProperties":false})",
+       "a.yaml:2:4: config.b: is not allowed here (is \"éy\")"},
+      {R"({"patternProperties":{"^[ab]$":{}},"additionalProperties":false})", "a.yaml:3:1: config: the key 'c' is not known; there is none"},
+      {R"({"properties":{"c":{"contains":{"type":"string"}}}})",
+       "a.yaml:3:4: config.c: has no item of the form that the plugin's schema wants at least one of; see the protocol's README"},
+      {R"({"properties":{"c":{"items":[{},{"type":"string"}]}}})", "a.yaml:3:8: config.c[1]: must be a text (is 5)"},
+      {R"({"properties":{"c":{"items":[{}],"additionalItems":{"type":"string"}}}})", "a.yaml:3:8: config.c[1]: must be a text (is 5)"},
   };
   for (const auto& [schema, says] : cases) EXPECT_EQ(check("a: 1\nb: éy\nc: [5, 5]\n", schema), says) << schema;
+}
+
+TEST(Schema, WhatFitsEveryWord) {
+  EXPECT_EQ(check("a: 1\nb: éy\nc: [5, 5]\n", R"({"anyOf":[{"required":["z"]},{"required":["a"]}],"oneOf":[false,true],"not":{"required":["z"]},
+    "if":true,"then":true,"else":false,"dependencies":{"a":["b"]},"propertyNames":{"maxLength":1},"minProperties":3,"maxProperties":3,
+    "patternProperties":{"^c":{"contains":{"const":5}}},"properties":{"a":{"$ref":"#/definitions/n"},"b":{"pattern":"^é.$"}},"additionalProperties":false,
+    "definitions":{"n":{"type":"integer"}},"format":"unknown","title":"t"})"),
+            "ok");
+}
+
+/// Such texts took the daemon's stack, and such patterns its time, with a matcher that tries everything.
+TEST(Schema, PatternsTakeNeitherStackNorTime) {
+  const std::string letters(500'000, 'a');
+  EXPECT_EQ(check("b: " + letters, R"({"properties":{"b":{"pattern":"^[a-z ]*$"}}})"), "ok");
+  EXPECT_NE(check("b: " + letters + "!", R"({"properties":{"b":{"pattern":"^([a-z0-9]+)+$"}}})").find("must match ^([a-z0-9]+)+$ (is \"aaa"),
+            std::string::npos);
+  EXPECT_EQ(check(std::string(900, 'k') + "!: 1", R"({"patternProperties":{"^(k+)+$":false}})"), "ok");
+}
+
+TEST(Schema, ALookHasAnEnd) {
+  const std::string endless = "the plugin's config schema can't be used: looking at this config with it has no end; does it refer to itself?";
+  EXPECT_EQ(check("a: 1", R"({"$ref":"#"})"), endless);
+  EXPECT_EQ(check("a: 1", R"({"allOf":[{"$ref":"#"}]})"), endless);
+  EXPECT_EQ(check("a: 1", R"({"anyOf":[{"$ref":"#"},{"$ref":"#"}]})"), endless);
+  std::string deep;
+  for (int i = 0; i < 28; ++i) deep += "{a: ";
+  deep += "1" + std::string(28, '}');
+  const std::string_view twice = R"({"anyOf":[{"properties":{"a":{"$ref":"#"}}},{"properties":{"a":{"$ref":"#"}}}]})";
+  EXPECT_EQ(check(deep, twice), endless);
+  EXPECT_EQ(check("a: {a: {a: 1}}", R"({"type":["object","integer"],"properties":{"a":{"$ref":"#"}}})"), "ok");
+  std::string many = "[";
+  for (int i = 0; i < 50'000; ++i) many += std::to_string(i) + ", ";
+  EXPECT_EQ(check("a: " + many + "7]", R"({"properties":{"a":{"uniqueItems":true}}})"), "a.yaml:1:338895: config.a[50000]: is there twice: 7");
+}
+
+TEST(Schema, TheOrderOfKeysMakesNoOtherItem) {
+  EXPECT_EQ(check("a: [{x: 1, y: [2]}, {y: [2], x: 1}]", R"({"properties":{"a":{"uniqueItems":true}}})"),
+            "a.yaml:1:21: config.a[1]: is there twice: {\"y\":[2],\"x\":1}");
+  EXPECT_EQ(check("a: [{x: 1, y: 2}, {x: 2, y: 1}, [1], 1, '1', {}, []]", R"({"properties":{"a":{"uniqueItems":true}}})"), "ok");
 }
 
 TEST(Schema, NumbersWithALeadingZeroAreRefused) {
@@ -91,7 +153,29 @@ TEST(Schema, WithoutMarksThePathAloneNamesThePlace) {
 }
 
 TEST(Schema, BrokenSchemasAreThePluginsFault) {
-  for (const auto* schema : {"", "{", "[]", "{\"type\":\"nonsense\"}", "{\"properties\":5}", "{\"$ref\":\"http://example.invalid/x\"}"}) {
+  for (const auto* schema : {"",
+                             "{",
+                             "[]",
+                             R"({"type":"nonsense"})",
+                             R"({"properties":5})",
+                             R"({"$ref":"http://example.invalid/x"})",
+                             R"({"$ref":"#/nowhere"})",
+                             R"({"$ref":5})",
+                             R"({"properties":{"a":{"pattern":"(a"}}})",
+                             R"({"pattern":"(?=a)b"})",
+                             R"({"pattern":"((a{1000}){1000}){1000}"})",
+                             R"({"patternProperties":{"[":{}}})",
+                             R"({"allOf":[]})",
+                             R"({"anyOf":{}})",
+                             R"({"items":[5]})",
+                             R"({"required":[5]})",
+                             R"({"minLength":-1})",
+                             R"({"minimum":"1"})",
+                             R"({"uniqueItems":1})",
+                             R"({"enum":1})",
+                             R"({"dependencies":{"a":[5]}})",
+                             R"({"definitions":{"a":5}})",
+                             R"({"$ref":"#/x","x":{"not":5}})"}) {
     const auto r = validate("{}", schema, Node{}, "f");
     ASSERT_EQ(r.size(), 1U) << schema;
     EXPECT_EQ(r.front().code, Code::plugin_failed) << schema;
