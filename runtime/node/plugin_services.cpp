@@ -5,6 +5,8 @@
 #include "config/schema.hpp"
 #include "plugin_host/instance_host.hpp"
 
+#include <deque>
+
 namespace kith::node {
 namespace {
 
@@ -70,6 +72,10 @@ private:
   bool stopped_ = false;
 };
 
+Error stuck_check(const std::string& protocol) {
+  return {Code::plugin_failed, "an earlier config check of " + protocol + " is stuck in the plugin; restart kithd"};
+}
+
 } // namespace
 
 Result<ProtocolInfo> PluginServices::describe(std::string_view protocol) {
@@ -99,16 +105,18 @@ std::vector<Error> PluginServices::check_schema(std::string_view protocol, const
   return config::validate(config_json, entry->protocol->config_schema, config, file);
 }
 
-/// One question to a plugin. Network thread, but for its destruction.
-struct PluginServices::Check {
-  std::shared_ptr<Checker> checker;
-  std::unique_ptr<Timer> timer;
-  std::function<void(Result<void>)> done; ///< Empty once it was answered.
+/// Network thread.
+struct PluginServices::Checker {
+  struct Question {
+    plugin_host::Registry::Entry entry;
+    std::string config;
+    std::function<void(Result<void>)> done;
+  };
 
-  void answer(Result<void> result) {
-    timer.reset();
-    std::exchange(done, nullptr)(std::move(result));
-  }
+  std::shared_ptr<Executor> strand;
+  std::unique_ptr<Timer> timer;
+  std::deque<Question> waiting; ///< The first one is with the plugin, unless `stuck`.
+  bool stuck = false;           ///< The plugin has been given up, and has not returned yet.
 };
 
 void PluginServices::ask_plugin(std::string_view protocol, const std::string& config_json, std::function<void(Result<void>)> done) {
@@ -116,24 +124,37 @@ void PluginServices::ask_plugin(std::string_view protocol, const std::string& co
   if (!entry) return done(entry.error());
   if (entry->protocol->capabilities.config == nullptr) return done({});
   auto& checker = checkers_[entry->protocol->name];
-  if (checker == nullptr) checker = std::make_shared<Checker>(Checker{world_.make_strand()});
-  const std::string name = entry->protocol->name;
-  if (checker->overdue > 0) return done(Error{Code::plugin_failed, "an earlier config check of " + name + " is stuck in the plugin; restart kithd"});
-  auto check = std::make_shared<Check>(Check{checker, nullptr, std::move(done)});
-  check->timer = world_.make_timer([name, limit = options_.check_timeout, weak = std::weak_ptr<Check>(check)] {
+  if (checker == nullptr) checker = std::make_shared<Checker>(Checker{world_.make_strand(), nullptr, {}, false});
+  if (checker->stuck) return done(stuck_check(entry->protocol->name));
+  checker->waiting.push_back({*entry, config_json, std::move(done)});
+  if (checker->waiting.size() == 1) ask_first(checker);
+}
+
+// The time of a check runs from here: those that wait for others have not begun.
+void PluginServices::ask_first(const std::shared_ptr<Checker>& checker) {
+  const std::weak_ptr<Checker> weak = checker;
+  checker->timer = world_.make_timer([weak, limit = options_.check_timeout] {
     const auto late = weak.lock();
-    if (late == nullptr || !late->done) return;
-    ++late->checker->overdue;
+    late->stuck = true;
+    const auto given_up = std::exchange(late->waiting, {});
+    const std::string& name = given_up.front().entry.protocol->name;
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-    late->answer(Error{Code::plugin_failed, "the config check of " + name + " has not ended within " + std::to_string(ms) +
-                                                " ms (plugin_check_timeout); nothing was changed"});
+    given_up.front().done(Error{Code::plugin_failed, "the config check of " + name + " has not ended within " + std::to_string(ms) +
+                                                         " ms (plugin_check_timeout); nothing was changed"});
+    for (std::size_t i = 1; i < given_up.size(); ++i) given_up[i].done(stuck_check(name));
   });
-  check->timer->arm(world_.now() + options_.check_timeout);
-  checker->strand->post([entry = *entry, config_json, check = std::move(check), &network = world_.network()]() mutable {
-    auto result = entry.protocol->check_config(config_json);
-    network.post([check = std::move(check), result = std::move(result)] {
-      if (check->done) return check->answer(result);
-      --check->checker->overdue;
+  checker->timer->arm(world_.now() + options_.check_timeout);
+  const Checker::Question& first = checker->waiting.front();
+  checker->strand->post([this, weak, entry = first.entry, config = first.config, &network = world_.network()] {
+    auto result = entry.protocol->check_config(config);
+    network.post([this, weak, result = std::move(result)] {
+      const auto asked = weak.lock();
+      if (asked == nullptr || std::exchange(asked->stuck, false)) return;
+      asked->timer->arm(never);
+      const Checker::Question answered = std::move(asked->waiting.front());
+      asked->waiting.pop_front();
+      if (!asked->waiting.empty()) ask_first(asked);
+      answered.done(result);
     });
   });
 }

@@ -43,8 +43,8 @@ public:
   /// config::validate, with `file` and the place that the marks of `config` have.
   std::vector<Error> check_schema(std::string_view protocol, const std::string& config_json, const config::Node& config, std::string_view file) const;
   /// The plugin's half: its own check runs on a plugin worker, one at a time for a protocol. `done` is called once on the network thread. Errors:
-  /// unknown_protocol; bad_request with the plugin's text; plugin_failed when it has not answered within check_timeout, and at once while such a check
-  /// is still stuck.
+  /// unknown_protocol; bad_request with the plugin's text; plugin_failed when it has not answered within check_timeout of being asked, and for those that
+  /// wait behind such a check or come while it is still stuck.
   void ask_plugin(std::string_view protocol, const std::string& config_json, std::function<void(Result<void>)> done);
 
   const plugin_host::Registry& registry() const noexcept { return *options_.registry; }
@@ -55,12 +55,8 @@ public:
   void set_limits(Duration inline_overrun, Duration fence_after, Duration check_timeout) noexcept;
 
 private:
-  /// The checks of one protocol.
-  struct Checker {
-    std::shared_ptr<Executor> strand;
-    std::size_t overdue = 0; ///< Checks that were given up and have not returned yet.
-  };
-  struct Check;
+  struct Checker; ///< The checks of one protocol.
+  void ask_first(const std::shared_ptr<Checker>& checker);
 
   World& world_;
   PluginOptions options_;

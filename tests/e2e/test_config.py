@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files edited by hand: reload, config check, names that are pinned, what runs on when a file is wrong, plugins that look at configs."""
 import os
+import select
 import shutil
 import subprocess
 import unittest
@@ -226,6 +227,29 @@ class Plugins(Case):
         self.assertEqual(read(file), before)
         self.assertIn("stuck", self.refused("plugin_failed", c.ask, "binding.add", protocol="SlowCheck"))
         c.ask("binding.add", protocol="Echo")
+
+    def test_a_check_has_its_time_for_itself(self):
+        fifo = self.slow()
+        one = self.start("home")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice")
+        c.ask("identity.create", name="bob")
+        c.ask("identity.create", name="carol")
+        alice = read(one.home + "/identities/alice.yaml")
+        write(one.home + "/elsewhere.yaml", alice.replace("bindings: []", "bindings:\n  - protocol: SlowCheck\n    config: {wait: %s}" % fifo))
+        first = c.send("config.check", file=one.home + "/elsewhere.yaml")
+        writer = os.open(fifo, os.O_WRONLY)  # returns when the first check is there
+        write(one.home + "/kith.yaml", "plugin_check_timeout: 100ms\n")
+        c.ask("reload")  # holds for checks that begin from now on
+        second = c.send("binding.add", identity="bob", protocol="SlowCheck", config={"wait": fifo})
+        third = c.send("binding.add", identity="carol", protocol="SlowCheck")
+        c.ask("status")
+        # Nothing comes, however long one waits; from the question on, 100 ms would be enough.
+        self.assertEqual(select.select([c.socket], [], [], 0.3)[0], [])
+        os.close(writer)
+        self.assertEqual(c.answer(first)["data"]["errors"], [])
+        self.assertIn("plugin_check_timeout", c.answer(second)["data"])  # nobody opens the FIFO for it
+        self.assertIn("stuck", c.answer(third)["data"])
 
     def test_what_the_plugin_refuses_has_its_place(self):
         self.slow()
