@@ -13,6 +13,7 @@ public:
   /// Errors: what can be said at once; then nothing was started.
   Result<void> start(const protocol::Request& request, ByteView octets);
   void cancel() override;
+  bool lasts() const noexcept override { return false; }
 
 private:
   Result<node::OpenedStream> open(const protocol::Request& request);

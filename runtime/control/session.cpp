@@ -223,7 +223,7 @@ void Session::start_operation(Request& request, ByteView octets, std::vector<pro
   const std::string_view type = request.type;
   if (!fds.empty() && type != "trace") return refuse(request.id, bad_request("a " + request.type + " takes no descriptors"));
   const bool is_call = type == "call" || type == "local";
-  if (!is_call && operations_.size() - std::min(operations_.size(), in_flight_) >= context_.limits.max_streams) {
+  if (!is_call && lasting_ >= context_.limits.max_streams) {
     return refuse(request.id, {Code::busy, "this socket has " + std::to_string(context_.limits.max_streams) + " streams open (max_client_streams)"});
   }
   std::unique_ptr<Operation> operation;
@@ -236,6 +236,7 @@ void Session::start_operation(Request& request, ByteView octets, std::vector<pro
   const bool only_one = operations_.empty() && reader_.buffered() == 0;
   operations_.emplace(request.id, std::move(operation));
   ++in_flight_;
+  if (!is_call) ++lasting_;
   Result<void> done;
   if (is_call) done = static_cast<Call&>(started).start(request, octets);
   if (type == "stream") done = static_cast<StreamOperation&>(started).start(request, only_one);
@@ -302,6 +303,7 @@ namespace {
 class Pending final : public Operation {
 public:
   void cancel() override {}
+  bool lasts() const noexcept override { return false; }
 };
 
 } // namespace
@@ -351,6 +353,7 @@ Operation* Session::find(const std::string& id) noexcept {
 void Session::ended(const std::string& id) {
   const auto found = operations_.find(id);
   if (found == operations_.end()) return;
+  if (found->second->lasts()) --lasting_;
   over_.push_back(std::move(found->second));
   operations_.erase(found);
   schedule_flush();

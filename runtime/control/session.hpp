@@ -28,6 +28,8 @@ public:
   virtual ~Operation() = default;
   /// The program asked for its end (or its socket is gone): an answer or event `cancelled` follows where the contract has one; then ended(), perhaps later.
   virtual void cancel() = 0;
+  /// Whether it goes on after its answer, and counts for max_streams.
+  virtual bool lasts() const noexcept { return true; }
 };
 
 /// A session that has taken the whole socket for itself (an inline stream).
@@ -123,7 +125,8 @@ private:
   std::string waiting_line_; ///< A line whose octets have not all come.
   std::uint64_t waiting_octets_ = 0;
   std::uint64_t skip_ = 0; ///< Octets of a refused request that are still to come.
-  std::size_t in_flight_ = 0;
+  std::size_t in_flight_ = 0; ///< Requests without their answer.
+  std::size_t lasting_ = 0;   ///< Of the operations, those that last.
   std::size_t held_ = 0;
   std::size_t offloaded_ = 0;
   std::size_t lingering_ = 0;

@@ -132,6 +132,21 @@ class Programs(Case):
         for id in ids:
             self.assertEqual(b.answer(id)["status"], "ok")
 
+    def test_streams_that_are_being_opened_count(self):
+        a, b, _, two = self.pair()
+        write(two.home + "/kith.yaml", "max_client_streams: 3\n")
+        b.ask("reload")
+        lines = ['{"id":"s%d","type":"stream","target":"alice","protocol":"Echo"}' % at for at in range(10)]
+        b.send_line("\n".join(lines))
+        answers = [b.answer("s%d" % at) for at in range(10)]
+        self.assertEqual([answer["status"] for answer in answers], ["streaming"] * 3 + ["error"] * 7)
+        self.assertEqual({answer["code"] for answer in answers[3:]}, {"busy"})
+        self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
+        for answer in answers[:3]:
+            os.close(answer["taken"][0])
+            b.wait(lambda m: m.get("id") == answer["id"] and "event" in m)
+        self.assertEqual(b.ask("stream", target="alice", protocol="Echo")["status"], "streaming")
+
 
 class Network(Case):
     def test_peer_killed_and_started_again(self):
