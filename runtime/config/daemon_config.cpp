@@ -197,19 +197,35 @@ Result<void> store(DaemonConfig& config, const Setting& setting, std::string_vie
 }
 
 /// Pairs that make no sense the other way round.
-void check_pairs(Reader& in, const Node& root, const DaemonConfig& config) {
-  const auto check = [&](bool ok, std::string_view small, std::string_view large) {
-    if (ok) return;
-    const Node* node = root.find(small) != nullptr ? root.find(small) : root.find(large);
-    in.fail(node != nullptr ? node->mark : root.mark, std::string(small) + " must not be more than " + std::string(large));
+struct Pair {
+  std::string_view small;
+  std::string_view large;
+  bool may_be_equal = true;
+};
+
+constexpr std::array pairs{Pair{"stream_window", "max_stream_window"},    Pair{"stream_window", "connection_window"},
+                           Pair{"max_stream_window", "max_parked_bytes"}, Pair{"max_parked_bytes", "max_buffer_bytes"},
+                           Pair{"plugin_threads", "max_plugin_threads"},  Pair{"keep_alive", "idle_timeout", false},
+                           Pair{"backoff_first", "backoff_most"}};
+
+const Setting& setting_of(std::string_view key) {
+  return *std::ranges::find(settings, key, [](const Setting& each) { return each.row.key; });
+}
+
+bool fits(const DaemonConfig& config, const Pair& pair) {
+  const auto check = [&](const auto field) {
+    const auto large = config.*std::get<std::remove_const_t<decltype(field)>>(setting_of(pair.large).field);
+    return config.*field < large || (pair.may_be_equal && config.*field == large);
   };
-  check(config.stream_window <= config.max_stream_window, "stream_window", "max_stream_window");
-  check(config.stream_window <= config.connection_window, "stream_window", "connection_window");
-  check(config.max_stream_window <= config.max_parked_bytes, "max_stream_window", "max_parked_bytes");
-  check(config.max_parked_bytes <= config.max_buffer_bytes, "max_parked_bytes", "max_buffer_bytes");
-  check(config.plugin_threads <= config.max_plugin_threads, "plugin_threads", "max_plugin_threads");
-  check(config.keep_alive < config.idle_timeout, "keep_alive", "idle_timeout");
-  check(config.backoff_first <= config.backoff_most, "backoff_first", "backoff_most");
+  return std::visit(check, setting_of(pair.small).field);
+}
+
+void check_pairs(Reader& in, const Node& root, const DaemonConfig& config) {
+  for (const Pair& pair : pairs) {
+    if (fits(config, pair)) continue;
+    const Node* node = root.find(pair.small) != nullptr ? root.find(pair.small) : root.find(pair.large);
+    in.fail(node != nullptr ? node->mark : root.mark, std::string(pair.small) + " must not be more than " + std::string(pair.large));
+  }
 }
 
 DaemonConfig read(std::string_view text, std::string_view file, std::vector<Error>& errors) {
@@ -292,17 +308,27 @@ std::vector<Error> check_daemon(std::string_view text, std::string_view file) {
 }
 
 std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& wanted) {
-  std::vector<std::string> waiting;
-  if (in_force.listen != wanted.listen) waiting.emplace_back("listen");
+  const DaemonConfig before = in_force;
+  const auto take = [&](const Setting& setting, const DaemonConfig& from) {
+    const auto copy = [&](const auto field) { return std::exchange(in_force.*field, from.*field) != from.*field; };
+    return std::visit(copy, setting.field);
+  };
   in_force.nameless = wanted.nameless;
   for (const Setting& setting : settings) {
-    std::visit(
-        [&](const auto field) {
-          if (in_force.*field == wanted.*field) return;
-          if (setting.row.live) in_force.*field = wanted.*field;
-          else waiting.emplace_back(setting.row.key);
-        },
-        setting.field);
+    if (setting.row.live) take(setting, wanted);
+  }
+  // A live one waits as well where it makes no sense with one that has to wait. What was in force did.
+  for (bool changed = true; std::exchange(changed, false);) {
+    for (const Pair& pair : pairs) {
+      if (fits(in_force, pair)) continue;
+      for (const std::string_view key : {pair.small, pair.large}) changed = take(setting_of(key), before) || changed;
+    }
+  }
+  std::vector<std::string> waiting;
+  if (in_force.listen != wanted.listen) waiting.emplace_back("listen");
+  for (const Setting& setting : settings) {
+    const auto differs = [&](const auto field) { return in_force.*field != wanted.*field; };
+    if (std::visit(differs, setting.field)) waiting.emplace_back(setting.row.key);
   }
   return waiting;
 }

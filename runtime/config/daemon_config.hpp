@@ -55,7 +55,7 @@ Result<DaemonConfig> parse_daemon(std::string_view text, std::string_view file);
 /// Everything that is wrong with the file, in its order.
 std::vector<Error> check_daemon(std::string_view text, std::string_view file);
 
-/// Takes over what a reload may change. Gives the keys of what differs and waits for a restart.
+/// Takes over what a reload may change, and what fits the settings that it may not. Gives the keys of what differs and waits for a restart.
 std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& wanted);
 
 /// "10s", "250ms", "100us", "5m", "1h". Errors: bad_request.

@@ -124,7 +124,7 @@ private:
 
   std::string waiting_line_; ///< A line whose octets have not all come.
   std::uint64_t waiting_octets_ = 0;
-  std::uint64_t skip_ = 0; ///< Octets of a refused request that are still to come.
+  std::uint64_t skip_ = 0;    ///< Octets of a refused request that are still to come.
   std::size_t in_flight_ = 0; ///< Requests without their answer.
   std::size_t lasting_ = 0;   ///< Of the operations, those that last.
   std::size_t held_ = 0;

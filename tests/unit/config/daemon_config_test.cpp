@@ -106,6 +106,17 @@ TEST(DaemonConfig, AReloadTakesWhatItCanAndNamesTheRest) {
   EXPECT_EQ(apply_live(in_force, default_daemon_config()), std::vector<std::string>{}) << "taken back in the file: nothing waits any more";
 }
 
+TEST(DaemonConfig, ALiveSettingWaitsForTheOneThatItMustFit) {
+  DaemonConfig in_force = default_daemon_config();
+  const auto wanted = parse_daemon("max_stream_window: 1MiB\nmax_parked_bytes: 4MiB\nmax_buffer_bytes: 8MiB\nmax_clients: 7\n", "kith.yaml");
+  ASSERT_TRUE(wanted) << wanted.error().text;
+  EXPECT_EQ(apply_live(in_force, *wanted), (std::vector<std::string>{"max_stream_window", "max_parked_bytes", "max_buffer_bytes"}));
+  EXPECT_EQ(in_force.max_buffer_bytes, 512U << 20U) << "64MiB may be parked until the restart";
+  EXPECT_EQ(in_force.max_clients, 7U);
+  EXPECT_EQ(apply_live(in_force, *parse_daemon("max_buffer_bytes: 64MiB\n", "kith.yaml")), std::vector<std::string>{});
+  EXPECT_EQ(in_force.max_buffer_bytes, 64U << 20U);
+}
+
 TEST(DaemonConfig, Quantities) {
   EXPECT_EQ(parse_duration("1h").value(), 1h);
   EXPECT_EQ(parse_duration("0s").value(), 0s);
