@@ -32,7 +32,9 @@ void check_port(Checkup& out, const boost::json::value& health, const std::strin
   const std::string listening = list_of(health, "listen");
   if (listening.empty()) return out.bad("port", "the daemon listens nowhere", "kith logs says why; `listen` in kith.yaml");
   const auto port = remembered_port(home);
-  const bool same = port == 0 || listening.find(":" + std::to_string(port)) != std::string::npos;
+  const auto has_port = [&](const boost::json::value& address) { return address.as_string().ends_with(":" + std::to_string(port)); };
+  const auto& addresses = items_of(health, "listen");
+  const bool same = port == 0 || std::any_of(addresses.begin(), addresses.end(), has_port);
   if (same) return out.ok("port", listening);
   out.warn("port", listening + ", not the remembered port " + std::to_string(port),
            "tickets that others have name the old port: give them new ones, or free the port and restart");
@@ -64,7 +66,8 @@ void check_plugins(Checkup& out, const boost::json::value& health) {
 
 void check_identities(Checkup& out, const boost::json::value& status) {
   for (const auto& error : items_of(status, "errors")) {
-    const std::string place = text_of(error, "file") + ":" + std::to_string(number_of(error, "line"));
+    std::string place = text_of(error, "file");
+    if (const auto line = number_of(error, "line"); line > 0) place += ":" + std::to_string(line);
     out.bad("file", place + ": " + text_of(error, "text"), "mend it, kith config check, kith reload");
   }
   for (const auto& identity : items_of(status, "identities")) {

@@ -183,6 +183,21 @@ class See(Case):
         os.unlink(one.home + "/identities/carol.yaml")
         self.assertEqual(self.doctor(one.home, 0)["keys"]["state"], "ok")
 
+    def test_doctor_reads_ports_and_places_whole(self):
+        a, _, one, _ = self.pair()
+        port = one.address().rsplit(":", 1)[1]
+        with open(one.home + "/port", "w") as file:
+            file.write(port[:-1] + "\n")
+        os.unlink(one.home + "/keys/alice.key")
+        a.ask("reload")
+        checks = self.doctor(one.home, 1)
+        self.assertEqual(checks["port"]["state"], "warn", checks["port"])
+        self.assertIn("identities/alice.yaml: ", checks["file"]["found"])
+        self.assertNotIn(":0", checks["file"]["found"])
+        with open(one.home + "/port", "w") as file:
+            file.write(port + "\n")
+        self.assertEqual(self.doctor(one.home, 1)["port"]["state"], "ok")
+
     def test_doctor_without_a_home(self):
         checks = self.doctor(self.home("nowhere"), 0)
         self.assertEqual((checks["home"]["state"], checks["daemon"]["state"]), ("warn", "warn"))
