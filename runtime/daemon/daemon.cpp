@@ -116,6 +116,7 @@ Result<Ground> prepare(const Options& options) {
   if (!home) return home.error();
   auto lock = home::Lock::acquire(home->path());
   if (!lock) return lock.error();
+  home->sweep();
   auto settings = home->load_settings();
   if (!settings) return settings.error();
   if (auto logs = home::make_private_folder(home->path() + "/logs"); !logs) return logs.error();

@@ -47,6 +47,8 @@ Result<Fd> open_to_read(const std::string& path) {
   return fd;
 }
 
+constexpr std::string_view unfinished = ".unfinished-"; ///< And six characters of mkostemp's: nobody's own file is called so.
+
 /// Removes what it names, unless told to keep it.
 class Leftover {
 public:
@@ -72,7 +74,7 @@ Error save_error(const std::string& path, std::string_view consequence) {
 /// A synced file beside `path`, with the text; gives its path.
 Result<std::string> write_beside(const std::string& path, std::string_view text, std::string_view consequence) {
   const auto slash = path.find_last_of('/') + 1; // npos + 1 is 0
-  std::string temporary = path.substr(0, slash) + '.' + path.substr(slash) + ".XXXXXX";
+  std::string temporary = path.substr(0, slash) + '.' + path.substr(slash) + std::string(unfinished) + "XXXXXX";
   const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC)); // mode 0600
   if (!fd.valid()) return save_error(path, consequence);
   Leftover leftover(temporary);
@@ -82,6 +84,16 @@ Result<std::string> write_beside(const std::string& path, std::string_view text,
 }
 
 } // namespace
+
+void sweep_unfinished(const std::string& folder) {
+  const auto names = list_folder(folder);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (name.starts_with('.') && name.size() > unfinished.size() + 6 &&
+        name.compare(name.size() - unfinished.size() - 6, unfinished.size(), unfinished) == 0)
+      ::unlink((folder + '/' + name).c_str());
+  }
+}
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {

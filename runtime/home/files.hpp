@@ -57,6 +57,9 @@ Result<void> replace_file(const std::string& path, std::string_view text);
 /// The same for a file that must not be there yet. Errors: bad_request when it is.
 Result<void> create_file(const std::string& path, std::string_view text);
 
+/// Deletes what replace_file and create_file left in a folder when they were killed. Nobody may be in them meanwhile.
+void sweep_unfinished(const std::string& folder);
+
 /// All of it, through short writes and interruptions; errno is set on failure.
 bool write_all(int fd, std::string_view text) noexcept;
 

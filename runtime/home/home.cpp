@@ -41,6 +41,10 @@ Result<Home> Home::open(std::string path) {
   return home;
 }
 
+void Home::sweep() const {
+  for (const char* folder : {"", "/identities", "/keys"}) sweep_unfinished(path_ + folder);
+}
+
 Result<config::DaemonConfig> Home::load_settings() const {
   const auto text = read_file(settings_path(), config::max_text_size);
   if (!text) return text.error();

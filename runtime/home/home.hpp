@@ -52,6 +52,9 @@ public:
   /// open it, when it is another user's, or when its path is too long for the socket.
   static Result<Home> open(std::string path);
 
+  /// Deletes what writes left that a kill cut short, whole secret keys among it. For the holder of the lock, before anything else.
+  void sweep() const;
+
   const std::string& path() const noexcept { return path_; }
   std::string settings_path() const { return path_ + "/kith.yaml"; }
   std::string socket_path() const { return path_ + "/daemon.sock"; }

@@ -206,6 +206,7 @@ Result<std::string> Home::remove(std::string_view name, UnixSeconds now) const {
   for (int n = 2; exists(aside); ++n)
     aside = path_ + "/deleted/" + std::string(name) + '-' + id + '-' + std::to_string(now) + '-' + std::to_string(n);
   if (const auto ok = make_private_folder(aside); !ok) return ok.error();
+  if (const auto ok = sync_folder(path_ + "/deleted"); !ok) return ok.error(); // the key will hang on this entry alone
   // The YAML file first: without it there is no identity, whatever happens next.
   if (const auto ok = move_path(file, aside + '/' + std::string(name) + std::string(yaml_suffix)); !ok) return ok.error();
   if (const auto ok = sync_folder(path_ + "/identities"); !ok) return ok.error();

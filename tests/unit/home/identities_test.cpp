@@ -6,8 +6,27 @@
 #include "temp_home.hpp"
 
 #include <fcntl.h>
+#include <functional>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+namespace kith::home {
+namespace {
+
+std::function<void(const std::string& path)> before_sync; ///< Told what the code under test is about to sync.
+
+} // namespace
+} // namespace kith::home
+
+extern "C" int fsync(int fd) { // in the place of libc's, for this program
+  if (kith::home::before_sync) {
+    std::error_code ignored;
+    kith::home::before_sync(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored).string());
+  }
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace kith::home {
 namespace {
@@ -177,6 +196,41 @@ TEST_F(Identities, RemoveMovesEverythingAsideAndNothingIsInherited) {
   EXPECT_NE(namesake.config.id, alice.config.id);
   EXPECT_FALSE(exists(folder_.path() + "/data/" + alice.config.id.text()));
   EXPECT_TRUE(home_.remove("alice", 1770000000));
+}
+
+TEST_F(Identities, RemoveSyncsTheNewFolderBeforeAnythingMovesThere) {
+  make("alice");
+  bool synced = false;
+  before_sync = [&](const std::string& path) { synced = synced || (path == folder_.path() + "/deleted" && exists(home_.identity_path("alice"))); };
+  const auto aside = home_.remove("alice", 1770000000);
+  before_sync = nullptr;
+  ASSERT_TRUE(aside) << aside.error().text;
+  EXPECT_TRUE(synced);
+}
+
+TEST_F(Identities, WhatAKillLeftOfAKeyIsSweptAndNothingElse) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    before_sync = [](const std::string& path) { ::_exit(path.find("/keys/") != std::string::npos ? 9 : 1); };
+    make("alice");
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(WEXITSTATUS(status), 9);
+  const std::string keys = folder_.path() + "/keys";
+  const auto left = *list_folder(keys);
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_NE(slurp(keys + '/' + left[0]).find("PRIVATE KEY"), std::string::npos);
+  make("bob");
+  spill(keys + "/.alice.key.backup", "mine");
+  spill(folder_.path() + "/identities/.alice.yaml.swp", "an editor's");
+  spill(folder_.path() + '/' + left[0], "of kith.yaml, say");
+  home_.sweep();
+  EXPECT_EQ(*list_folder(keys), (std::vector<std::string>{".alice.key.backup", "bob.key"}));
+  EXPECT_TRUE(exists(folder_.path() + "/identities/.alice.yaml.swp"));
+  EXPECT_FALSE(exists(folder_.path() + '/' + left[0]));
+  EXPECT_TRUE(home_.load("bob"));
 }
 
 TEST_F(Identities, RemoveWorksForABrokenIdentity) {
