@@ -141,8 +141,11 @@ int peer_rename(Context& context) {
 int peer_remove(Context& context) {
   auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
-  return context.ask("peer.remove", fields->text("peer", context.word(0)),
-                     [&](const auto& data) { context.io.out << "removed " << printable(text_of(data, "name")) << '\n'; });
+  return context.ask("peer.remove", fields->text("peer", context.word(0)), [&](const auto& data) {
+    context.io.out << "removed " << printable(text_of(data, "name"));
+    if (!items_of(data, "bindings").empty()) context.io.out << ", also from the access of " << printable(list_of(data, "bindings"));
+    context.io.out << '\n';
+  });
 }
 
 } // namespace kith::cli

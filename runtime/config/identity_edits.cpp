@@ -180,6 +180,12 @@ std::optional<std::string_view> peer_name(std::string_view word) {
   return word.substr(peer_prefix.size());
 }
 
+bool is_of(const AccessWord& word, const PeerId& peer) {
+  if (!word.text.starts_with(peer_prefix)) return false;
+  const auto id = parse_peer_id(std::string_view(word.text).substr(peer_prefix.size()));
+  return id && *id == peer;
+}
+
 bool has_peer_names(const std::optional<std::vector<AccessWord>>& words) {
   return words && std::ranges::any_of(*words, [](const AccessWord& word) { return peer_name(word.text).has_value(); });
 }
@@ -209,6 +215,25 @@ Result<void> pin_words(Editor& editor, const Path& list, const std::optional<std
 }
 
 } // namespace
+
+bool names_peer(const BindingConfig& binding, const PeerId& peer) {
+  return binding.access && std::ranges::any_of(*binding.access, [&](const AccessWord& word) { return is_of(word, peer); });
+}
+
+Result<std::string> remove_peer(std::string text, const std::string& file, const PeerId& peer) {
+  const auto config = parse_identity(text, file);
+  if (!config) return config.error();
+  return edit(std::move(text), file, [&](Editor& editor) -> Result<void> {
+    for (std::size_t i = 0; i < config->bindings.size(); ++i) {
+      const auto& access = config->bindings[i].access;
+      for (std::size_t n = access ? access->size() : 0; n-- > 0;) {
+        if (!is_of((*access)[n], peer)) continue;
+        if (auto ok = editor.remove_item({bindings_key, i, std::string("access")}, n); !ok) return ok;
+      }
+    }
+    return {};
+  });
+}
 
 bool has_peer_names(const BindingConfig& binding) { return has_peer_names(binding.access) || has_peer_names(binding.deny); }
 

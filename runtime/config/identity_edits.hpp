@@ -52,6 +52,11 @@ using PeerIds = std::map<std::string, PeerId, std::less<>>;
 /// itself. Names that `peers` does not have stay as they are.
 Result<std::string> pin_peers(std::string text, const std::string& file, const PeerIds& peers);
 
+/// Takes the peer's own entries out of every `access:`; what `deny:` says of it stays.
+Result<std::string> remove_peer(std::string text, const std::string& file, const PeerId& peer);
+/// Whether the binding's `access:` has an entry of this peer's own.
+bool names_peer(const BindingConfig& binding, const PeerId& peer);
+
 /// Whether any entry has a peer's name in the place of an id.
 bool has_peer_names(const BindingConfig& binding);
 bool has_peer_names(const IdentityConfig& config);

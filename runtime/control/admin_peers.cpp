@@ -250,8 +250,27 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   });
 }
 
+namespace {
+
+/// What a removal left on the disk.
+struct Removal {
+  std::optional<home::LoadedIdentity> loaded; ///< The identity's file was changed.
+  Result<store::PeerRow> row;
+};
+
+/// Bindings whose access names the peer itself, as "Echo/default".
+std::vector<std::string> bindings_naming(const config::IdentityConfig& config, const PeerId& peer) {
+  std::vector<std::string> keys;
+  for (const config::BindingConfig& binding : config.bindings) {
+    if (config::names_peer(binding, peer)) keys.push_back(binding_key(binding.protocol, binding.alias));
+  }
+  return keys;
+}
+
+} // namespace
+
 /// Rights end now, whatever the disk says; and again when it is saved, for changes that were asked for before. A peer that the store still has, because an
-/// earlier removal could not be saved, can be removed as well.
+/// earlier removal could not be saved, can be removed as well: so it leaves the store last.
 void Admin::peer_remove(Ask& ask, const Tell& tell) {
   std::string named;
   Fields read(ask.fields);
@@ -268,24 +287,41 @@ void Admin::peer_remove(Ask& ask, const Tell& tell) {
     parts_.node.close_peer(identity, id);
     if (KnownIdentity* known = parts_.roster.by_id(identity); known != nullptr) parts_.roster.remove_peer(*known, id);
   };
-  if (peer) forget(*peer);
+  if (peer && (*own)->peers.contains(*peer)) forget(*peer);
   in_lane(identity.text(), tell, [this, identity, named, peer, unknown, forget](const Tell& done) {
-    on_disk<store::PeerRow>(
-        [this, identity, named, peer, unknown]() -> Result<store::PeerRow> {
+    const auto found = still_there(identity);
+    if (!found) return done(found.error());
+    const auto before = (*found)->loaded;
+    on_disk<Removal>(
+        [this, identity, named, peer, unknown, before, file = parts_.home.identity_path((*found)->name)]() -> Result<Removal> {
           auto row = peer ? parts_.store.find_peer(identity, *peer) : parts_.store.find_peer(identity, named);
           if (!row) return row.error();
           if (!*row) return unknown;
-          if (const auto gone = parts_.store.remove_peer(identity, (*row)->id); !gone) return gone.error();
-          return **row;
+          const PeerId id = (*row)->id;
+          Removal out{std::nullopt, **row};
+          if (!bindings_naming(before->config, id).empty()) {
+            auto edited = parts_.home.edit(*before, [&](std::string text) { return config::remove_peer(std::move(text), file, id); });
+            if (!edited) return edited.error();
+            out.loaded = std::move(*edited);
+          }
+          if (const auto gone = parts_.store.remove_peer(identity, id); !gone) out.row = gone.error();
+          return out;
         },
-        [this, identity, peer, forget, done](const Result<store::PeerRow>& gone) {
-          if (gone || peer) forget(gone ? gone->id : *peer);
+        [this, identity, peer, before, forget, done](Result<Removal> removal) {
           const auto same = still_there(identity);
           if (!same) return done(same.error());
-          if (gone)
-            return done(protocol::ObjectWriter().text("identity", (*same)->name).text("name", gone->name).text("id", gone->id.text()).finish());
-          if (gone.error().code == Code::unknown_peer) return done(gone.error());
-          done(not_saved(gone.error()));
+          if (removal && removal->loaded) (*same)->loaded = std::make_shared<const home::LoadedIdentity>(std::move(*removal->loaded));
+          const Result<store::PeerRow> gone = removal ? std::move(removal->row) : Result<store::PeerRow>(removal.error());
+          const bool unknown_peer = !gone && gone.error().code == Code::unknown_peer;
+          if (unknown_peer) return done(gone.error());
+          if (gone || peer) forget(gone ? gone->id : *peer);
+          if (!gone) return done(not_saved(gone.error()));
+          done(protocol::ObjectWriter()
+                   .text("identity", (*same)->name)
+                   .text("name", gone->name)
+                   .text("id", gone->id.text())
+                   .texts("bindings", bindings_naming(before->config, gone->id))
+                   .finish());
         });
   });
 }

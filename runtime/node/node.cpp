@@ -244,7 +244,14 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
 
 void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   Identity* own = impl_->find_identity(identity);
-  if (own == nullptr || own->peers.erase(peer) == 0) return;
+  if (own == nullptr) return;
+  const auto names_it = [&peer](const access::Entry& entry) { return entry.kind == access::Entry::Kind::peer && entry.peer == peer; };
+  std::size_t rights = own->peers.erase(peer);
+  for (const auto& [key, binding] : own->bindings) {
+    if (binding->spec.access) std::erase_if(*binding->spec.access, names_it);
+    rights += std::erase_if(binding->policy.allow, names_it);
+  }
+  if (rights == 0) return;
   impl_->now_ = impl_->world_.now();
   impl_->peers_changed(*own);
   impl_->re_evaluate(*own);

@@ -260,6 +260,7 @@ public:
   // --- peers
   /// Adds or changes one; live streams that are now denied end at once.
   void put_peer(const PeerId& identity, const PeerSpec& peer);
+  /// Its own entries go from the bindings' `access` with it; those of `deny` stay.
   void remove_peer(const PeerId& identity, const PeerId& peer);
   std::optional<PeerSpec> find_peer(const PeerId& identity, const PeerId& peer) const;
   /// Closes every connection with this peer. False: there was none.

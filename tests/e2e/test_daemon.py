@@ -261,6 +261,25 @@ class Rights(Daemons):
         self.assertIn(b.event(id, "closed")["code"], ("cancelled", "connection_lost"))  # its connection goes with it
         self.refused("denied", b.ask, "call", **ECHO)
 
+    def test_a_removed_peers_own_entries_go_with_it(self):
+        a, b, one, _ = self.pair()
+        bob = b.data("identity.show")["id"]
+        a.ask("binding.configure", protocol="Echo", access=["peer:bob"])
+        a.ask("binding.add", protocol="Echo", alias="more", access=["admin", {"peer": "bob", "as": "owner"}])
+        b.ask("call", **ECHO)
+        id, stream = self.stream(b)
+        self.says(stream, b"x")
+        self.assertEqual(a.data("peer.remove", peer="bob")["bindings"], ["Echo/default", "Echo/more"])
+        self.assertIn(b.event(id, "closed")["code"], ("cancelled", "connection_lost"))
+        for _ in range(2):
+            self.refused("denied", b.ask, "call", **ECHO)
+            self.assertEqual([each["access"] for each in a.data("identity.show")["bindings"]], [[], ["admin"]])
+            with open(one.home + "/identities/alice.yaml", encoding="utf-8") as file:
+                self.assertNotIn(bob, file.read())
+            self.assertEqual(a.data("reload")["changed"], [])
+        self.assertEqual(a.data("peer.add", name="bob", peer=bob, role="member")["new"], True)
+        self.refused("denied", b.ask, "call", **ECHO)
+
     def test_disabled_and_enabled_in_the_file(self):
         a, b, one, _ = self.pair()
         b.ask("call", **ECHO)

@@ -133,6 +133,22 @@ TEST(IdentityEdits, NamesOfPeersBecomeIds) {
   EXPECT_TRUE(has_peer_names(*parse_identity(head + "    deny: [peer:bob]\n", "a")));
 }
 
+TEST(IdentityEdits, ARemovedPeerLeavesEveryAccess) {
+  const std::string bob = id_of(2).text();
+  const std::string carol = id_of(3).text();
+  const std::string head = "id: " + id_of(1).text() + "\nbindings:\n  - protocol: Echo\n";
+  const auto left = [&](const std::string& lines) { return text_of(remove_peer(head + lines, "a", id_of(2))).substr(head.size()); };
+  EXPECT_EQ(left("    access: [member, peer:" + bob + ", peer:" + carol + "]\n"), "    access: [member, peer:" + carol + "]\n");
+  EXPECT_EQ(left("    access:\n      - {peer: " + bob + ", as: admin}\n      - member\n      - peer:" + bob + " # bob\n"),
+            "    access:\n      - member\n");
+  const std::string denied = "    deny: [peer:" + bob + "]\n";
+  EXPECT_EQ(left("    access: [public]\n" + denied), "    access: [public]\n" + denied);
+  const auto nobody = parse_identity(head + left("    access: [peer:" + bob + "] # only he\n"), "a");
+  ASSERT_TRUE(nobody) << nobody.error().text;
+  ASSERT_TRUE(nobody->bindings[0].access); // left out it would be the default
+  EXPECT_TRUE(nobody->bindings[0].access->empty());
+}
+
 TEST(IdentityEdits, CrLfStaysCrLf) {
   std::string text;
   for (const char c : alice) text += c == '\n' ? "\r\n" : std::string(1, c);
