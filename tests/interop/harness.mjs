@@ -69,7 +69,7 @@ export async function startDaemon() {
     if (done.code !== 0) throw new Error(`kith ${args.join(' ')}: exit code ${done.code}: ${done.err}\n${log}`)
     return done.out.toString()
   }
-  return { kith, ok, address: /listening on (\S+)/.exec(log)[1], log: () => log }
+  return { kith, ok, home, address: /listening on (\S+)/.exec(log)[1], log: () => log }
 }
 
 /// alice, online, with Echo; {daemon, id (32 octets), address}.

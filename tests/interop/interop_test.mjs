@@ -2,7 +2,8 @@
 // kith and iroh 1.1 as peers of each other: `node interop_test.mjs CASE`.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 import {
   alpn, call, cleanUp, connect, iroh, irohAddress, irohEndpoint, readToEnd, readUntil, startAlice, startDaemon, within, writeAll,
@@ -112,6 +113,30 @@ const cases = {
     await turnedDown(endpoint, alice.id, alice.address)
     await alice.daemon.ok(['identity-online', 'alice'])
     assert.equal((await call(await connect(endpoint, alice), echo, json({ message: 'x' }))).reply.ok, true)
+  },
+
+  // A binding's own ALPN: streams without headers, for endpoints that know nothing of kith.
+  async iroh_streams_on_the_bindings_own_alpn() {
+    const alice = await startAlice()
+    const file = join(alice.daemon.home, 'identities', 'alice.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^( *)- protocol: Echo$/m, '$&\n$1  alpn: [echo/0]'))
+    await alice.daemon.ok(['reload'])
+    const endpoint = await irohEndpoint()
+    const own = Array.from(Buffer.from('echo/0'))
+    const data = randomBytes(1 << 20)
+    for (let i = 0; i < 2; i++) {
+      const connection = await within(endpoint.connect(irohAddress(alice.id, alice.address), own), 'a connection')
+      const { send, recv } = await connection.openBi()
+      const sending = (async () => {
+        await writeAll(send, data)
+        await send.finish()
+      })()
+      assert.ok((await readToEnd(recv)).equals(data))
+      await sending
+      connection.close(0n, [])
+      await within(connection.closed(), 'the close')
+    }
+    assert.equal((await call(await connect(endpoint, alice), echo, json({ message: 'x' }))).reply.ok, true, 'kith/1 is served as before')
   },
 
   async iroh_with_another_alpn() {
