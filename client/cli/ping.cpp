@@ -28,10 +28,11 @@ public:
 
   int run(client::Client& daemon, const client::ObjectWriter& fields) {
     std::optional<Error> fatal;
-    while (sent_ < count_ && !fatal && !interrupt_.interrupted()) {
+    while (sent_ < count_ && context_.io.out && !interrupt_.interrupted()) {
       const auto started = Clock::now();
       const auto id = daemon.submit("ping", fields);
-      if (!id) return context_.fail(id.error());
+      if (!id) fatal = id.error();
+      if (fatal) break;
       ++sent_;
       if (interrupt_.wait(daemon.fd(), client::default_patience) == Interrupt::Woken::interrupted) {
         --sent_; // nobody waited for it
@@ -41,7 +42,8 @@ public:
       if (sent_ == count_ || fatal) break;
       interrupt_.wait(-1, std::max(milliseconds(0), interval_ - std::chrono::duration_cast<milliseconds>(Clock::now() - started)));
     }
-    if (fatal && sent_ == 1) return context_.fail(*fatal);
+    if (!context_.io.out) return output_failed(context_.io);
+    if (fatal && !said_) return context_.fail(*fatal);
     summary();
     if (fatal) return context_.fail(*fatal);
     return answered_ > 0 ? 0 : exit_code(Code::unreachable);
@@ -61,6 +63,7 @@ private:
       }
     }
     context_.io.out << std::flush;
+    said_ = true;
     return std::nullopt;
   }
 
@@ -122,6 +125,7 @@ private:
   std::uint64_t count_;
   milliseconds interval_;
   std::string path_;
+  bool said_ = false; ///< There is something to sum up.
   std::uint64_t sent_ = 0, answered_ = 0, least_ = 0, most_ = 0, sum_ = 0;
 };
 

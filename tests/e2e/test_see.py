@@ -87,6 +87,29 @@ class See(Case):
         self.assertRegex(program.stdout.readline(), "^1 sent, 1 answered")
         self.assertEqual(program.wait(PATIENCE), 0)
 
+    def ping_until(self, home, change):
+        """A ping without end, once it has had an answer and `change` was done."""
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", home, "ping", "bob", "--interval", "10ms"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, restore_signals=False)
+        for pipe in (program.stdout, program.stderr):
+            self.addCleanup(pipe.close)
+        self.assertIn("direct", program.stdout.readline())
+        self.assertRegex(program.stdout.readline(), "^1: ")
+        change(program)
+        return program
+
+    def test_a_ping_ends_when_nobody_reads_it(self):
+        _, _, one, _ = self.pair(echo=False)
+        program = self.ping_until(one.home, lambda program: program.stdout.close())  # SIGPIPE is ignored, as services have it
+        self.assertIn("the output can't be written", program.stderr.read())
+        self.assertEqual(program.wait(PATIENCE), 120)
+
+    def test_a_ping_has_its_summary_when_the_daemon_dies(self):
+        _, _, one, _ = self.pair(echo=False)
+        program = self.ping_until(one.home, lambda program: one.kill())
+        self.assertRegex(program.stdout.read().splitlines()[-1], r"^\d+ sent, \d+ answered, ")
+        self.assertEqual(program.wait(PATIENCE), 118)
+
     def test_trace(self):
         a, b, one, two = self.pair()
         folder = self.home("traces")
