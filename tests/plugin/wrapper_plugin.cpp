@@ -13,6 +13,11 @@ class WrapperTest : public kith::Protocol {
     if (config.find("bad") != std::string_view::npos) throw kith::ConfigError("bad: not a field of this config");
   }
 
+  // What it posts waits when the instance stops, if that comes at once.
+  void on_drain(kith::Time /*deadline*/) override {
+    host().post([freed = std::shared_ptr<kith::Host>(&host(), [](kith::Host* host) { host->log(KITH_LOG_INFO, "freed"); })] {});
+  }
+
   kith::Task<> on_call(kith::Call call) override {
     const std::string& command = call.opened().command;
     const kith::Bytes request = co_await call.request();
@@ -33,6 +38,15 @@ class WrapperTest : public kith::Protocol {
       thread_ = std::thread([this] { host().post([this] { posted_ = true; }); });
       thread_.join();
     }
+    if (command == "resumed" || command == "refused later") {
+      co_await Resumed{*this};
+      if (command == "refused later") throw kith::Refusal(1236, "later");
+    }
+    if (command == "spawn") spawn(until_dropped(std::make_shared<Counted>(held_), request.front()));
+    if (command == "held") {
+      co_await call.reply(kith::as_bytes(std::to_string(*held_)));
+      co_return;
+    }
     if (command == "posted") {
       co_await call.reply(kith::as_bytes(posted_ ? "yes" : "no"));
       co_return;
@@ -42,6 +56,11 @@ class WrapperTest : public kith::Protocol {
 
   // "fill": as many octets as the request says, a 0, a 1, …, written where they will lie.
   kith::Task<> on_stream(kith::Stream stream) override {
+    if (stream.opened().command == "resumed") {
+      stream.accept();
+      co_await Resumed{*this};
+      co_return;
+    }
     if (stream.opened().command != "fill") throw kith::Refusal(KITH_CODE_UNKNOWN_COMMAND, "fill it is");
     const kith::Bytes request = co_await stream.read_all(8);
     const std::size_t wanted = std::stoul(std::string(kith::as_text(request)));
@@ -55,6 +74,31 @@ class WrapperTest : public kith::Protocol {
     }
   }
 
+  // Goes on by a post, as after work of a thread.
+  struct Resumed {
+    WrapperTest& self;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiting) const {
+      self.host().post([waiting] { waiting.resume(); });
+    }
+    void await_resume() const noexcept {}
+  };
+
+  struct Counted {
+    explicit Counted(std::shared_ptr<int> all) : count(std::move(all)) { ++*count; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { --*count; }
+    std::shared_ptr<int> count;
+  };
+
+  static kith::Task<> until_dropped(std::shared_ptr<Counted> /*held*/, std::uint8_t how) {
+    if (how == 'e') throw std::runtime_error("a spawned task's error");
+    if (how == 'i') throw 7; // NOLINT(hicpp-exception-baseclass): what a protocol may do
+    co_return;
+  }
+
+  std::shared_ptr<int> held_ = std::make_shared<int>(0);
   std::thread thread_;
   bool posted_ = false;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "load.hpp"
 
+#include <algorithm>
+
 namespace kith::test {
 namespace {
 
@@ -136,6 +138,31 @@ TEST_F(Wrapper, PostsFromAThread) {
   ASSERT_TRUE(host_->start());
   call("thread");
   EXPECT_EQ(call("posted").take(), "yes");
+}
+
+TEST_F(Wrapper, WhatAPostResumesIsSettled) {
+  ASSERT_TRUE(host_->start());
+  EXPECT_EQ(call("resumed").take(), "x");
+  EXPECT_EQ(static_cast<int>(call("refused later").code), 1236);
+  testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, "resumed", Role::member, never});
+  host_->run();
+  EXPECT_TRUE(stream.finished());
+}
+
+TEST_F(Wrapper, SpawnedTasksAreFreedWhenTheyEnd) {
+  ASSERT_TRUE(host_->start());
+  for (const char* how : {"r", "e", "i"}) call("spawn", how);
+  EXPECT_EQ(call("held").take(), "0");
+  EXPECT_EQ(std::ranges::count_if(host_->lines(), [](const std::string& line) { return line.find("spawned task") != std::string::npos; }), 2);
+}
+
+// The leak, if there is one, is LeakSanitizer's to see as well.
+TEST_F(Wrapper, WorkThatWaitsAtTheStopIsFreed) {
+  ASSERT_TRUE(host_->start());
+  host_->drain(std::chrono::seconds(1));
+  EXPECT_EQ(std::ranges::find(host_->lines(), "freed"), host_->lines().end());
+  host_->stop();
+  EXPECT_NE(std::ranges::find(host_->lines(), "freed"), host_->lines().end());
 }
 
 TEST_F(Wrapper, AConfigThatIsRefusedLeavesTheOldOne) {

@@ -50,14 +50,9 @@ public:
   std::int64_t unix_now() const noexcept { return clock_->unix_now(host_); }
   void log(std::uint32_t level, std::string_view text) const noexcept { log_->write(host_, level, to_abi(text)); }
 
-  /// Any thread: runs work on the instance thread. False: the instance has stopped, and work was dropped.
-  bool post(std::function<void()> work) const {
-    auto held = std::make_unique<std::function<void()>>(std::move(work));
-    const auto run = [](void* argument) { (*std::unique_ptr<std::function<void()>>(static_cast<std::function<void()>*>(argument)))(); };
-    if (host_->post(host_, run, held.get()) != KITH_OK) return false;
-    held.release();
-    return true;
-  }
+  /// Any thread: runs work on the instance thread. False: the instance has stopped, or too much waits; work was dropped. What has not run when the instance
+  /// stops is destroyed there.
+  bool post(std::function<void()> work) const;
 
   /// The alias of this binding.
   std::string alias() const {
@@ -132,6 +127,7 @@ private:
   }
 
   const kith_host* host_;
+  detail::Runtime* runtime_ = nullptr;
   const kith_host_clock* clock_;
   const kith_host_log* log_;
   const kith_host_timer* timer_;

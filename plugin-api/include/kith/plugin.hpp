@@ -14,6 +14,9 @@
 
 #include <kith/stream.hpp>
 
+#include <deque>
+#include <mutex>
+
 namespace kith {
 inline namespace plugin_v1 {
 
@@ -60,6 +63,7 @@ public:
       : host_(host), calls_(host_.find<kith_host_stream>(KITH_STREAM_ID)), protocol_(std::move(protocol)) {
     protocol_->host_ = &host_;
     protocol_->runtime_ = this;
+    host_.runtime_ = this;
   }
 
   Protocol& protocol() noexcept { return *protocol_; }
@@ -122,14 +126,49 @@ public:
   }
 
   void spawn(Task<> task) {
-    background_.push_back(std::move(task));
+    background_.push_back(watched(std::move(task)));
     background_.back().start();
+  }
+
+  // Any thread. The host is given no more than a pointer to this: it drops what waits when the instance stops, and could not free it.
+  bool post(std::function<void()> work) {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(work));
+    if (host_.abi()->post(host_.abi(), run_posted, this) == KITH_OK) return true;
+    work = std::move(posted_.back()); // its end must not come under the lock
+    posted_.pop_back();
+    return false;
   }
 
   void on_stop() {
     protocol_->on_stop();
     background_.clear();
     flows_.clear();
+    std::deque<std::function<void()>> dropped;
+    const std::lock_guard lock(posted_mutex_);
+    dropped.swap(posted_);
+  }
+
+  // After everything that ran code of the protocol.
+  void sweep() {
+    if (std::exchange(background_ended_, false)) std::erase_if(background_, [](const Task<>& task) { return task.done(); });
+  }
+
+  // Runs work; an exception becomes KITH_E_FAILED with its text.
+  template <class Work> kith_status guard(Work&& work) noexcept {
+    kith_status status = KITH_E_FAILED;
+    try {
+      work();
+      status = KITH_OK;
+    } catch (const std::exception& caught) {
+      set_error(caught.what());
+      log_error(caught.what());
+    } catch (...) {
+      set_error("an exception of an unknown type");
+      log_error("an exception of an unknown type");
+    }
+    sweep();
+    return status;
   }
 
   void log_error(const char* text) const noexcept { host_.log(KITH_LOG_ERROR, text); }
@@ -151,17 +190,36 @@ private:
     if (flow.closed) flows_.erase(flow.id);
   }
 
+  // What a timer, a file or posted work has resumed may be any of them.
   void settle_all() {
     for (auto it = flows_.begin(); it != flows_.end();) settle(*(it++)->second);
-    std::erase_if(background_, [this](Task<>& task) {
-      if (!task.done()) return false;
-      try {
-        task.take();
-      } catch (const std::exception& caught) {
-        log_error(caught.what());
+  }
+
+  static void run_posted(void* self) { static_cast<Runtime*>(self)->run_one(); }
+
+  void run_one() {
+    guard([&] {
+      std::function<void()> work;
+      {
+        const std::lock_guard lock(posted_mutex_);
+        work.swap(posted_.front());
+        posted_.pop_front();
       }
-      return true;
+      work();
     });
+    settle_all();
+    sweep();
+  }
+
+  Task<> watched(Task<> task) {
+    try {
+      co_await std::move(task);
+    } catch (const std::exception& caught) {
+      log_error(caught.what());
+    } catch (...) {
+      log_error("a spawned task threw an exception of an unknown type");
+    }
+    background_ended_ = true;
   }
 
   void conclude(Flow& flow) {
@@ -195,6 +253,9 @@ private:
   std::unique_ptr<Protocol> protocol_;
   std::unordered_map<kith_stream_id, std::unique_ptr<Flow>> flows_;
   std::vector<Task<>> background_;
+  bool background_ended_ = false;
+  std::mutex posted_mutex_;
+  std::deque<std::function<void()>> posted_; // each has its turn at the host
 };
 
 // The ABI's functions for one class, and its descriptor.
@@ -235,18 +296,9 @@ private:
   static kith_text text(const std::string& from) noexcept { return {from.data(), from.size()}; }
   static Runtime& of(kith_instance* instance) noexcept { return *reinterpret_cast<Runtime*>(instance); }
 
-  // Runs work; an exception becomes KITH_E_FAILED with its text.
   template <class Work> static kith_status guard(kith_instance* instance, Work&& work) noexcept {
-    try {
-      work(of(instance));
-      return KITH_OK;
-    } catch (const std::exception& caught) {
-      of(instance).set_error(caught.what());
-      of(instance).log_error(caught.what());
-    } catch (...) {
-      of(instance).set_error("an exception of an unknown type");
-    }
-    return KITH_E_FAILED;
+    Runtime& self = of(instance);
+    return self.guard([&] { work(self); });
   }
 
   static kith_status create(const kith_host* host, kith_instance** instance) noexcept try {
@@ -335,6 +387,8 @@ template <class P> const kith_plugin* make_entry(const kith_entry_args* args, Ab
 }
 
 } // namespace detail
+
+inline bool Host::post(std::function<void()> work) const { return runtime_->post(std::move(work)); }
 
 inline void Protocol::spawn(Task<> task) { runtime_->spawn(std::move(task)); }
 
