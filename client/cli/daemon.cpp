@@ -2,12 +2,17 @@
 #include "commands.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
 #include <iostream>
 #include <poll.h>
+#include <spawn.h>
+#include <sstream>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -43,6 +48,38 @@ int daemon(Context& context) {
   ::execv(argv[0], argv.data());
   return context.fail(
       {Code::internal, "can't start " + arguments[0] + ": " + std::generic_category().message(errno) + "; it is installed beside kith"});
+}
+
+Result<std::vector<std::string>> start_problems(const std::string& home) {
+  std::array<std::string, 4> arguments{daemon_program(), "--home", home, "--check"};
+  const Error failed{Code::internal, "can't run " + arguments[0] + " --check; it is installed beside kith"};
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed;
+  const client::Fd reader(ends[0]);
+  client::Fd writer(ends[1]);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
+  std::array<char*, 5> argv{arguments[0].data(), arguments[1].data(), arguments[2].data(), arguments[3].data(), nullptr};
+  pid_t child = 0;
+  const int error = ::posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return failed;
+  writer = {};
+  std::string text;
+  std::array<char, 4096> part{};
+  for (ssize_t got = 1; got > 0;) {
+    got = ::read(reader.get(), part.data(), part.size());
+    if (got > 0) text.append(part.data(), static_cast<std::size_t>(got));
+    if (got < 0 && errno == EINTR) got = 1;
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0) != !lines.empty()) return failed;
+  return lines;
 }
 
 int stop(Context& context) {

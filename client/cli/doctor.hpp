@@ -35,7 +35,7 @@ private:
   std::vector<Check> checks_;
 };
 
-/// Of the home's files: modes, owners, pairs of identity and key, plugins, room on the disk.
+/// Of the home's files: what kithd --check says of them, keys, pairs of identity and key, plugins, room on the disk.
 void check_files(Checkup& out, const std::string& home);
 /// Of this machine: UDP buffers, GSO and GRO, clock, open files.
 void check_system(Checkup& out, const std::string& home);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor.hpp"
 
+#include "commands.hpp"
+
 #include "kith/home.hpp"
 
 #include <algorithm>
@@ -66,14 +68,17 @@ void check_home(Checkup& out, const std::string& home) {
   if (!about) return out.warn("home", "there is no " + home, "the first `kith daemon` makes it; or look for a forgotten --home");
   struct stat target {};
   if (::stat(home.c_str(), &target) != 0 || !S_ISDIR(target.st_mode)) return out.bad("home", home + " is no folder", "another --home");
-  if (check_private(out, "home", home, target)) out.ok("home", home + ", " + mode_text(target.st_mode));
+  out.ok("home", home + ", " + mode_text(target.st_mode));
+  const auto problems = start_problems(home);
+  if (!problems) return out.warn("start", problems.error().text, "install kith and kithd together; whether kithd can start was not looked at");
+  for (const auto& problem : *problems) out.bad("start", problem, "kithd does not start like this: mend what it names");
+  if (problems->empty()) out.ok("start", "nothing in the home keeps kithd from starting");
 }
 
 void check_keys(Checkup& out, const std::string& home) {
   const std::string folder = home + "/keys";
-  const auto about = look(folder);
-  if (!about) return;
-  bool good = check_private(out, "keys", folder, *about);
+  if (!look(folder)) return;
+  bool good = true;
   const auto keys = names_in(folder, ".key");
   for (const auto& name : keys) {
     const std::string path = fs::path(folder) / name;

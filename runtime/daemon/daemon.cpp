@@ -119,8 +119,17 @@ Result<Ground> prepare(const Options& options) {
   home->sweep();
   auto settings = home->load_settings();
   if (!settings) return settings.error();
-  if (auto logs = home::make_private_folder(home->path() + "/logs"); !logs) return logs.error();
   return Ground{std::move(*home), std::move(*lock), std::move(*settings)};
+}
+
+std::vector<Error> find_problems(const Options& options) {
+  const auto home = home::Home::at(options.home);
+  if (!home) return {home.error()};
+  std::vector<Error> problems = home->problems();
+  if (home::exists(home->state_path())) {
+    if (const auto good = store::Store::check(home->state_path()); !good) problems.push_back(good.error());
+  }
+  return problems;
 }
 
 Daemon::Daemon(Ground ground, std::unique_ptr<DaemonLog> log, const Options& options)

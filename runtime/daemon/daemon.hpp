@@ -36,6 +36,8 @@ struct Ground {
 
 /// Errors: those of home and config; each says what to do.
 Result<Ground> prepare(const Options& options);
+/// What would keep a daemon from starting on this home, as far as files tell; starts and changes nothing.
+std::vector<Error> find_problems(const Options& options);
 
 class Daemon {
 public:

@@ -65,5 +65,10 @@ int main(int argc, char** argv) {
     std::cout << "kithd " << KITH_VERSION << '\n';
     return 0;
   }
+  if (options->check) {
+    const auto problems = daemon::find_problems(*options);
+    for (const Error& problem : problems) std::cout << daemon::escape_line(problem.text) << '\n';
+    return problems.empty() ? 0 : 1;
+  }
   return serve(*options);
 }

@@ -8,11 +8,13 @@ namespace kith::daemon {
 const std::string_view usage = R"(kithd - the kith daemon
 
   kithd [--home DIR] [--listen ADDRESS:PORT]... [--detach] [--json]
+  kithd [--home DIR] --check
 
   --home DIR              where keys, identities and state are (default: $KITH_HOME, else ~/.kith)
   --listen ADDRESS:PORT   listen there instead of where kith.yaml says; may be repeated; port 0 picks one
   --detach                return as soon as the daemon is ready
   --json                  when ready one JSON object on standard output, errors as JSON on standard error
+  --check                 start nothing: say line by line what in the home would keep the daemon from starting; the exit code is then 1
   --version, --help
 
 The command is `kith` (kith daemon starts this program).
@@ -38,6 +40,8 @@ Result<Options> parse_options(std::span<const std::string_view> arguments, std::
       options.version = true;
     } else if (name == "--json") {
       options.json = true;
+    } else if (name == "--check") {
+      options.check = true;
     } else if (name == "--detach") {
       options.detach = true;
     } else if (name == "--home" || name.starts_with("--home=")) {

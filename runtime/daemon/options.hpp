@@ -16,7 +16,8 @@ struct Options {
   std::string home; ///< Absolute.
   std::vector<Address> listen;
   bool detach = false;
-  bool json = false; ///< What is said of the start is JSON.
+  bool json = false;  ///< What is said of the start is JSON.
+  bool check = false; ///< Look, and start nothing.
   bool help = false;
   bool version = false;
 };

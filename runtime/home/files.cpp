@@ -126,8 +126,12 @@ bool exists(const std::string& path) {
 }
 
 Result<void> make_private_folder(const std::string& path) {
-  struct stat info {};
   if (::mkdir(path.c_str(), S_IRWXU) != 0 && errno != EEXIST) return system_error("make the folder", path);
+  return check_private_folder(path);
+}
+
+Result<void> check_private_folder(const std::string& path) {
+  struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return system_error("open the folder", path);
   if (!S_ISDIR(info.st_mode)) return bad_request(path + " is not a folder");
   if (info.st_uid != ::geteuid()) return bad_request("the folder " + path + " belongs to another user; choose a --home of your own");

@@ -41,6 +41,8 @@ std::string base_name(std::string_view path);
 /// A folder that only its owner may enter; made with mode 0700 when missing (its parent must be there). Errors: bad_request when it is something
 /// else, somebody else's, or open to others.
 Result<void> make_private_folder(const std::string& path);
+/// The same of one that is there.
+Result<void> check_private_folder(const std::string& path);
 
 /// The whole file. Errors: bad_request when it is larger than `most` octets.
 Result<std::string> read_file(const std::string& path, std::size_t most);

@@ -12,7 +12,7 @@
 namespace kith::home {
 namespace {
 
-constexpr std::array<std::string_view, 5> folders{"identities", "keys", "data", "deleted", "plugins"};
+constexpr std::array<std::string_view, 6> folders{"identities", "keys", "data", "deleted", "plugins", "logs"};
 constexpr std::size_t max_port_file_size = 16;
 
 Result<std::string> instance_folder(const std::string& home, const PeerId& id, std::string_view protocol, std::string_view alias) {
@@ -23,7 +23,7 @@ Result<std::string> instance_folder(const std::string& home, const PeerId& id, s
 
 } // namespace
 
-Result<Home> Home::open(std::string path) {
+Result<Home> Home::at(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   if (path.empty() || path.front() != '/') return bad_request("KITH_HOME must be an absolute path, not '" + path + "'");
   Home home(std::move(path));
@@ -31,6 +31,13 @@ Result<Home> Home::open(std::string path) {
     return bad_request("the path of the socket, " + home.socket_path() + ", has " + std::to_string(size) + " bytes; at most " +
                        std::to_string(max_socket_path_size) + " are possible: choose a shorter --home");
   }
+  return home;
+}
+
+Result<Home> Home::open(std::string path) {
+  auto named = at(std::move(path));
+  if (!named) return named;
+  const Home& home = *named;
   if (const auto ok = make_private_folder(home.path_); !ok) return ok.error();
   for (const std::string_view folder : folders) {
     if (const auto ok = make_private_folder(home.path_ + '/' + std::string(folder)); !ok) return ok.error();
@@ -38,7 +45,24 @@ Result<Home> Home::open(std::string path) {
   if (!exists(home.settings_path())) {
     if (const auto ok = create_file(home.settings_path(), config::default_daemon_text()); !ok) return ok.error();
   }
-  return home;
+  return named;
+}
+
+std::vector<Error> Home::problems() const {
+  std::vector<Error> out;
+  const auto look = [&](const auto& result) {
+    if (!result) out.push_back(result.error());
+  };
+  if (!exists(path_)) return out;
+  look(check_private_folder(path_));
+  for (const std::string_view folder : folders) {
+    const std::string path = path_ + '/' + std::string(folder);
+    if (exists(path)) look(check_private_folder(path));
+  }
+  if (exists(settings_path())) look(load_settings());
+  if (exists(secret_path())) look(read_secret());
+  look(remembered_port());
+  return out;
 }
 
 void Home::sweep() const {
@@ -87,13 +111,16 @@ Result<std::optional<std::uint16_t>> Home::remembered_port() const {
 Result<void> Home::remember_port(std::uint16_t port) const { return replace_file(path_ + "/port", std::to_string(port) + "\n"); }
 
 Result<std::array<std::uint8_t, daemon_secret_size>> Home::daemon_secret(Random& random) const {
-  const std::string file = path_ + "/keys/daemon.secret";
+  if (exists(secret_path())) return read_secret();
   std::array<std::uint8_t, daemon_secret_size> secret{};
-  if (!exists(file)) {
-    random.fill(secret);
-    if (const auto ok = create_file(file, as_text(secret)); !ok) return ok.error();
-    return secret;
-  }
+  random.fill(secret);
+  if (const auto ok = create_file(secret_path(), as_text(secret)); !ok) return ok.error();
+  return secret;
+}
+
+Result<std::array<std::uint8_t, daemon_secret_size>> Home::read_secret() const {
+  const std::string file = secret_path();
+  std::array<std::uint8_t, daemon_secret_size> secret{};
   auto text = read_private_file(file, max_key_file_size);
   if (!text) return text.error();
   if (text->size() != secret.size()) {

@@ -51,6 +51,10 @@ public:
   /// Opens a home; makes the folder (0700), its sub-folders and a commented kith.yaml where they are missing. Errors: bad_request when others may
   /// open it, when it is another user's, or when its path is too long for the socket.
   static Result<Home> open(std::string path);
+  /// Names one, without a look at it. Errors: bad_request when its path can't be one's.
+  static Result<Home> at(std::string path);
+  /// What of the files that are there would keep a daemon from starting, identities left out: those stop nothing else. Changes nothing.
+  std::vector<Error> problems() const;
 
   /// Deletes what writes left that a kill cut short, whole secret keys among it. For the holder of the lock, before anything else.
   void sweep() const;
@@ -104,6 +108,8 @@ public:
   Result<std::array<std::uint8_t, daemon_secret_size>> daemon_secret(Random& random) const;
 
 private:
+  std::string secret_path() const { return path_ + "/keys/daemon.secret"; }
+  Result<std::array<std::uint8_t, daemon_secret_size>> read_secret() const;
   IdentityFile read_file_of(std::string_view name, const std::string& file) const;
   explicit Home(std::string path) : path_(std::move(path)) {}
 

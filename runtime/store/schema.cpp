@@ -51,7 +51,14 @@ CREATE TABLE settings (
 
 } // namespace
 
-void migrate(Database& database, const std::string& path) {
+void check_schema(Database& database, const std::string& path) {
+  {
+    Statement check(database, "PRAGMA quick_check(1)");
+    if (check.step() && check.text(0) != "ok") {
+      throw Failure{{Code::internal,
+                     path + " is damaged (" + std::string(check.text(0)) + "): put a backup in its place, or move it away to start with no peers"}};
+    }
+  }
   const std::int64_t version = database.number("PRAGMA user_version");
   const std::int64_t known = steps.size();
   if (version > known) {
@@ -63,6 +70,11 @@ void migrate(Database& database, const std::string& path) {
   if (owner != application_id && !(empty && version == 0)) {
     throw Failure{{Code::internal, path + " is a database of another program: move it away"}};
   }
+}
+
+void migrate(Database& database) {
+  const std::int64_t version = database.number("PRAGMA user_version");
+  const std::int64_t known = steps.size();
   if (version == known) return;
   Transaction transaction(database);
   for (auto step = static_cast<std::size_t>(version); step < steps.size(); ++step) database.run(steps[step]);

@@ -29,14 +29,14 @@ constexpr int busy_timeout_ms = 2000; ///< Somebody may look into the file with 
 
 } // namespace
 
-Database::Database(const std::string& path) : path_(path) {
-  if (path != ":memory:") {
+Database::Database(const std::string& path, bool make) : path_(path) {
+  if (path != ":memory:" && make) {
     // SQLite would make it readable for others where the umask allows.
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) ::close(fd);
   }
   // One thread uses it, so SQLite needs no mutexes.
-  const int code = ::sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = ::sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | (make ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const Failure failure{{Code::internal, explain(code, path, handle_ != nullptr ? ::sqlite3_errmsg(handle_) : ::sqlite3_errstr(code))}};
     ::sqlite3_close(handle_);

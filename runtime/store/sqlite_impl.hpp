@@ -20,8 +20,8 @@ struct Failure {
 
 class Database {
 public:
-  /// Makes the file with mode 0600 where it does not exist.
-  explicit Database(const std::string& path);
+  /// Makes the file with mode 0600 where it does not exist; without `make` it must.
+  explicit Database(const std::string& path, bool make = true);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database() { ::sqlite3_close(handle_); }
@@ -81,6 +81,7 @@ private:
 };
 
 /// Brings a new or older file to the schema of this version. Throws Failure: unsupported_version for a newer one, internal for a foreign file.
-void migrate(Database& database, const std::string& path);
+void check_schema(Database& database, const std::string& path); ///< Refuses what is damaged, not ours, or newer than we are.
+void migrate(Database& database);                               ///< After check_schema.
 
 } // namespace kith::store

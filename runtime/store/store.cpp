@@ -125,17 +125,18 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, Log& log, St
     Database& db = impl->database;
     // A commit is on the disk before its command is answered.
     db.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-    {
-      Statement check(db, "PRAGMA quick_check(1)");
-      if (check.step() && check.text(0) != "ok") {
-        refuse(Code::internal,
-               path + " is damaged (" + std::string(check.text(0)) + "): put a backup in its place, or move it away to start with no peers");
-      }
-    }
-    migrate(db, path);
+    check_schema(db, path);
+    migrate(db);
     db.number("PRAGMA max_page_count = " + std::to_string(std::max<std::uint64_t>(settings.max_state_bytes / page_size, 1)));
     log.debug("store", path + " is open");
     return std::unique_ptr<Store>(new Store(std::move(impl)));
+  });
+}
+
+Result<void> Store::check(const std::string& path) {
+  return guarded([&] {
+    Database db(path, false);
+    check_schema(db, path);
   });
 }
 

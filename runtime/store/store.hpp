@@ -69,6 +69,8 @@ public:
   /// ":memory:" is a store that ends with the object. Errors: unsupported_version for a file that a newer kith wrote (naming both versions); internal
   /// for a file that is damaged, foreign or not ours to write.
   static Result<std::unique_ptr<Store>> open(const std::string& path, Log& log, StoreSettings settings = {});
+  /// Whether open would take the file that is there; writes nothing, and may run beside an open store.
+  static Result<void> check(const std::string& path);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;

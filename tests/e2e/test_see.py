@@ -221,9 +221,43 @@ class See(Case):
             file.write(port + "\n")
         self.assertEqual(self.doctor(one.home, 1)["port"]["state"], "ok")
 
+    def test_doctor_knows_what_keeps_a_daemon_from_starting(self):
+        home = self.start("alice").home
+        self.daemons[-1].stop()
+        there = sorted(os.listdir(home))
+        self.assertEqual(self.doctor(home, 0)["start"]["state"], "ok")
+        self.assertEqual(sorted(os.listdir(home)), there)
+
+        def written(name, text):
+            def change():
+                with open(os.path.join(home, name), "w") as file:
+                    file.write(text)
+            return change
+
+        def opened(name, mode):
+            return lambda: os.chmod(os.path.join(home, name), mode)
+
+        damages = [(name, opened(name, 0o755), opened(name, 0o700)) for name in ("", "keys", "identities", "logs", "data", "deleted", "plugins")]
+        damages.append(("keys/daemon.secret", opened("keys/daemon.secret", 0o644), opened("keys/daemon.secret", 0o600)))
+        damages.append(("kith.yaml:1:1", written("kith.yaml", "nonsense: 1\n"), written("kith.yaml", "")))
+        damages.append(("port", written("port", "many"), written("port", "4433\n")))
+        for name, damage, mend in damages:
+            damage()
+            checks = self.doctor(home, 1)
+            self.assertEqual(checks["start"]["state"], "bad", name)
+            self.assertIn(os.path.join(home, name).rstrip("/"), checks["start"]["found"])
+            refused = subprocess.run([BUILD + "/bin/kithd", "--home", home], capture_output=True, text=True, timeout=60)
+            self.assertIn(checks["start"]["found"], refused.stderr)
+            mend()
+            self.assertEqual(self.doctor(home, 0)["start"]["state"], "ok", name)
+        with open(home + "/state.db", "r+b") as file:
+            file.write(b"this is no database at all")
+        self.assertIn("state.db", self.doctor(home, 1)["start"]["found"])
+
     def test_doctor_without_a_home(self):
         checks = self.doctor(self.home("nowhere"), 0)
         self.assertEqual((checks["home"]["state"], checks["daemon"]["state"]), ("warn", "warn"))
+        self.assertFalse(os.path.exists(self.home("nowhere")))
 
     def test_a_daemon_without_gso(self):
         a, _, one, _ = self.pair(environment={"LD_PRELOAD": os.path.join(BUILD, "lib", "libkith_no_gso.so"),

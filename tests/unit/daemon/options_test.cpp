@@ -26,6 +26,11 @@ TEST(DaemonOptions, Listen) {
   EXPECT_TRUE(options->detach);
 }
 
+TEST(DaemonOptions, Check) {
+  EXPECT_FALSE(parse({"--detach"})->check);
+  EXPECT_TRUE(parse({"--check"})->check);
+}
+
 TEST(DaemonOptions, Json) {
   EXPECT_FALSE(parse({"--detach"})->json);
   EXPECT_TRUE(parse({"--json"})->json);
