@@ -41,15 +41,14 @@ struct TraceFiles::Job {
   std::vector<std::pair<std::shared_ptr<File>, std::string>> parts;
 };
 
-TraceFiles::TraceFiles(World& world, protocol::Fd folder, std::function<void()> failed)
-    : world_(world), folder_(std::make_shared<protocol::Fd>(std::move(folder))), failed_(std::move(failed)) {}
+TraceFiles::TraceFiles(World& world, protocol::Fd folder, std::function<void()> ended, std::uint64_t most)
+    : world_(world), folder_(std::make_shared<protocol::Fd>(std::move(folder))), ended_(std::move(ended)), most_(most) {}
 
 std::unique_ptr<quic::TraceLog> TraceFiles::open(std::string_view odcid) {
   if (over_ || files_.size() >= max_trace_files) return nullptr;
   auto file = std::make_shared<File>();
   file->name = compact_time(world_.unix_now()) + "-" + std::string(odcid) + ".sqlog";
   files_.push_back(file);
-  summary_.files.push_back(file->name);
   return std::make_unique<Log>(shared_from_this(), std::move(file));
 }
 
@@ -59,6 +58,7 @@ void TraceFiles::append(File& file, std::string_view text) {
     ++summary_.dropped;
     return;
   }
+  if (summary_.octets + text.size() > most_) return end({Code::too_large, "the trace has reached its limit of " + std::to_string(most_) + " octets"});
   ++summary_.events;
   summary_.octets += text.size();
   queued_ += text.size();
@@ -76,7 +76,7 @@ void TraceFiles::pass_on() {
     job->parts.emplace_back(file, std::exchange(file->waiting, {}));
   }
   if (octets == 0) {
-    if (done_) std::exchange(done_, nullptr)(std::move(summary_));
+    if (done_) close();
     return;
   }
   job->folder = folder_;
@@ -107,18 +107,42 @@ void TraceFiles::written(std::size_t octets, const Result<void>& outcome) {
   writing_ = false;
   queued_ -= octets;
   if (!outcome) {
-    over_ = true;
     for (const auto& file : files_) file->waiting.clear();
     queued_ = 0;
-    summary_.error = outcome.error();
-    if (failed_) std::exchange(failed_, nullptr)();
+    end(outcome.error());
   }
   pass_on();
 }
 
+// Posted, for the events come from the middle of a connection's work.
+void TraceFiles::end(Error why) {
+  over_ = true;
+  summary_.error = std::move(why);
+  world_.network().post([self = shared_from_this()] {
+    if (self->ended_) std::exchange(self->ended_, nullptr)();
+  });
+}
+
+// The connections may live on for long, and hold this; their folder is free to be unmounted.
+void TraceFiles::close() {
+  writing_ = true;
+  world_.disk().post([self = shared_from_this(), files = files_] {
+    std::vector<std::string> made;
+    for (const auto& file : files) {
+      if (file->fd) made.push_back(file->name);
+      file->fd.reset();
+    }
+    self->folder_->reset();
+    self->world_.network().post([self, made = std::move(made)]() mutable {
+      self->summary_.files = std::move(made);
+      std::exchange(self->done_, nullptr)(std::move(self->summary_));
+    });
+  });
+}
+
 void TraceFiles::finish(std::function<void(TraceSummary)> done) {
   over_ = true;
-  failed_ = nullptr;
+  ended_ = nullptr;
   done_ = std::move(done);
   pass_on();
 }

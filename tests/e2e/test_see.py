@@ -139,6 +139,8 @@ class See(Case):
         self.assertGreater(len(records), 20)
         self.assertNotIn(b"secret words", octets)
         self.assertEqual(b.data("status")["pool"]["handshakes"], 2)
+        open_files = [os.readlink(os.path.join("/proc/%d/fd" % two.process.pid, fd)) for fd in os.listdir("/proc/%d/fd" % two.process.pid)]
+        self.assertEqual([path for path in open_files if path.startswith(folder)], [])  # though the connection lives on
 
     def folder_fd(self, path):
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -161,6 +163,7 @@ class See(Case):
             message = a.event(asked, "traced")
         self.assertEqual(message["code"], "internal", message)
         self.assertIn("can't write", message["data"])
+        self.assertEqual(message.get("files", []), [])  # none could be made
 
     def doctor(self, home, code, **options):
         shown = self.kith(home, "doctor", "--json", **options)

@@ -92,6 +92,38 @@ TEST_F(TraceTest, AFolderThatTakesNoFileEndsItWithTheReason) {
   trace->write("x");
   const std::string end = read_line();
   EXPECT_NE(end.find(R"("event":"traced","status":"error","code":"internal","data":"can't write )"), std::string::npos) << end;
+  EXPECT_EQ(end.find(".sqlog\""), std::string::npos) << end; // no such file was made
+}
+
+TEST_F(TraceTest, NothingOfTheFolderStaysOpenWhileTheConnectionGoesOn) {
+  const auto trace = begin();
+  trace->write("x");
+  send(R"({"id":"2","type":"cancel","request":"1"})"
+       "\n");
+  read_line();
+  read_line();
+  for (const auto& open : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone; // the descriptor of this walk
+    EXPECT_FALSE(std::filesystem::read_symlink(open.path(), gone).string().starts_with(folder)) << open.path();
+  }
+}
+
+TEST_F(TraceTest, ItEndsAtItsLimitAndSaysWhy) {
+  bool over = false;
+  const auto files = std::make_shared<TraceFiles>(
+      world, protocol::Fd(::open(folder.c_str(), O_RDONLY | O_CLOEXEC)), [&] { over = true; }, 100);
+  const auto trace = files->open("0123");
+  const std::string event(40, 'e');
+  for (int i = 0; i < 5; ++i) trace->write(event);
+  EXPECT_FALSE(over); // not in the middle of a connection's work
+  run_until([&] { return over; });
+  std::optional<TraceSummary> summary;
+  files->finish([&](TraceSummary done) { summary = std::move(done); });
+  run_until([&] { return summary.has_value(); });
+  ASSERT_TRUE(summary->error);
+  EXPECT_EQ(summary->error->code, Code::too_large);
+  EXPECT_EQ(summary->error->text, "the trace has reached its limit of 100 octets");
+  EXPECT_EQ(content().size(), 80U);
 }
 
 TEST_F(TraceTest, ADialThatFailsIsTheAnswer) {
