@@ -187,7 +187,10 @@ void InstanceHost::check_stuck() {
 // The strand stays taken for as long as the plugin does not return. Nothing of this instance runs any more; the object goes when the stuck call returns.
 void InstanceHost::fence() {
   fenced_.store(true, std::memory_order_release);
-  const std::string text = "a callback of the plugin did not return for 5 s: the instance was given up; restart kithd to run it again";
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(options_.fence_after).count();
+  const std::string text =
+      "a callback of the plugin did not return for " + std::to_string(ms) +
+      " ms (plugin_fence_after): the instance was given up; `kith configure-protocol … --disable`, then `--enable` starts another";
   log(LogLevel::error, text);
   set_failed(text);
   for (const auto& [key, port] : ports_) control_.reset(key, Code::plugin_failed, "");

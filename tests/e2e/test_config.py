@@ -251,6 +251,17 @@ class Plugins(Case):
         self.assertIn("plugin_check_timeout", c.answer(second)["data"])  # nobody opens the FIFO for it
         self.assertIn("stuck", c.answer(third)["data"])
 
+    def test_an_instance_that_hangs_says_for_how_long_and_what_to_do(self):
+        fifo = self.slow()
+        one = self.start("home")
+        write(one.home + "/kith.yaml", "plugin_fence_after: 100ms\n")
+        c = self.client_of(one)
+        c.ask("reload")
+        c.ask("identity.create", name="alice", online=True)
+        c.send("binding.add", protocol="SlowCheck", config={"wait": fifo})
+        os.close(os.open(fifo, os.O_WRONLY))  # the check before the change; the instance's own one hangs
+        self.assertIn("--enable", one.wait_log("did not return for 100 ms (plugin_fence_after)"))
+
     def test_what_the_plugin_refuses_has_its_place(self):
         self.slow()
         one = self.start("home")
