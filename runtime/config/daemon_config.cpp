@@ -276,10 +276,32 @@ DaemonConfig default_daemon_config() {
   return config;
 }
 
+/// Which settings wait for a restart, folded as a comment.
+static std::string restart_note() {
+  constexpr std::size_t width = 120;
+  std::string out = "A restart is needed for:\n#";
+  std::size_t line = 1;
+  std::string item = " listen";
+  const auto add = [&] {
+    if (line + item.size() > width) out += "\n#";
+    line = line + item.size() > width ? 1 + item.size() : line + item.size();
+    out += item;
+  };
+  for (const Setting& setting : settings) {
+    if (setting.row.live) continue;
+    item += ',';
+    add();
+    item = ' ' + std::string(setting.row.key);
+  }
+  add();
+  return out + ".\n";
+}
+
 std::string default_daemon_text() {
   std::string out =
       "# Settings of kithd. Everything is optional; what stands behind a '# ' below is the default.\n"
-      "# After a change: kith reload (listen and the threads need a restart).\n"
+      "# After a change: kith reload. " +
+      restart_note() +
       "\n"
       "# UDP addresses that all identities share. Left out: all addresses, IPv4 and IPv6, on a port that is chosen once and remembered.\n"
       "# listen: [\"0.0.0.0:4433\", \"[::]:4433\"]\n"

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -31,6 +32,11 @@ TEST(DaemonConfig, Defaults) {
 
 TEST(DaemonConfig, TheDefaultFileSaysTheDefaults) {
   EXPECT_TRUE(check_daemon(default_daemon_text(), "kith.yaml").empty());
+  std::string note = default_daemon_text();
+  note.resize(note.find("\n\n"));
+  std::ranges::replace(note, '.', ',');
+  for (const SettingDoc& setting : daemon_settings())
+    EXPECT_EQ(note.find(' ' + std::string(setting.key) + ',') == std::string::npos, setting.live) << setting.key;
   // Each setting uncommented is the default too.
   std::istringstream lines(default_daemon_text());
   std::string text;
