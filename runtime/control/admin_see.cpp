@@ -63,7 +63,7 @@ void Admin::ping(Ask& ask, const Tell& tell) {
   if (!id) return tell(id.error());
   const PeerId own = (*identity)->id;
   parts_.node.ping(own, *id, std::chrono::milliseconds(patience), [this, own, id = *id, tell](const Result<node::PingReport>& report) {
-    if (!report) return tell(report.error());
+    if (!report) return tell(parts_.roster.explain(own, id, {false, report.error(), false, 0, 0}));
     protocol::ObjectWriter out = path_json(parts_.roster, own, id, report->path);
     out.flag("answered", report->rtt.has_value());
     if (report->rtt) out.number("rtt_us", microseconds(*report->rtt));

@@ -42,7 +42,7 @@ Result<void> Trace::start(const protocol::Request& request, std::vector<protocol
 void Trace::connected(const Result<node::Path>& path) {
   if (finishing_) return;
   if (!path) {
-    unreached_ = path.error();
+    unreached_ = session_.context().roster.explain(identity_, peer_, {false, path.error(), false, 0, 0});
     return finish();
   }
   answered_ = true;

@@ -76,6 +76,13 @@ class See(Case):
         self.refused("bad_request", a.ask, "ping", peer="bob", timeout_ms=0)
         self.refused("bad_request", a.ask, "ping")
 
+    def test_a_ping_that_is_refused_names_the_peer(self):
+        a, b, one, _ = self.pair(echo=False)
+        b.ask("peer.remove", peer="alice")
+        shown = self.kith(one.home, "ping", "bob", "--count", "1")
+        self.assertEqual(shown.returncode, 109, shown.stdout + shown.stderr)
+        self.assertRegex(shown.stdout + shown.stderr, r"no connection to bob \([0-9a-z]+…\)")
+
     def test_a_ping_that_is_interrupted_has_its_summary(self):
         _, _, one, _ = self.pair(echo=False)
         program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", one.home, "ping", "bob", "--interval", "1h"],
