@@ -208,7 +208,7 @@ Result<void> Admin::adopt(KnownIdentity& identity, std::vector<InspectedIdentity
     if (judged[i].spec) spec.bindings.push_back(std::move(*judged[i].spec));
     else identity.binding_problems[binding_key(binding.protocol, binding.alias)] = std::move(judged[i].errors);
   }
-  const auto added = parts_.node.add_identity(spec);
+  auto added = parts_.node.add_identity(spec);
   identity.adopted = added.has_value();
   if (!added) identity.problems.push_back(added.error());
   if (!added || !loaded.config.online) return added;

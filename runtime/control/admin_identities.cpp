@@ -166,7 +166,7 @@ void Admin::identity_offline(Ask& ask, const Tell& tell) {
 }
 
 Result<void> Admin::go_online(KnownIdentity& identity) {
-  const auto online = parts_.node.set_online(identity.id);
+  auto online = parts_.node.set_online(identity.id);
   identity.socket_error = online ? std::optional<Error>() : online.error();
   if (online && parts_.online) parts_.online(identity.id);
   return online;

@@ -74,7 +74,8 @@ Error save_error(const std::string& path, std::string_view consequence) {
 /// A synced file beside `path`, with the text; gives its path.
 Result<std::string> write_beside(const std::string& path, std::string_view text, std::string_view consequence) {
   const auto slash = path.find_last_of('/') + 1; // npos + 1 is 0
-  std::string temporary = path.substr(0, slash) + '.' + path.substr(slash) + std::string(unfinished) + "XXXXXX";
+  std::string temporary = path.substr(0, slash);
+  temporary.append(".").append(path, slash).append(unfinished).append("XXXXXX");
   const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC)); // mode 0600
   if (!fd.valid()) return save_error(path, consequence);
   Leftover leftover(temporary);
@@ -91,7 +92,7 @@ void sweep_unfinished(const std::string& folder) {
   for (const std::string& name : *names) {
     if (name.starts_with('.') && name.size() > unfinished.size() + 6 &&
         name.compare(name.size() - unfinished.size() - 6, unfinished.size(), unfinished) == 0)
-      ::unlink((folder + '/' + name).c_str());
+      ::unlink(std::string(folder).append("/").append(name).c_str());
   }
 }
 
@@ -198,7 +199,7 @@ Result<void> create_file(const std::string& path, std::string_view text) {
   const auto temporary = write_beside(path, text, consequence);
   if (!temporary) return temporary.error();
   Leftover leftover(*temporary);
-  if (const auto moved = move_path(*temporary, path); !moved) return moved;
+  if (auto moved = move_path(*temporary, path); !moved) return moved;
   leftover.keep();
   return sync_folder(folder_of(path));
 }
