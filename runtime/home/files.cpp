@@ -26,16 +26,22 @@ std::string folder_of(const std::string& path) {
 std::string octal_advice(std::string_view mode, const std::string& path) { return "run: chmod " + std::string(mode) + " '" + path + "'"; }
 
 Result<std::string> read_fd(int fd, const std::string& name, std::size_t most) {
-  std::string out;
-  for (;;) {
-    const std::size_t had = out.size();
-    if (had > most) return bad_request(name + " is larger than " + std::to_string(most) + " bytes");
-    out.resize(had + 4096);
-    const ssize_t got = ::pread(fd, out.data() + had, 4096, static_cast<off_t>(had));
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return system_error("read", name);
+  const auto size = static_cast<std::size_t>(info.st_size);
+  if (size > most) return bad_request(name + " is larger than " + std::to_string(most) + " bytes");
+  // One buffer, which its owner can wipe: one that grew would leave what it had in freed memory.
+  std::string out(size + 1, '\0');
+  for (std::size_t had = 0; had < out.size();) {
+    const ssize_t got = ::pread(fd, out.data() + had, out.size() - had, static_cast<off_t>(had));
     if (got < 0 && errno != EINTR) return system_error("read", name);
-    out.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got == 0) return out;
+    if (got == 0) {
+      out.resize(had);
+      return out;
+    }
+    had += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
   }
+  return bad_request(name + " has grown while it was read; try again");
 }
 
 Result<Fd> open_to_read(const std::string& path) {

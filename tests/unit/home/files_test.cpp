@@ -3,6 +3,7 @@
 
 #include "temp_home.hpp"
 
+#include <array>
 #include <csignal>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -32,6 +33,19 @@ private:
   rlimit old_{};
   void (*old_handler_)(int) = nullptr;
 };
+
+TEST(Files, AFileIsReadIntoOneBufferOfItsSize) { // which can be wiped: a larger one was read in parts, and the first buffer went back as it was
+  const TempFolder folder;
+  const std::string path = folder.path() + "/f";
+  for (const std::size_t size : std::array<std::size_t, 3>{0, 119, 4096}) {
+    ASSERT_TRUE(replace_file(path, std::string(size, 'k')));
+    const auto text = read_private_file(path, 4096);
+    ASSERT_TRUE(text) << text.error().text;
+    EXPECT_EQ(*text, std::string(size, 'k'));
+    EXPECT_EQ(text->capacity(), std::string(size + 1, ' ').capacity());
+  }
+  EXPECT_FALSE(read_private_file(path, 4095));
+}
 
 TEST(Files, ReplaceIsWholeAndPrivate) {
   const TempFolder folder;
