@@ -127,7 +127,7 @@ Result<void> SchemaRules::look(const json::value& schema, const json::value& roo
   if (object == nullptr) return broken_schema("a schema must be an object, true or false, not " + json::serialize(schema));
   if (!seen_.insert(object).second) return {};
   for (const auto& [word, value] : *object) {
-    if (const auto good = look_at_word({word.data(), word.size()}, value, root, depth + 1); !good) return good;
+    if (auto good = look_at_word({word.data(), word.size()}, value, root, depth + 1); !good) return good;
   }
   return {};
 }
@@ -138,7 +138,7 @@ Result<void> SchemaRules::look_at_word(std::string_view word, const json::value&
   const auto wrong = [&](std::string_view expected) { return broken_schema(std::string(word) + " must be " + std::string(expected)); };
   const auto all = [&](const json::array& schemas) -> Result<void> {
     for (const auto& each : schemas) {
-      if (const auto good = look(each, root, depth); !good) return good;
+      if (auto good = look(each, root, depth); !good) return good;
     }
     return {};
   };
@@ -155,9 +155,9 @@ Result<void> SchemaRules::look_at_word(std::string_view word, const json::value&
       for (const auto& [key, each] : value.get_object()) {
         if (known->form == Form::dependencies && is_list_of(each, is_text)) continue;
         if (known->form == Form::patterns) {
-          if (const auto good = compile({key.data(), key.size()}); !good) return good;
+          if (auto good = compile({key.data(), key.size()}); !good) return good;
         }
-        if (const auto good = look(each, root, depth); !good) return good;
+        if (auto good = look(each, root, depth); !good) return good;
       }
       return {};
     case Form::types: return is_type(value) || is_list_of(value, is_type) ? Result<void>{} : wrong("types of JSON");
