@@ -2,6 +2,8 @@
 // kith.stream/1 and kith.dial/1, the functions that a plugin calls.
 #include "hosting/host_face.hpp"
 
+#include "base/varint.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -26,7 +28,9 @@ struct StreamCalls {
     return stream;
   }
 
-  static bool is_code(std::uint64_t code) noexcept { return is_app_code(static_cast<Code>(code)) || find_code(static_cast<Code>(code)) != nullptr; }
+  static bool is_code(std::uint64_t code) noexcept {
+    return code <= max_varint && (is_app_code(static_cast<Code>(code)) || find_code(static_cast<Code>(code)) != nullptr);
+  }
 
   static kith_status accept(const kith_host* host, kith_stream_id id, kith_text content_type) {
     Instance& self = HostFace::of(host);
@@ -47,7 +51,7 @@ struct StreamCalls {
     Stream* stream = find(self, id, status);
     if (stream == nullptr) return status;
     if (!is_sound(text) || !is_utf8(view(text)) || !is_code(code))
-      return self.misuse(KITH_E_ARGUMENT, "reject or reset: the code is in no table and below 1000, or the text is not UTF-8");
+      return self.misuse(KITH_E_ARGUMENT, "reject or reset: the code is in no table and below 1000, or above 2^62 - 1, or the text is not UTF-8");
     if (rejects && stream->accepted) return self.misuse(KITH_E_STATE, "reject: the stream was accepted; reset it");
     stream->ended = true;
     const std::string cut = clip_utf8(view(text), max_reject_text);

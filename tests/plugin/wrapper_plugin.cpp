@@ -24,6 +24,9 @@ class WrapperTest : public kith::Protocol {
     if (command == "sleep") co_await host().sleep(std::chrono::seconds(5));
     if (command == "throw") throw std::runtime_error("a secret of the plugin");
     if (command == "refuse") throw kith::Refusal(1234, "refused");
+    if (command == "no text") throw kith::Refusal(1001, "bad \xff");
+    if (command == "no code") throw kith::Refusal(0, "zero");
+    if (command == "too large a code") throw kith::Refusal(std::uint64_t{1} << 62, "more than a varint takes");
     if (command == "silent") co_return;
     if (command == "file") {
       co_await host().replace_file("folder/note", request);

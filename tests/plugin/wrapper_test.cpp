@@ -96,6 +96,16 @@ TEST_F(Wrapper, ExceptionsBecomeAnswers) {
   EXPECT_EQ(host_->instance().misuse_count(), 0U);
 }
 
+TEST_F(Wrapper, ARefusalThatCanNotBeSentIsAnswered) {
+  ASSERT_TRUE(host_->start());
+  for (const char* command : {"no text", "no code", "too large a code"}) {
+    testkit::FakeStream& refused = call(command);
+    EXPECT_TRUE(refused.rejected) << command;
+    EXPECT_EQ(refused.code, Code::plugin_failed) << command;
+    EXPECT_EQ(refused.text, "") << command;
+  }
+}
+
 TEST_F(Wrapper, WritesInPlaceAndWaitsForRoom) {
   ASSERT_TRUE(host_->start());
   constexpr std::size_t wanted = 300'000;

@@ -237,6 +237,7 @@ private:
       log_error(caught.what());
       end(flow, KITH_CODE_PLUGIN_FAILED, {});
     } catch (...) {
+      log_error("an exception of an unknown type");
       end(flow, KITH_CODE_PLUGIN_FAILED, {});
     }
   }
@@ -244,8 +245,10 @@ private:
   void end(Flow& flow, std::uint64_t code, std::string_view text) {
     if (flow.closed || flow.ended) return;
     flow.ended = true;
-    if (flow.accepted) calls_->reset(flow.host, flow.id, code, to_abi(text));
-    else calls_->reject(flow.host, flow.id, code, to_abi(text));
+    const auto say = flow.accepted ? calls_->reset : calls_->reject;
+    if (say(flow.host, flow.id, code, to_abi(text)) != KITH_E_ARGUMENT) return;
+    log_error("a Refusal can't be sent: its code is none, or its text is not UTF-8");
+    say(flow.host, flow.id, KITH_CODE_PLUGIN_FAILED, {});
   }
 
   Host host_;

@@ -36,6 +36,7 @@ inline Time to_time(std::uint64_t at) noexcept {
 inline std::uint64_t to_abi(Time at) noexcept { return at == no_deadline ? KITH_NEVER : static_cast<std::uint64_t>(at.count()); }
 
 /// Thrown by a handler to refuse its call or stream: the peer sees code and text. Codes from 1000 on are the protocol's own (application errors).
+/// One that can't be sent, for its code or a text that is not UTF-8, becomes KITH_CODE_PLUGIN_FAILED and a line in the log.
 class Refusal : public std::runtime_error {
 public:
   Refusal(std::uint64_t code, const std::string& text) : std::runtime_error(text), code_(code) {}
