@@ -40,6 +40,7 @@ private:
 } // namespace
 
 std::vector<std::string> check_symbols(const std::filesystem::path& file) {
+  if (std::error_code missing; !std::filesystem::is_regular_file(file, missing)) return {"not a file"};
   std::ifstream in(file, std::ios::binary);
   const Image image(std::string(std::istreambuf_iterator<char>(in), {}));
   const auto header = image.at<Elf64_Ehdr>(0);

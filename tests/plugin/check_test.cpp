@@ -20,6 +20,8 @@ TEST(Check, ExtraSymbolsAreFound) {
 TEST(Check, FilesThatAreNoPlugins) {
   const TemporaryFolder folder;
   EXPECT_FALSE(check::check_plugin("/etc/passwd", folder.path()).empty());
+  EXPECT_THAT(check::check_plugin(folder.path(), folder.path()), testing::Not(testing::IsEmpty()));
+  EXPECT_THAT(check::check_plugin("/dev/zero", folder.path()), testing::Not(testing::IsEmpty()));
   EXPECT_FALSE(check::check_plugin(folder.path() / "missing.so", folder.path()).empty());
 }
 
