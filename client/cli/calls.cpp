@@ -105,7 +105,7 @@ int call(Context& context) {
   const std::string data = context.options.words.size() > 2 ? context.word(2) : "-";
   if (const auto code = read_payload(context, **daemon, data, payload, read_as)) return *code;
   const auto reply = (*daemon)->call(*target, payload);
-  if (!reply) return context.fail(reply.error());
+  if (!reply) return context.fail_as_said(reply.error());
   print_reply(context, *reply);
   return 0;
 }
@@ -126,7 +126,7 @@ int local(Context& context) {
   const std::string data = context.options.words.empty() && !context.options.bytes ? "{}" : context.word(0);
   if (const auto code = read_payload(context, **daemon, data, payload)) return *code;
   const auto reply = (*daemon)->local(request, payload);
-  if (!reply) return context.fail(reply.error());
+  if (!reply) return context.fail_as_said(reply.error());
   print_reply(context, *reply);
   return 0;
 }
@@ -138,10 +138,10 @@ int stream(Context& context) {
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
   auto opened = (*daemon)->open_stream(*target);
-  if (!opened) return context.fail(opened.error());
+  if (!opened) return context.fail_as_said(opened.error());
   const auto closed = pump(**daemon, *opened, context.io.in_fd, context.io.out_fd);
   if (!closed) return context.fail(closed.error());
-  if (closed->error) return context.fail(*closed->error);
+  if (closed->error) return context.fail_as_said(*closed->error);
   return 0;
 }
 

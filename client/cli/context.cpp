@@ -18,7 +18,10 @@ int report(Streams& io, bool json, const Error& error, int code) {
     const std::string object = protocol::error_object(error);
     io.err << (io.err_terminal.is_terminal ? printable_json(object) : object) << '\n';
   } else {
-    io.err << io.err_terminal.red("kith:") << ' ' << printable(error.text.empty() ? code_name(error.code) : error.text) << '\n';
+    std::string text = printable(error.text.empty() && !is_app_code(error.code) ? code_name(error.code) : error.text);
+    if (is_app_code(error.code))
+      text += (text.empty() ? "" : " ") + std::string("(code ") + std::to_string(static_cast<std::uint64_t>(error.code)) + ")";
+    io.err << io.err_terminal.red("kith:") << ' ' << text << '\n';
   }
   return code;
 }
@@ -26,6 +29,11 @@ int report(Streams& io, bool json, const Error& error, int code) {
 int output_failed(Streams& io) { return report(io, false, {Code::internal, "the output can't be written"}, exit_code(Code::internal)); }
 
 int Context::fail(const Error& error) const { return report(io, options.json, error, exit_code(error.code)); }
+
+int Context::fail_as_said(Error error) const {
+  for (std::size_t at = 0; !options.json && (at = error.text.find('\n', at)) != std::string::npos;) error.text.replace(at, 1, "\\x0a");
+  return fail(error);
+}
 
 int Context::usage(const std::string& text) const {
   return report(io, options.json, bad_request(text + "\nTry `kith " + std::string(command.name) + " --help`."), exit_usage);

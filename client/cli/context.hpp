@@ -40,6 +40,8 @@ public:
 
   /// Reports; returns the exit code of the table.
   int fail(const Error& error) const;
+  /// The same for what a peer or a plugin said: it stays on one line.
+  int fail_as_said(Error error) const;
   /// The same for wrong usage: exit code 2.
   int usage(const std::string& text) const;
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <iostream>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,6 +73,8 @@ int follow(Context& context, const std::string& path, client::Fd file) {
         continue;
       }
     }
+    std::array<pollfd, 2> waiting{pollfd{watch.get(), POLLIN, 0}, pollfd{context.io.out_fd, 0, 0}};
+    if (::poll(waiting.data(), waiting.size(), -1) < 0 || waiting[1].revents != 0) break; // nobody reads any more
     if (::read(watch.get(), events.data(), events.size()) <= 0) break;
   }
   return 0;

@@ -89,7 +89,9 @@ Commands known_commands(Words& arguments, const MoreCommands& more) {
   for (const Command& command : command_table()) commands.push_back(&command);
   const auto first = first_word(arguments);
   if (!more || first == arguments.end() || find(commands, *first) != nullptr || !verbs_of(commands, *first).empty()) return commands;
-  for (const Command& command : more(home_of(arguments))) commands.push_back(&command);
+  const auto home = home_of(arguments);
+  if (home && home->empty()) return commands; // wrong usage
+  for (const Command& command : more(home)) commands.push_back(&command);
   return commands;
 }
 

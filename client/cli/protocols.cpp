@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <sstream>
 #include <system_error>
 
 namespace kith::cli {
@@ -33,13 +32,14 @@ Result<std::string> read_file(const std::string& path) {
   if (std::filesystem::is_directory(path, trouble)) return bad_request(path + ": is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) return bad_request(path + ": " + std::generic_category().message(errno));
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (text.str().empty()) return bad_request(path + ": is empty; for the protocol's defaults: --config '{}'");
-  if (text.str().size() > protocol::max_config_yaml) {
+  std::string text(protocol::max_config_yaml + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.empty()) return bad_request(path + ": is empty; for the protocol's defaults: --config '{}'");
+  if (text.size() > protocol::max_config_yaml) {
     return bad_request(path + ": is longer than " + std::to_string(protocol::max_config_yaml) + " octets");
   }
-  return text.str();
+  return text;
 }
 
 /// One --access: a role, group:NAME, peer:NAME or peer:NAME=ROLE.
@@ -136,14 +136,14 @@ int remove_protocol(Context& context) {
 
 int list_protocols(Context& context) {
   return context.ask("protocol.list", {}, [&](const auto& data) {
-    Table table({"PROTOCOL", "VERSION", "COMMANDS", "SUMMARY"});
+    Table table({"PROTOCOL", "VERSION", "SUMMARY", "COMMANDS"}); // the longest comes last, where it widens no other row
     for (const auto& protocol : items_of(data, "protocols")) {
       std::string commands;
       for (const auto& command : items_of(protocol, "commands")) {
         const std::string noun = text_of(command, "scope") == "remote" ? "" : text_of(protocol, "noun");
         commands += (commands.empty() ? "" : ", ") + (noun.empty() ? "" : noun + " ") + text_of(command, "name");
       }
-      table.add({text_of(protocol, "protocol"), text_of(protocol, "version"), commands, text_of(protocol, "summary")});
+      table.add({text_of(protocol, "protocol"), text_of(protocol, "version"), text_of(protocol, "summary"), commands});
     }
     context.io.out << table.text(context.io.out_terminal);
   });

@@ -18,6 +18,8 @@ int run(const std::vector<std::string>& arguments, Streams& streams) {
     const bool json = std::find(words.begin(), options_end, "--json") != options_end;
     return report(streams, json, parsed.error(), exit_usage);
   }
+  if (parsed->options.home && parsed->options.home->empty())
+    return report(streams, parsed->options.json, bad_request("--home needs a folder; it was given an empty text"), exit_usage);
   if (parsed->options.version) {
     streams.out << (parsed->options.json ? R"({"version":")" KITH_VERSION R"("})" : "kith " KITH_VERSION) << '\n';
     return 0;

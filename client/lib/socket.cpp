@@ -19,7 +19,10 @@ std::string reason(int error) { return std::generic_category().message(error); }
 
 Error gone() { return {Code::connection_lost, "the daemon closed the connection: see `kith logs` for why"}; }
 
-Error no_daemon(const std::string& home) { return {Code::unreachable, "no daemon at " + home + ": start it with `kith daemon`"}; }
+Error no_daemon(const std::string& home) {
+  const std::string option = home == resolve_home("") ? "" : " --home " + home;
+  return {Code::unreachable, "no daemon at " + home + ": start it with `kith daemon" + option + "`"};
+}
 
 } // namespace
 

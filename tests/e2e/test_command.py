@@ -22,12 +22,42 @@ class Command(Case):
         done = subprocess.run(["sh", "-c", line, os.path.join(BUILD, "bin", "kith"), two.home], capture_output=True, timeout=PATIENCE)
         self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
 
+    def test_a_closed_standard_output_takes_nothing(self):
+        _, _, _, two = self.pair()
+        line = 'exec "$0" --home "$1" status >&-'
+        done = subprocess.run(["sh", "-c", line, os.path.join(BUILD, "bin", "kith"), two.home], capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 120, done.stderr)
+
+    def test_logs_end_when_nobody_reads_them(self):
+        _, _, one, _ = self.pair()
+        program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", one.home, "logs", "-f"], stdout=subprocess.PIPE)
+        self.addCleanup(program.wait, PATIENCE)
+        self.addCleanup(program.kill)
+        self.assertTrue(program.stdout.readline())
+        program.stdout.close()  # the log itself is quiet
+        program.wait(PATIENCE)
+
+    def test_what_a_peer_said_stays_on_one_line(self):
+        a, b, _, two = self.pair()
+        served = self.provider(a)
+        for code, text, shown in ((1001, "no \x1b[31m\nkith: way", "kith: no \\x1b[31m\\x0akith: way (code 1001)\n"),
+                                  (1002, "", "kith: (code 1002)\n"),
+                                  ("denied", "no\nway", "): no\\x0away\n")):
+            program = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", two.home, "call", "alice", "Prov", "1"],
+                                       stderr=subprocess.PIPE, text=True)
+            self.addCleanup(program.stderr.close)
+            a.ask("reject", call=a.event(served, "incoming")["call"], code=code, text=text)
+            said = program.stderr.read()
+            self.assertTrue(said.startswith("kith: ") and said.endswith(shown), said)
+            self.assertEqual(said.count("\n"), 1)
+            self.assertNotEqual(program.wait(PATIENCE), 0)
+
     def test_a_config_file_that_is_none_changes_nothing(self):
         _, _, one, _ = self.pair()
         self.kith(one, "configure-protocol", "alice", "--protocol", "Echo", "--config", '{"max_length": 77}')
         empty = os.path.join(self.folder, "empty.yaml")
         open(empty, "w").close()
-        for path, said in ((self.folder, "is a directory"), (empty, "is empty"), (empty + ".not", "No such file")):
+        for path, said in ((self.folder, "is a directory"), (empty, "is empty"), (empty + ".not", "No such file"), ("/dev/zero", "longer than")):
             done = self.kith(one, "configure-protocol", "alice", "--protocol", "Echo", "--config-file", path)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(said, done.stderr)

@@ -75,6 +75,9 @@ TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
   EXPECT_NE(run({"call", "--alais", "x", "bob", "Echo"}).err.find("did you mean `--alias`?"), std::string::npos);
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"peer"},
                                                                                          {"--home=nowhere"},
+                                                                                         {"--home", "", "status"},
+                                                                                         {"status", "--home="},
+                                                                                         {"--home", "", "note"},
                                                                                          {"call"},
                                                                                          {"call", "bob"},
                                                                                          {"call", "a", "b", "c", "d", "e"},
@@ -172,9 +175,10 @@ TEST(Cli, NounsOfPluginsHaveHelp) {
 TEST(Cli, WithoutADaemonTheWayOutIsTold) {
   const Outcome outcome = run({"--home", "/nonexistent/kith", "status"});
   EXPECT_EQ(outcome.code, 113);
-  EXPECT_EQ(outcome.err, "kith: no daemon at /nonexistent/kith: start it with `kith daemon`\n");
-  EXPECT_EQ(run({"status", "--home=/nonexistent/kith", "--json"}).err,
-            "{\"error\":{\"code\":\"unreachable\",\"text\":\"no daemon at /nonexistent/kith: start it with `kith daemon`\"}}\n");
+  EXPECT_EQ(outcome.err, "kith: no daemon at /nonexistent/kith: start it with `kith daemon --home /nonexistent/kith`\n");
+  EXPECT_EQ(
+      run({"status", "--home=/nonexistent/kith", "--json"}).err,
+      "{\"error\":{\"code\":\"unreachable\",\"text\":\"no daemon at /nonexistent/kith: start it with `kith daemon --home /nonexistent/kith`\"}}\n");
 }
 
 TEST(Cli, TheFirstWordIsAnIdentityWhenItMustOrCan) {

@@ -23,7 +23,7 @@ void no_requests(Peer&, const Request& request, Seen&) { ADD_FAILURE() << reques
 TEST(ClientLib, SaysHowToStartADaemon) {
   const auto client = Client::connect("/nonexistent/home");
   ASSERT_FALSE(client);
-  EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon`"}));
+  EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon --home /nonexistent/home`"}));
 }
 
 TEST(ClientLib, RefusesAHomeThatIsTooLong) {
