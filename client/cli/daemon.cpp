@@ -128,9 +128,18 @@ static int ask_about_files(Context& context, std::string_view type, const client
 
 int reload(Context& context) {
   return ask_about_files(context, "reload", {}, [&](const boost::json::value& data) {
-    const std::string changed = list_of(data, "changed");
-    context.io.out << (changed.empty() ? "nothing changed" : "changed: " + printable(changed)) << '\n';
-    if (const std::string restart = list_of(data, "restart"); !restart.empty()) context.io.out << "after a restart: " << printable(restart) << '\n';
+    bool any = false;
+    const auto tell = [&](const std::string& heading, std::string_view member) {
+      const std::string list = list_of(data, member);
+      if (list.empty()) return;
+      any = true;
+      context.io.out << heading << ": " << printable(list) << '\n';
+    };
+    tell("changed", "changed");
+    tell("settings now in force", "settings");
+    tell("new protocols", "loaded");
+    if (!any) context.io.out << "nothing changed\n";
+    tell("after a restart", "restart");
   });
 }
 

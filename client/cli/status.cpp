@@ -35,7 +35,8 @@ void show_status(Context& context, const boost::json::value& data) {
   auto& out = context.io.out;
   const auto line = [&](const std::string& text) { out << folded(context.io.out_terminal, text) << '\n'; };
   out << context.io.out_terminal.bold("kithd " + printable(text_of(data, "version"))) << ", pid " << number_of(data, "pid") << ", up "
-      << (number_of(data, "uptime_s") == 0 ? "0 s" : duration_us(number_of(data, "uptime_s") * 1'000'000)) << '\n';
+      << (number_of(data, "uptime_s") == 0 ? "0 s" : duration_us(number_of(data, "uptime_s") * 1'000'000))
+      << (flag_of(data, "stopping") ? ", stopping (at once: kith stop --now)" : "") << '\n';
   line("home     " + printable(text_of(data, "home")));
   line("listen   " + printable(list_of(data, "listen")));
   if (const auto* pool = data.as_object().if_contains("pool")) {

@@ -96,7 +96,7 @@ constexpr std::array settings{
     row(Unit::count, &D::max_uni_streams, restart, "max_uni_streams", "16", "1", "1024",
         "One-way streams that a peer may have open on one connection."),
     row(Unit::count, &D::max_headerless_streams, live, "max_headerless_streams", "32", "1", "1024",
-        "Of these, streams that have not said yet what they are for."),
+        "Of the streams that a peer may have open, those that have not said yet what they are for."),
     row(Unit::bytes, &D::max_call_bytes, restart, "max_call_bytes", "1MiB", "1KiB", "1GiB", "The longest request and the longest reply of a call."),
     row(Unit::bytes, &D::stream_window, restart, "stream_window", "256KiB", "16KiB", "16MiB",
         "What a peer may send on a new stream before it is read."),
@@ -329,6 +329,17 @@ std::vector<Error> check_daemon(std::string_view text, std::string_view file) {
   return errors;
 }
 
+std::vector<std::string> differences(const DaemonConfig& a, const DaemonConfig& b) {
+  std::vector<std::string> keys;
+  if (a.listen != b.listen) keys.emplace_back("listen");
+  if (a.nameless != b.nameless) keys.emplace_back("nameless");
+  for (const Setting& setting : settings) {
+    const auto differs = [&](const auto field) { return a.*field != b.*field; };
+    if (std::visit(differs, setting.field)) keys.emplace_back(setting.row.key);
+  }
+  return keys;
+}
+
 std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& wanted) {
   const DaemonConfig before = in_force;
   const auto take = [&](const Setting& setting, const DaemonConfig& from) {
@@ -346,13 +357,7 @@ std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& 
       for (const std::string_view key : {pair.small, pair.large}) changed = take(setting_of(key), before) || changed;
     }
   }
-  std::vector<std::string> waiting;
-  if (in_force.listen != wanted.listen) waiting.emplace_back("listen");
-  for (const Setting& setting : settings) {
-    const auto differs = [&](const auto field) { return in_force.*field != wanted.*field; };
-    if (std::visit(differs, setting.field)) waiting.emplace_back(setting.row.key);
-  }
-  return waiting;
+  return differences(in_force, wanted);
 }
 
 Result<Duration> parse_duration(std::string_view text) {

@@ -55,6 +55,9 @@ Result<DaemonConfig> parse_daemon(std::string_view text, std::string_view file);
 /// Everything that is wrong with the file, in its order.
 std::vector<Error> check_daemon(std::string_view text, std::string_view file);
 
+/// The keys whose values differ.
+std::vector<std::string> differences(const DaemonConfig& a, const DaemonConfig& b);
+
 /// Takes over what a reload may change, and what fits the settings that it may not. Gives the keys of what differs and waits for a restart.
 std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& wanted);
 

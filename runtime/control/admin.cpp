@@ -5,7 +5,9 @@
 
 namespace kith::control {
 
-Error not_saved(const Error& why) { return {Code::internal, why.text + "; this is in force until restart"}; }
+Error not_saved(const Error& why) {
+  return {Code::internal, "not saved: " + why.text + "; what was asked for is done all the same, and this is in force until restart"};
+}
 
 Admin::Admin(AdminParts parts) : parts_(std::move(parts)), started_unix_(parts_.world.unix_now()), started_(parts_.world.now()) {}
 

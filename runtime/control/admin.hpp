@@ -52,6 +52,11 @@ public:
   /// plugins say of their configs comes when their instances start.
   void adopt_all();
 
+  /// What is wrong with the files, each with its place.
+  std::set<std::string> problem_lines() const;
+  /// `status` says so from now on.
+  void tell_stopping() { stopping_ = true; }
+
 private:
   using Handler = void (Admin::*)(Ask& ask, const Tell& tell);
   static const std::vector<std::pair<std::string_view, Handler>>& handlers();
@@ -118,7 +123,7 @@ private:
     }
   };
   void let_go(const InspectedFiles& files, const std::function<void(std::vector<std::string>)>& then);
-  void apply_reload(InspectedFiles& files, std::vector<std::string> gone, const Tell& tell);
+  void apply_reload(InspectedFiles& files, const plugin_host::Registry& before, std::vector<std::string> gone, const Tell& tell);
   void apply_identity(InspectedIdentity& file, const std::vector<store::PeerRow>& peers, const std::shared_ptr<Reloading>& reloading);
   void apply_bindings(KnownIdentity& identity, home::LoadedIdentity loaded, std::vector<InspectedIdentity::Binding> judged,
                       const std::shared_ptr<Reloading>& reloading);
@@ -174,6 +179,7 @@ private:
   Lane alone_;
   std::vector<config::Problem> settings_problems_;
   std::set<std::string> logged_problems_; ///< So that each is in the log once, until it is mended.
+  bool stopping_ = false;
   UnixSeconds started_unix_;
   TimePoint started_;
 };

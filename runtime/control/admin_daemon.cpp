@@ -85,6 +85,7 @@ void Admin::status(Ask& ask, const Tell& tell) {
   out.number("pid", static_cast<std::uint64_t>(::getpid())).text("version", parts_.version).text("home", parts_.home.path());
   out.number("started", static_cast<std::uint64_t>(started_unix_));
   out.number("uptime_s", static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(parts_.world.now() - started_).count()));
+  if (stopping_) out.flag("stopping", true);
   out.texts("listen", address_texts(status.listen)).raw("identities", json_list(identities)).raw("pool", pool_fields(status).finish());
   out.raw("plugins", json_list(plugins)).raw("errors", errors_json(problems()));
   tell(out.finish());

@@ -33,19 +33,20 @@ void Admin::reload_request(Ask& ask, const Tell& tell) {
 /// Alone: what is read here is what runs when it is done; no change of this daemon comes between.
 void Admin::reload(const Tell& tell) {
   alone(tell, [this](const Tell& done) {
+    const auto before = parts_.plugins.registry_now();
     on_disk<std::shared_ptr<InspectedFiles>>(
-        [this, before = parts_.plugins.registry_now()]() -> Result<std::shared_ptr<InspectedFiles>> {
+        [this, before]() -> Result<std::shared_ptr<InspectedFiles>> {
           auto files = read_files(parts_.home, parts_.store, "", parts_.plugin_files, before);
           if (!files) return files.error();
           return std::make_shared<InspectedFiles>(std::move(*files));
         },
-        [this, done](Result<std::shared_ptr<InspectedFiles>> files) {
+        [this, before, done](Result<std::shared_ptr<InspectedFiles>> files) {
           if (!files) return done(files.error());
           parts_.plugins.set_registry((*files)->registry);
-          inspect(*files, parts_.plugins, [this, files = *files, done] {
+          inspect(*files, parts_.plugins, [this, before, files = *files, done] {
             choose(*files);
-            pin_names(files, [this, files, done] {
-              let_go(*files, [this, files, done](std::vector<std::string> gone) { apply_reload(*files, std::move(gone), done); });
+            pin_names(files, [this, before, files, done] {
+              let_go(*files, [this, before, files, done](std::vector<std::string> gone) { apply_reload(*files, *before, std::move(gone), done); });
             });
           });
         });
@@ -117,25 +118,34 @@ void Admin::let_go(const InspectedFiles& files, const std::function<void(std::ve
   going->one_less();
 }
 
-void Admin::apply_reload(InspectedFiles& files, std::vector<std::string> gone, const Tell& tell) {
+void Admin::apply_reload(InspectedFiles& files, const plugin_host::Registry& before, std::vector<std::string> gone, const Tell& tell) {
   const auto reloading = std::make_shared<Reloading>();
   reloading->changed = std::move(gone);
   for (InspectedIdentity& file : files.identities) apply_identity(file, files.peers, reloading);
   std::ranges::sort(reloading->changed);
+  std::vector<std::string> settings;
   std::vector<std::string> restart;
   settings_problems_ = problems_in(parts_.home.settings_path(), files.settings_errors);
   if (files.settings_errors.empty()) {
+    const config::DaemonConfig old = parts_.settings;
     restart = config::apply_live(parts_.settings, *files.settings);
+    settings = config::differences(old, parts_.settings);
     parts_.apply_settings(parts_.settings);
     set_nameless();
   }
   for (const auto& file : files.registry->changed()) restart.push_back(file.string());
   std::vector<std::string> protocols;
-  for (const auto& entry : files.registry->all()) protocols.push_back(entry.protocol->name);
-  reloading->done = [this, tell, changed = std::move(reloading->changed), restart, protocols] {
+  std::vector<std::string> loaded;
+  for (const auto& entry : files.registry->all()) {
+    protocols.push_back(entry.protocol->name);
+    if (!before.find(entry.protocol->name)) loaded.push_back(entry.protocol->name);
+  }
+  reloading->done = [this, tell, changed = std::move(reloading->changed), settings, loaded, restart, protocols] {
     log_problems();
     tell(protocol::ObjectWriter()
              .texts("changed", changed)
+             .texts("settings", settings)
+             .texts("loaded", loaded)
              .texts("restart", restart)
              .texts("protocols", protocols)
              .raw("errors", errors_json(problems()))
@@ -227,15 +237,21 @@ void Admin::set_nameless() {
   parts_.node.set_nameless(id);
 }
 
-/// Each problem once, when it is new.
-void Admin::log_problems() {
-  std::set<std::string> now;
+std::set<std::string> Admin::problem_lines() const {
+  std::set<std::string> lines;
   for (const config::Problem& problem : problems()) {
     std::string text = problem.file;
     if (problem.line > 0) text += ':' + std::to_string(problem.line) + ':' + std::to_string(problem.column);
-    text += (text.empty() ? "" : ": ") + problem.text;
+    lines.insert(text + (text.empty() ? "" : ": ") + problem.text);
+  }
+  return lines;
+}
+
+/// Each problem once, when it is new.
+void Admin::log_problems() {
+  std::set<std::string> now = problem_lines();
+  for (const std::string& text : now) {
     if (!logged_problems_.contains(text)) parts_.world.log().error("config", text);
-    now.insert(std::move(text));
   }
   logged_problems_ = std::move(now);
 }

@@ -267,6 +267,9 @@ int Daemon::run(Readiness readiness) {
     std::cout << ready.texts("listen", control::address_texts(node_->listening())).finish()
               << std::endl; // NOLINT(performance-avoid-endl): whoever waits for it
   }
+  if (options_.detach) { // else the log was on standard error all the time
+    for (const std::string& problem : admin_->problem_lines()) std::cerr << "kithd: " << escape_line(problem) << '\n';
+  }
   readiness.ready();
   world_.run();
   if (world_.finish(last_writes)) store_.reset(); // SQLite folds its log into state.db; nothing runs any more that could ask for it
@@ -284,22 +287,25 @@ void Daemon::apply(const config::DaemonConfig& settings) {
   context_->limits = control_limits(settings);
 }
 
-/// New streams are refused from here on; what runs may go on until the deadline.
+/// New streams are refused from here on; what runs may go on until the deadline. Once more, with an earlier one: then.
 void Daemon::begin_stop(TimePoint deadline) {
-  if (stopping_) return;
-  stopping_ = true;
-  log_->info("daemon", "stopping");
-  notifier_.notify(io::ServiceState::stopping, world_.now());
-  server_->stop_listening();
-  stop_timer_ = world_.make_timer([this] {
-    log_->warn("daemon", "something did not stop in time");
-    end();
-  });
+  if (stopping_ && *stopping_ <= deadline) return;
+  if (!stopping_) {
+    log_->info("daemon", "stopping");
+    notifier_.notify(io::ServiceState::stopping, world_.now());
+    admin_->tell_stopping();
+    stop_timer_ = world_.make_timer([this] {
+      log_->warn("daemon", "something did not stop in time");
+      end();
+    });
+  }
+  stopping_ = deadline;
   stop_timer_->arm(deadline + stop_grace);
   node_->shutdown(deadline, [this] { end(); });
 }
 
 void Daemon::end() {
+  server_->stop_listening();
   stop_timer_->arm(never);
   observer_->flush(std::numeric_limits<UnixSeconds>::max());
   world_.network().post([this] { world_.stop(); }); // what is queued goes out first

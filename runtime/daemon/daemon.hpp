@@ -80,7 +80,7 @@ private:
   std::unique_ptr<Timer> addresses_settled_;
   std::unique_ptr<Timer> stop_timer_;
   io::ServiceNotifier notifier_;
-  bool stopping_ = false;
+  std::optional<TimePoint> stopping_; ///< Until then at most.
 };
 
 } // namespace kith::daemon

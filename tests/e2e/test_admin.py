@@ -294,7 +294,7 @@ class TheDaemon(Case):
     def test_reload_applies_the_difference(self):
         a, b, one, _ = self.pair()
         file = one.home + "/identities/alice.yaml"
-        self.assertEqual(a.data("reload"), {"changed": [], "restart": [], "protocols": ["Echo"], "errors": []})
+        self.assertEqual(a.data("reload"), {"changed": [], "settings": [], "loaded": [], "restart": [], "protocols": ["Echo"], "errors": []})
         write(file, read(file) + "  - protocol: Echo\n    alias: second\n    access: [public]\n    config: {max_length: 2}\n")
         self.assertEqual(a.data("reload")["changed"], ["alice"])
         self.assertEqual(b.data("call", target="alice", protocol="Echo", alias="second", data={"message": "xy"}), {"echoed": "xy"})
@@ -328,7 +328,7 @@ class TheDaemon(Case):
             self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
         self.assertGreater(a.data("config.check", file=file)["errors"][0]["line"], 0)
         write(file, good)
-        self.assertEqual(a.data("reload"), {"changed": [], "restart": [], "protocols": ["Echo"], "errors": []})
+        self.assertEqual(a.data("reload"), {"changed": [], "settings": [], "loaded": [], "restart": [], "protocols": ["Echo"], "errors": []})
 
     def test_settings_that_need_a_restart_are_named(self):
         one = self.start("home")
@@ -366,7 +366,7 @@ class TheDaemon(Case):
         self.until(lambda: [i["state"] for i in a.data("identity.show")["bindings"]] == ["running", "failed", "failed"], "running")
         self.assertEqual(len(a.data("status")["errors"]), 2)
         write(file, good)
-        self.assertEqual(a.data("reload"), {"changed": ["alice"], "restart": [], "protocols": ["Echo"], "errors": []})
+        self.assertEqual(a.data("reload"), {"changed": ["alice"], "settings": [], "loaded": [], "restart": [], "protocols": ["Echo"], "errors": []})
 
     def test_a_name_in_the_file_is_good_once_the_peer_is_there(self):
         one = self.start("home")
@@ -376,7 +376,7 @@ class TheDaemon(Case):
               "\nbindings:\n  - protocol: Echo\n    access: [peer:bob]\n")
         self.assertEqual(len(c.data("reload")["errors"]), 1)
         c.ask("peer.add", name="bob", peer=self.client_of(self.start("other")).data("identity.create", name="bob")["id"])
-        self.assertEqual(c.data("reload"), {"changed": ["alice"], "restart": [], "protocols": ["Echo"], "errors": []})
+        self.assertEqual(c.data("reload"), {"changed": ["alice"], "settings": [], "loaded": [], "restart": [], "protocols": ["Echo"], "errors": []})
         self.until(lambda: c.data("identity.show")["bindings"][0]["state"] == "running", "running")
 
     def test_pool(self):
@@ -425,6 +425,22 @@ class TheDaemon(Case):
         c.ask("stop")
         self.assertTrue(c.at_end())
         self.assertTrue(select.select([fd], [], [], 60)[0])
+
+    def test_detach_says_what_is_wrong_with_the_files(self):
+        home = self.home("home")
+        one = self.start("home")
+        self.client_of(one).ask("identity.create", name="alice")
+        self.assertEqual(one.stop(), 0)
+        write(home + "/identities/alice.yaml", "online: maybe\n")
+        with open(self.folder + "/stderr", "w+", encoding="utf-8") as said:  # a pipe would stay open in the daemon if it failed to let go
+            done = subprocess.run([BUILD + "/bin/kithd", "--home", home, "--listen", "127.0.0.1:0", "--detach"], timeout=60, stderr=said)
+            said.seek(0)
+            text = said.read()
+        self.assertEqual(done.returncode, 0)
+        c = Client(home)
+        self.addCleanup(c.close)
+        self.addCleanup(lambda: (c.ask("stop"), c.at_end()))
+        self.assertIn("kithd: " + home + "/identities/alice.yaml:1:", text)
 
 
 if __name__ == "__main__":

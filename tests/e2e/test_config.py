@@ -304,7 +304,11 @@ class Plugins(Case):
         os.chmod(mine, 0o755)
         answer = c.data("reload")
         self.assertIn("SlowCheck", answer["protocols"])
-        self.assertEqual(answer["restart"], [])
+        self.assertEqual((answer["loaded"], answer["settings"], answer["restart"]), (["SlowCheck"], [], []))
+        with open(one.home + "/kith.yaml", "a", encoding="utf-8") as file:
+            file.write("drain_deadline: 1s\n")
+        answer = c.data("reload")
+        self.assertEqual((answer["loaded"], answer["settings"], answer["restart"]), ([], ["drain_deadline"], []))
         c.ask("binding.add", protocol="SlowCheck")
         with open(mine, "ab") as file:
             file.write(b"another version")

@@ -116,6 +116,22 @@ class Life(Daemons):
         self.assertEqual(one.wait(), 0)
         self.assertEqual(b.event(id, "closed")["status"], "error")
 
+    def test_a_drain_is_seen_and_hastened(self):
+        self.with_settings("alice", "drain_deadline: 1h\n")
+        _, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"for ever")
+        self.assertNotIn("stopping", self.client_of(one).data("status"))
+        self.client_of(one).ask("stop")
+        one.wait_log("stopping")
+        late = self.client_of(one)
+        self.assertIs(late.data("status")["stopping"], True)
+        self.refused("offline", b.ask, "call", **ECHO)
+        late.ask("stop", drain="now")
+        self.assertEqual(one.wait(), 0)
+        self.assertEqual(b.event(id, "closed")["status"], "error")
+        self.assertFalse(os.path.exists(one.home + "/daemon.sock"))
+
     def test_a_second_signal_ends_it_at_once(self):
         _, b, one, _ = self.pair()
         _, stream = self.stream(b)
