@@ -321,13 +321,14 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
   re_evaluate(*identity);
   want_service();
   const bool wanted = spec.enabled && identity->online && policy;
+  const bool failed = binding.owned && binding.owned->state().starts_with("failed");
   const bool remade = !fresh && (before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256);
   if (wanted && spec.provider && !remade && !fresh && !binding.draining && !binding.stopping) {
     done({}); // its program goes on; policy and ALPNs are in force already
   } else if (!wanted) {
     drain_binding(binding, now_ + settings_.drain_deadline, {});
     done(policy);
-  } else if (binding.owned && !remade && !binding.draining) {
+  } else if (binding.owned && !failed && !remade && !binding.draining) {
     if (before.config_json == spec.config_json) {
       done({});
       return;

@@ -130,6 +130,10 @@ TEST(LocalTest, AFailedInstanceSaysWhy) {
   const Error error = error_of(two, inner(two));
   EXPECT_EQ(error.code, Code::plugin_failed);
   EXPECT_NE(error.text.find("out of tea"), std::string::npos) << error.text;
+  const node::BindingSpec same = two.alice.bindings[0];
+  two.alice.node->put_binding(two.alice.id, same, [](const Result<void>& done) { EXPECT_TRUE(done); });
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(two.alice.states.back(), "running") << "putting it once more starts it anew";
 }
 
 TEST(LocalTest, AStreamMovesMoreThanItsPipesHold) {
