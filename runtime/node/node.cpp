@@ -234,7 +234,7 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
   impl_->peers_changed(*own);
   if (peer.blocked) {
     impl_->close_unproven(identity, &peer.id, Code::denied);
-    impl_->pool_.close_peer(identity, peer.id, no_longer_allowed(), impl_->now_);
+    impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
   } else {
     impl_->pool_.set_stranger(identity, peer.id, false, impl_->now_);
   }
@@ -257,7 +257,7 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   impl_->re_evaluate(*own);
   if (!impl_->admissible(*own, peer)) {
     impl_->close_unproven(identity, &peer, Code::denied);
-    impl_->pool_.close_peer(identity, peer, no_longer_allowed(), impl_->now_);
+    impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
   } else {
     impl_->pool_.set_stranger(identity, peer, true, impl_->now_);
   }

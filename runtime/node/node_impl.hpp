@@ -33,9 +33,6 @@ inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one conn
 
 struct Identity;
 
-/// What a right that was taken away ends. Not `denied`, which says that nothing ran: a service may be at it.
-inline Error no_longer_allowed() { return {Code::cancelled, "not allowed any more"}; }
-
 using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
 
 /// One binding of an identity, with whatever serves it. An old instance is gone for good before the next one starts.

@@ -247,8 +247,9 @@ void NodeImpl::re_evaluate(Identity& identity) {
     if (!access::decide(stream.binding->policy, subject(identity, stream.peer), stream.least).allow) denied.push_back(stream.key);
   });
   for (const StreamKey key : denied) {
-    defer([this, key] {
-      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase != Phase::over) fail(*stream, no_longer_allowed(), false);
+    defer([this, key] { // not `denied`, which says that nothing ran: a service is at it
+      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase != Phase::over)
+        fail(*stream, {Code::cancelled, "not allowed any more"}, false);
     });
   }
 }

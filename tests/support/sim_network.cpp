@@ -195,9 +195,9 @@ void SimNetwork::deliver_kept(const std::string& name) {
     }
     if (const auto* socket = host->find_socket(packet->to)) batches[socket->first].push_back(arrive(*path, *packet, socket->first));
   }
-  for (const auto& [id, batch] : batches) {
-    const auto host = std::ranges::find_if(hosts_, [&](const SimUdp* each) { return each->sockets_.contains(id); });
-    if (host != hosts_.end()) (*host)->sockets_.at(id).receiver->received(batch);
+  for (const auto& entry : batches) {
+    const auto host = std::ranges::find_if(hosts_, [&](const SimUdp* each) { return each->sockets_.contains(entry.first); });
+    if (host != hosts_.end()) (*host)->sockets_.at(entry.first).receiver->received(entry.second);
   }
 }
 
