@@ -208,7 +208,7 @@ std::size_t Reactor::run_posted() {
 std::unique_ptr<Timer> Reactor::make_timer(std::function<void()> expired) { return std::make_unique<DeadlineTimer>(*this, std::move(expired)); }
 
 void Reactor::arm(Deadline& deadline, TimePoint at) {
-  deadline.at = at;
+  deadline.at = std::max(at, expired_ + Duration(1));
   if (at == never) {
     if (deadline.index != nowhere) remove(deadline);
     return;
@@ -223,9 +223,9 @@ void Reactor::arm(Deadline& deadline, TimePoint at) {
 /// Those that are due now; one that arms itself again for a time that has passed waits for the next turn.
 std::size_t Reactor::expire() {
   if (deadlines_.empty()) return 0;
-  const TimePoint now = std::chrono::steady_clock::now();
+  expired_ = std::chrono::steady_clock::now();
   std::size_t ran = 0;
-  for (const std::size_t most = deadlines_.size(); ran < most && !deadlines_.empty() && deadlines_.front()->at <= now; ++ran) {
+  for (; !deadlines_.empty() && deadlines_.front()->at <= expired_; ++ran) {
     Deadline& first = *deadlines_.front();
     remove(first);
     first.expired(); // may destroy it

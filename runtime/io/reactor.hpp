@@ -85,6 +85,7 @@ private:
 
   UniqueFd epoll_;
   UniqueFd wake_;
+  TimePoint expired_{};                                       ///< Up to here deadlines have had their turn: what is armed now comes later.
   std::vector<Deadline*> deadlines_;                          ///< A binary heap, the earliest first.
   std::vector<std::unique_ptr<Watch::Watched>> gone_watched_; ///< Given up in this turn; their callbacks may be running.
   std::vector<std::unique_ptr<Deadline>> gone_deadlines_;     ///< The same.

@@ -132,8 +132,7 @@ void UdpSockets::changed(Socket& socket, Readiness ready) {
 void UdpSockets::receive(Socket& socket) {
   Batch& batch = *batch_;
   const int got = ::recvmmsg(socket.fd(), batch.headers.data(), receive_batch, MSG_DONTWAIT, nullptr);
-  if (got == static_cast<int>(receive_batch) ||
-      (got < 0 && !is_full(errno))) { // an ICMP error of an earlier send ends a batch: QUIC finds out by itself
+  if (got == static_cast<int>(receive_batch) || (got < 0 && !is_full(errno))) { // an error says nothing of the datagram behind it
     socket.again = true;
     reactor_.post([this, held = sockets_.at(socket.id)] {
       held->again = false;
@@ -219,13 +218,12 @@ SendResult UdpSockets::send(const Datagram& datagram) {
       failure = send_plainer(socket, datagram, rest.first(size), failure, train);
     }
     if (failure != 0) {
-      const bool untouched = rest.size() == datagram.bytes.size();
-      if (is_full(failure) && untouched) {
+      const bool untouched = rest.size() == datagram.bytes.size(); // else what is left is lost, as if on the way
+      if (is_full(failure)) {
         socket.blocked = true;
         socket.watch.want_writable();
-        return SendResult::blocked;
       }
-      return untouched ? SendResult::dropped : SendResult::sent;
+      return !untouched ? SendResult::sent : is_full(failure) ? SendResult::blocked : SendResult::dropped;
     }
     rest = rest.subspan(size);
   }
