@@ -38,7 +38,8 @@ public:
   std::string text;
   std::uint8_t urgency = 3;
   bool finished() const noexcept { return out_->finished(); }
-  bool closed = false; ///< The plugin has had its closed.
+  std::uint64_t unread() const noexcept { return in_->outstanding(); } ///< Octets that were sent and not read.
+  bool closed = false;                                                 ///< The plugin has had its closed.
   kith_stream_id id = 0;
 
 private:

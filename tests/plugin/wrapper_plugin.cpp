@@ -64,6 +64,11 @@ class WrapperTest : public kith::Protocol {
       co_await Resumed{*this};
       co_return;
     }
+    if (stream.opened().command == "peek") {
+      stream.accept();
+      co_await stream.read(); // and no further
+      co_return;
+    }
     if (stream.opened().command != "fill") throw kith::Refusal(KITH_CODE_UNKNOWN_COMMAND, "fill it is");
     const kith::Bytes request = co_await stream.read_all(8);
     const std::size_t wanted = std::stoul(std::string(kith::as_text(request)));

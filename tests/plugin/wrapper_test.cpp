@@ -124,6 +124,20 @@ TEST_F(Wrapper, WritesInPlaceAndWaitsForRoom) {
   EXPECT_EQ(host_->instance().misuse_count(), 0U);
 }
 
+TEST_F(Wrapper, WhatAHandlerLeavesUnreadIsDropped) {
+  ASSERT_TRUE(host_->start());
+  testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, "peek", Role::member, never});
+  stream.send(std::string(10'000, 'x'));
+  host_->run();
+  EXPECT_TRUE(stream.finished());
+  EXPECT_EQ(stream.unread(), 0U);
+  stream.send("more");
+  stream.finish();
+  host_->run();
+  EXPECT_EQ(stream.unread(), 0U) << "or it never ends";
+  EXPECT_EQ(host_->instance().misuse_count(), 0U);
+}
+
 TEST_F(Wrapper, AStreamThatEndsWhileItsHandlerWaitsForRoom) {
   ASSERT_TRUE(host_->start());
   testkit::FakeStream& stream = host_->open({StreamKind::stream, {}, "fill", Role::member, never});

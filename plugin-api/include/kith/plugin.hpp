@@ -31,7 +31,7 @@ public:
     throw Refusal(KITH_CODE_BAD_REQUEST, "this protocol takes no calls");
     co_return;
   }
-  /// One stream. Accept it, read, write; its end finishes the stream.
+  /// One stream. Accept it, read, write; its end finishes the stream, and what it left unread is dropped.
   virtual Task<> on_stream(Stream stream) {
     static_cast<void>(stream);
     throw Refusal(KITH_CODE_BAD_REQUEST, "this protocol takes no streams");
@@ -188,6 +188,13 @@ private:
       conclude(flow);
     }
     if (flow.closed) flows_.erase(flow.id);
+    else if (!flow.ended) discard(flow);
+  }
+
+  // The handler has returned: what it left unread, and what may still come, would keep the stream.
+  static void discard(Flow& flow) {
+    kith_bytes piece{};
+    while (flow.calls->peek(flow.host, flow.id, &piece) == KITH_OK) flow.calls->consume(flow.host, flow.id, piece.size);
   }
 
   // What a timer, a file or posted work has resumed may be any of them.

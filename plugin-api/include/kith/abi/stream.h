@@ -14,6 +14,9 @@
  * Callbacks are edge-triggered and coalesced: on_readable comes after a read said KITH_WOULD_BLOCK and there is more (bytes or the end), on_writable after
  * a write or reserve said KITH_WOULD_BLOCK and there is room. Either may come without need; neither comes after on_closed.
  *
+ * A stream that the plugin has finished ends when the plugin has read the peer's bytes to their end. Whoever wants no more of them reads on and drops them, or
+ * resets the stream: one that both sides have finished, and of which no byte is read for a minute, or whose room others need, is closed too_slow.
+ *
  * All functions here are [instance] [local]: they copy or hand out memory, or leave a note for the network thread.
  */
 #ifndef KITH_ABI_STREAM_H
