@@ -71,6 +71,13 @@ public:
   std::uint64_t committed() const noexcept { return committed_.load(std::memory_order_acquire); }
   /// Octets committed and not yet released: what a producer's bound is about.
   std::uint64_t outstanding() const noexcept { return committed() - released_.load(std::memory_order_acquire); }
+  /// Octets of the pool's memory that its slabs take, at most: a slab goes back whole, when the next one is being read, and the last one with the pipe.
+  std::uint64_t slab_bytes() const noexcept {
+    const std::uint64_t all = committed();
+    if (all <= own_slab_size) return 0;
+    if (all <= own_slab_size + small_slab_size) return small_slab_size;
+    return ((outstanding() + large_slab_size - 1) / large_slab_size + 1) * large_slab_size;
+  }
   /// Octets that may still be committed under the consumer's limit; 0 when at or past it. Nothing enforces it here: a producer that respects it stops at 0 and
   /// asks to be told (StreamControl::want_writable).
   std::uint64_t room() const noexcept {

@@ -172,10 +172,10 @@ void NodeImpl::check_drains() {
 void NodeImpl::finish_offline(Identity& identity) {
   identity.finishing = true;
   auto left = std::make_shared<std::size_t>(1);
-  const auto one_less = [this, left, id = identity.id] {
+  const auto one_less = [this, left, id = identity.id, round = ++identity.finishes] {
     if (--*left != 0) return;
     Identity* still = find_identity(id);
-    if (still == nullptr || !still->finishing) return; // it came back meanwhile
+    if (still == nullptr || !still->finishing || still->finishes != round) return; // it came back meanwhile
     still->draining = false;
     still->finishing = false;
     if (!still->sockets.empty()) {
@@ -232,6 +232,14 @@ void NodeImpl::erase_identity(const PeerId& id, std::function<void()> removed) {
   identities_.erase(at);
   endpoint_.remove_key(id);
   if (removed) removed();
+}
+
+std::optional<PeerId> NodeImpl::answering(SocketId socket, const std::optional<PeerId>& named) const {
+  if (!named) return nameless_for(socket);
+  const Identity* identity = find_identity(*named);
+  if (identity == nullptr) return std::nullopt;
+  const std::vector<SocketId>& sockets = identity->sockets.empty() ? shared_sockets_ : identity->sockets;
+  return std::ranges::find(sockets, socket) != sockets.end() ? named : std::nullopt;
 }
 
 std::optional<PeerId> NodeImpl::nameless_for(SocketId socket) const {

@@ -68,8 +68,10 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
       announce(link);
       return;
     }
+    link.unproven = true;
+    ++unproven_count_;
     unproven_.emplace_back(now_ + settings_.unproven_timeout, id);
-    if (unproven_.size() > settings_.max_unproven) unproven_.front().first = now_; // the oldest makes room
+    while (unproven_count_ > settings_.max_unproven) end_oldest_unproven(); // it makes room
     return;
   }
   link.announced = true;
@@ -88,12 +90,15 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
 }
 
 void NodeImpl::on_unproven_deadlines() {
-  while (!unproven_.empty() && unproven_.front().first <= now_) {
-    const quic::ConnectionId id = unproven_.front().second;
-    unproven_.pop_front();
-    const Link* link = find_link(id);
-    if (link != nullptr && !link->announced && !link->closing) endpoint_.close(id, Code::timeout, "neither HELLO nor a stream", now_);
-  }
+  while (!unproven_.empty() && unproven_.front().first <= now_) end_oldest_unproven();
+}
+
+void NodeImpl::end_oldest_unproven() {
+  Link* link = find_link(unproven_.front().second);
+  unproven_.pop_front();
+  if (link == nullptr || !link->unproven) return;
+  no_longer_unproven(*link);
+  endpoint_.close(link->id, Code::timeout, "neither HELLO nor a stream", now_);
 }
 
 void NodeImpl::close_unproven(const PeerId& identity, const PeerId* peer, Code code) {
@@ -113,7 +118,9 @@ void NodeImpl::announce(Link& link) {
     return;
   }
   link.announced = true;
-  pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
+  no_longer_unproven(link);
+  link.refused = !pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
+  if (link.refused) return; // its close is on the way
   pool_.heard(to_pool(link.id), info->pto, now_);
   if (link.alpn == wire::alpn) send_hello(link);
 }
@@ -129,6 +136,7 @@ void NodeImpl::on_closed(quic::Event& event) {
   Link* link = find_link(event.connection);
   if (link == nullptr) return;
   link->closing = true;
+  no_longer_unproven(*link);
   link->reason = event.reason;
   pool_.closed(to_pool(link->id), now_);
   for (const StreamKey key : link->waiting) {

@@ -79,6 +79,8 @@ void NodeImpl::offer_local(NodeStream& caller, const LocalRequest& request) {
   const auto binding = find_local(caller.identity, request);
   if (!binding) return fail(caller, binding.error(), false);
   if ((*binding)->starting) { // as streams of peers are held
+    if (!may_hold((*binding)->held_local, Phase::waiting, &std::pair<StreamKey, LocalRequest>::first))
+      return fail(caller, {Code::busy, binding_name(*caller.identity, request) + " is still being started"}, false);
     set_deadline(caller, std::min(request.deadline, now_ + settings_.stream_open_timeout));
     (*binding)->held_local.emplace_back(caller.key, request);
     return;

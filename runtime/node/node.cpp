@@ -20,12 +20,13 @@ NodeImpl::NodeImpl(World& world, const Settings& settings, const quic::Secrets& 
       slept_(world.slept()),
       buffer_(64 * 1024) {
   world_.random().fill(boot_id_);
-  endpoint_.set_nameless([this](SocketId socket) { return nameless_for(socket); });
+  endpoint_.set_chooser([this](SocketId socket, const std::optional<PeerId>& named) { return answering(socket, named); });
 }
 
 NodeImpl::~NodeImpl() {
   *alive_ = false;
   deadlines_.clear();
+  unread_.clear();
   for (const SocketId socket : shared_sockets_) world_.udp().close(socket);
   for (auto& [id, identity] : identities_) {
     for (const SocketId socket : identity->sockets) world_.udp().close(socket);
@@ -91,6 +92,7 @@ void NodeImpl::defer(std::function<void()> work) {
 void NodeImpl::service() {
   if (servicing_) return;
   servicing_ = true;
+  relieve();
   quic::Event event;
   pool::Action action;
   for (;;) {
@@ -109,6 +111,22 @@ void NodeImpl::service() {
   transmit();
   servicing_ = false;
   arm_timer();
+}
+
+// Streams that have ended and wait for a reader are no connection's, and go before those that live.
+void NodeImpl::relieve() {
+  const std::uint64_t most = settings_.quic.max_buffer_bytes;
+  if (now_ - unread_given_at_ > letting_go_time) unread_given_ = 0;
+  if (slabs_.bytes_in_use() > most && !unread_.empty()) {
+    while (slabs_.bytes_in_use() > most + unread_given_ && !unread_.empty()) {
+      const std::uint64_t before = unread_held_;
+      drop_unread();
+      unread_given_ += before - unread_held_;
+      unread_given_at_ = now_;
+    }
+    return;
+  }
+  if (slabs_.bytes_in_use() > most + unread_given_ || unread_given_ == 0) endpoint_.relieve(now_);
 }
 
 void NodeImpl::transmit() {

@@ -43,7 +43,9 @@ struct Settings {
   std::size_t max_streams = 100'000;   ///< Of the whole daemon, both ways.
   std::size_t max_goaways = 16;        ///< Of one connection; a peer needs one, or two.
   std::size_t max_unproven = 256;      ///< Accepted connections that have shown neither HELLO nor stream; past it the oldest makes room.
+  std::size_t max_held = 1024;         ///< Streams that wait for one binding's start; past it they are refused busy.
   Duration unproven_timeout = std::chrono::seconds(30);
+  Duration unread_timeout = std::chrono::seconds(60); ///< In which who serves a stream that has ended must read an octet of what is left of it.
 };
 
 struct BindingSpec {

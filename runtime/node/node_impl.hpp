@@ -12,6 +12,7 @@
 #include "wire/control.hpp"
 #include "wire/open.hpp"
 
+#include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
 #include <algorithm>
@@ -24,12 +25,15 @@
 
 namespace kith::node {
 
-inline constexpr std::size_t trains_per_turn = 64;      ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t max_error_texts = 64;      ///< ERROR frames kept of one connection, until their streams end.
-inline constexpr std::size_t max_traffic_rows = 64;     ///< Bindings that one connection counts apart; the rest is one sum.
-inline constexpr std::chrono::seconds least_sleep{1};   ///< Of the machine, that puts connections in doubt.
-inline constexpr std::size_t max_reaching = 1024;       ///< Pings and traces that wait for a connection.
-inline constexpr std::size_t max_stream_waiters = 4096; ///< Streams of one connection that wait for the peer's credit.
+inline constexpr std::size_t trains_per_turn = 64;               ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t max_error_texts = 64;               ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t max_traffic_rows = 64;              ///< Bindings that one connection counts apart; the rest is one sum.
+inline constexpr std::chrono::seconds least_sleep{1};            ///< Of the machine, that puts connections in doubt.
+inline constexpr std::size_t max_reaching = 1024;                ///< Pings and traces that wait for a connection; and pings that wait for an answer.
+inline constexpr std::size_t max_stream_waiters = 4096;          ///< Streams of one connection that wait for the peer's credit.
+inline constexpr std::chrono::milliseconds letting_go_time{100}; ///< For the users of unread streams that were cut off.
+inline constexpr std::uint64_t unread_cost =
+    4096; ///< Octets that an unread stream counts besides its slabs: itself, its pipes, what its user has of it.
 
 struct Identity;
 
@@ -49,8 +53,13 @@ struct Binding {
   bool removing = false;
   bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
   using Started = std::vector<std::function<void(Result<void>)>>;
-  std::shared_ptr<Started> starting;                          ///< A start is under way; these are told its answer.
-  std::vector<std::pair<StreamKey, wire::Open>> held;         ///< Streams that wait for that answer.
+  std::shared_ptr<Started> starting; ///< A start is under way; these are told its answer.
+  struct Held {
+    StreamKey key = StreamKey::none;
+    wire::Open open;
+    TimePoint since;
+  };
+  std::vector<Held> held;                                     ///< Streams that wait for that answer.
   std::vector<std::pair<StreamKey, LocalRequest>> held_local; ///< The owner's that wait for it.
   bool stopping = false;                                      ///< Its service was told to stop and has not said that it has.
   TimePoint drain_until = never;
@@ -64,6 +73,7 @@ struct Identity {
   bool online = false;
   bool draining = false;
   bool finishing = false; ///< Its streams are gone, its services are stopping.
+  std::uint64_t finishes = 0;
   bool removing = false;
   TimePoint drain_until = never;
   std::vector<std::function<void()>> drained;
@@ -84,6 +94,8 @@ struct Link {
   std::string alpn;
   bool dialer = false;
   bool announced = false; ///< The pool knows it.
+  bool unproven = false;  ///< Accepted, and it has shown nothing yet.
+  bool refused = false;   ///< The pool has no room for it.
   bool goaway_sent = false;
   bool closing = false;
   quic::CloseReason reason; ///< When closing.
@@ -158,8 +170,12 @@ struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   bool wants_writable = false; ///< Asked for before there was a QUIC stream.
   std::uint64_t header_in = 0;
   std::uint64_t prefix_out = 0;
-  std::uint64_t sent = 0;                   ///< Of an unread one: what octets_sent() was.
-  std::uint64_t unread = 0;                 ///< Of an unread one: octets when it became one.
+  // Of an unread one:
+  std::uint64_t sent = 0;   ///< What octets_sent() was.
+  std::uint64_t unread = 0; ///< Octets when it was last looked at.
+  std::uint64_t held = 0;   ///< As its peer's Unread counts it.
+  TimePoint last_deadline = never;
+  boost::intrusive::list_member_hook<> unread_hook;
   std::optional<std::uint32_t> traffic_row; ///< In its link.
   std::unique_ptr<Outgoing> outgoing;
   std::unique_ptr<LocalEnd> local; ///< A local stream's.
@@ -214,6 +230,8 @@ public:
   void note_sleep();
   void service();
   void transmit();
+  /// Past max_buffer_bytes somebody pays.
+  void relieve();
   void arm_timer();
   /// Runs later in this turn, never inside the caller.
   void defer(std::function<void()> work);
@@ -241,6 +259,11 @@ public:
   void finish(NodeStream& stream, const StreamEnd& end);
   /// Both directions ended well; the user hears of it when it has read what came.
   void keep_unread(NodeStream& stream, std::uint64_t sent);
+  /// Counts what it holds now, and gives its user time again.
+  void look_at_unread(NodeStream& stream);
+  void leave_unread(NodeStream& stream);
+  /// The oldest of the peer that holds most is cut off.
+  void drop_unread();
   void free_stream(NodeStream& stream);
   void detach_quic(NodeStream& stream);
   void count_down(NodeStream& stream);
@@ -249,6 +272,15 @@ public:
   void on_incoming(Link& link, const quic::StreamPtr& quic);
   void on_header(NodeStream& stream);
   void route(NodeStream& stream, const wire::Open& open);
+  /// Whether one more may wait for a binding's start; those that have ended meanwhile make room.
+  template <class List, class Key> bool may_hold(List& held, Phase phase, Key key) {
+    if (held.size() < settings_.max_held) return true;
+    std::erase_if(held, [&](const auto& each) {
+      const NodeStream* stream = streams_.find(std::invoke(key, each));
+      return stream == nullptr || stream->phase != phase;
+    });
+    return held.size() < settings_.max_held;
+  }
   void release_held(const PeerId& identity, const BindingKey& key);
   void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open);
   void refuse(NodeStream& stream, Code code, std::string_view text);
@@ -321,6 +353,10 @@ public:
   /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).
   void close_unproven(const PeerId& identity, const PeerId* peer, Code code);
   void on_unproven_deadlines();
+  void end_oldest_unproven();
+  void no_longer_unproven(Link& link) noexcept {
+    if (std::exchange(link.unproven, false)) --unproven_count_;
+  }
   void do_action(const pool::Action& action);
   void start_attempt(const pool::StartAttempt& action);
   void on_uni_stream(Link& link, const quic::StreamPtr& quic);
@@ -360,6 +396,8 @@ public:
   /// Its services hear of it, once for all that changes in this turn.
   void peers_changed(Identity& identity);
   std::optional<PeerId> nameless_for(SocketId socket) const;
+  /// An identity with sockets of its own answers there, and the others on the shared ones: with its sockets its connections end.
+  std::optional<PeerId> answering(SocketId socket, const std::optional<PeerId>& named) const;
   void end_streams(const Identity& identity, const Binding* binding, const Error& error);
   void check_drains();
 
@@ -384,7 +422,8 @@ public:
   std::optional<PeerId> nameless_;
   std::vector<SocketId> shared_sockets_;
   std::unordered_map<quic::ConnectionId, std::unique_ptr<Link>> links_;
-  std::deque<std::pair<TimePoint, quic::ConnectionId>> unproven_; ///< Accepted, unknown to the pool; by time.
+  std::deque<std::pair<TimePoint, quic::ConnectionId>> unproven_; ///< Accepted connections, by the time when they must have shown something.
+  std::size_t unproven_count_ = 0;                                ///< Those of them that have not.
   std::unordered_map<pool::AttemptId, quic::ConnectionId> dials_;
   std::unordered_map<quic::ConnectionId, pool::AttemptId> attempts_;
   std::unordered_map<pool::WaiterId, StreamKey> waiters_;
@@ -394,8 +433,16 @@ public:
   std::map<std::pair<PeerId, PeerId>, std::shared_ptr<quic::TraceSink>> traces_; ///< By identity and peer.
   StreamTable streams_;
   boost::intrusive::multiset<NodeStream> deadlines_;
-  std::vector<StreamKey> unread_; ///< Streams in that phase, the oldest first.
-  std::uint64_t unread_octets_ = 0;
+  /// Streams in that phase with one peer, the oldest first, and what they hold.
+  struct Unread {
+    boost::intrusive::list<NodeStream, boost::intrusive::member_hook<NodeStream, boost::intrusive::list_member_hook<>, &NodeStream::unread_hook>>
+        streams;
+    std::uint64_t held = 0;
+  };
+  std::unordered_map<PeerId, Unread> unread_;
+  std::uint64_t unread_held_ = 0;  ///< By all of them.
+  std::uint64_t unread_given_ = 0; ///< What those held that were cut off for memory a moment ago; their users are letting go.
+  TimePoint unread_given_at_{};
   std::deque<std::function<void()>> deferred_;
   TimePoint next_drain_ = never; ///< The earliest drain_until of what drains.
   StreamCounts counts_;

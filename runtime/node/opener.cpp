@@ -192,9 +192,9 @@ bool NodeImpl::retry(NodeStream& stream) {
   stream.outgoing->retried = true;
   // The old stream says nothing more, neither way, before its pipes are used again.
   stream.quic->user = 0;
-  stream.quic->reset(static_cast<std::uint64_t>(Code::cancelled));
-  stream.quic->stop_sending(static_cast<std::uint64_t>(Code::cancelled));
+  const quic::StreamPtr old = stream.quic;
   detach_quic(stream);
+  old->release_pipes();
   stream.in->consume(stream.in->readable());
   stream.in->reopen();
   stream.header_in = stream.in->committed(); // what the first answer took of the pipe

@@ -77,6 +77,7 @@ bool NodeImpl::reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& 
 void NodeImpl::ping(const PeerId& identity, const PeerId& peer, Duration patience, std::function<void(Result<PingReport>)> done) {
   reach(identity, peer, false, [this, patience, done = std::move(done)](const Result<Reached>& reached) {
     if (!reached) return done(reached.error());
+    if (pings_.size() >= max_reaching) return done(Error{Code::busy, "too many pings are under way"});
     const auto id = static_cast<quic::PingId>(++last_ping_);
     pings_[id] = {reached->connection, now_ + patience, {reached->path, std::nullopt}, done};
     endpoint_.ping(reached->connection, id);

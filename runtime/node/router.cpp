@@ -32,7 +32,8 @@ void NodeImpl::on_incoming(Link& link, const quic::StreamPtr& quic) {
     refuse_unseen(quic, raw, Code::going_away, "");
     return;
   }
-  if (!link.announced) announce(link); // its first stream shows that the dialer uses the connection
+  if (!link.announced) announce(link);         // its first stream shows that the dialer uses the connection
+  if (!link.announced || link.refused) return; // nothing may run on a connection that is closed for what it is
   if (link.headerless >= settings_.max_headerless_streams || streams_.size() >= settings_.max_streams ||
       slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
     refuse_unseen(quic, raw, Code::busy, "");
@@ -147,9 +148,10 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     return;
   }
   if (binding->starting) {
+    if (!may_hold(binding->held, Phase::held, &Binding::Held::key)) return refuse(stream, Code::busy, "this protocol is still being started here");
     stream.phase = Phase::held;
     set_deadline(stream, now_ + settings_.stream_open_timeout);
-    binding->held.emplace_back(stream.key, open);
+    binding->held.push_back({stream.key, open, now_});
     return;
   }
   if (binding->service == nullptr || binding->draining) {
@@ -168,10 +170,14 @@ void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
   if (identity == nullptr) return;
   const auto at = identity->bindings.find(key);
   if (at == identity->bindings.end()) return;
-  for (const auto& [held, open] : std::exchange(at->second->held, {})) {
+  for (auto& [held, open, since] : std::exchange(at->second->held, {})) {
     NodeStream* stream = streams_.find(held);
     if (stream == nullptr || stream->phase != Phase::held) continue;
     set_deadline(*stream, never);
+    if (open.deadline_ms) { // it has been running all the time
+      const auto waited = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now_ - since).count());
+      *open.deadline_ms -= std::min(*open.deadline_ms, waited);
+    }
     route(*stream, open);
     if (NodeStream* still = streams_.find(held); still != nullptr && still->phase != Phase::held) on_readable(*still);
   }

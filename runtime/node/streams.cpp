@@ -71,8 +71,12 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       return;
     case Phase::offered:
     case Phase::sent:
-    case Phase::open:
-    case Phase::unread: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
+    case Phase::open: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
+    case Phase::unread:
+      if (now_ >= stream.last_deadline) return fail(stream, {Code::timeout, "the deadline passed"}, false);
+      if (stream.in->outstanding() < stream.unread) return look_at_unread(stream);
+      fail(stream, {Code::too_slow, "it has ended, and the rest was not read"}, false);
+      return;
     case Phase::over: return;
   }
 }
@@ -191,6 +195,12 @@ void NodeImpl::on_stream_event(const quic::Event& event) {
   const bool abandoned = event.signals.stopped && stream->incoming && !quic->fin_sent();
   if ((event.signals.reset || abandoned) && stream->phase != Phase::over) {
     on_peer_gave_up(*stream, event.signals.reset ? quic->reset_code() : quic->stop_code());
+    stream = streams_.find(key);
+    if (stream == nullptr || stream->quic != quic) return;
+  }
+  if (event.signals.too_slow && stream->phase != Phase::over) {
+    if (stream->phase == Phase::header) --stream->link->headerless;
+    fail(*stream, {Code::too_slow, "its octets stood still, and others need the room (max_parked_bytes, max_buffer_bytes)"}, false);
     stream = streams_.find(key);
     if (stream == nullptr || stream->quic != quic) return;
   }
@@ -316,10 +326,7 @@ void NodeImpl::finish(NodeStream& stream, const StreamEnd& end) {
   StreamUser* user = std::exchange(stream.user, nullptr);
   set_deadline(stream, never);
   if (stream.incoming && stream.phase != Phase::over) count_down(stream);
-  if (stream.phase == Phase::unread) {
-    unread_octets_ -= stream.unread;
-    std::erase(unread_, key);
-  }
+  if (stream.phase == Phase::unread) leave_unread(stream);
   stream.phase = Phase::over;
   if (stream.quic) stream.quic->retain(false);
   const bool quic_done = !stream.quic || stream.quic->gone();
@@ -330,16 +337,39 @@ void NodeImpl::finish(NodeStream& stream, const StreamEnd& end) {
 }
 
 // A receiver is at its end when the octets are read, not when they have come (RFC 9000 §3.2): what a slow reader has not read yet outlives QUIC's stream, and
-// its connection. All of these together may hold what one connection may; past it, the one that waits for longest is cut off.
+// its connection. All of these together may hold what one connection may. No peer can count on it: one that leaves streams behind pays with its own first, and
+// a service that has forgotten one must not keep it.
 void NodeImpl::keep_unread(NodeStream& stream, std::uint64_t sent) {
   detach_quic(stream);
   stream.phase = Phase::unread;
   stream.sent = sent;
+  stream.last_deadline = stream.deadline;
+  unread_[stream.peer].streams.push_back(stream);
+  look_at_unread(stream);
+  while (unread_held_ > settings_.quic.max_parked_bytes) drop_unread();
+}
+
+void NodeImpl::look_at_unread(NodeStream& stream) {
   stream.unread = stream.in->outstanding();
-  unread_octets_ += stream.unread;
-  unread_.push_back(stream.key);
-  while (unread_octets_ > settings_.quic.max_parked_bytes)
-    fail(*streams_.find(unread_.front()), {Code::too_slow, "it was not read in time, and others need the room (max_parked_bytes)"}, false);
+  const std::uint64_t held = unread_cost + stream.in->slab_bytes() + stream.out->slab_bytes();
+  const std::uint64_t before = std::exchange(stream.held, held);
+  unread_held_ += held - before;
+  unread_[stream.peer].held += held - before;
+  if (stream.incoming) set_deadline(stream, std::min(stream.last_deadline, now_ + settings_.unread_timeout));
+  else set_deadline(stream, stream.last_deadline); // what the owner's program asked for may wait for it
+}
+
+void NodeImpl::leave_unread(NodeStream& stream) {
+  const auto of_peer = unread_.find(stream.peer);
+  unread_held_ -= stream.held;
+  of_peer->second.held -= stream.held;
+  of_peer->second.streams.erase(of_peer->second.streams.iterator_to(stream));
+  if (of_peer->second.streams.empty()) unread_.erase(of_peer);
+}
+
+void NodeImpl::drop_unread() {
+  const auto most = std::ranges::max_element(unread_, {}, [](const auto& entry) { return entry.second.held; });
+  fail(most->second.streams.front(), {Code::too_slow, "it was not read in time, and others need the room (max_parked_bytes)"}, false);
 }
 
 // An incoming stream leaves its binding.

@@ -94,11 +94,11 @@ void Pool::attempt_ready(AttemptId attempt, ConnId connection, TimePoint now) {
   settle(entry, now);
 }
 
-void Pool::accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now) {
+bool Pool::accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now) {
   std::string limit;
   if (!make_room(key, stranger, now, limit)) {
     actions_.push_back(Close{connection, Code::busy, "this daemon is at its limit " + limit});
-    return;
+    return false;
   }
   ++counters_.handshakes_accepted;
   if (Entry* known = find_entry(key); known != nullptr && known->connections.size() >= settings_.max_connections_per_key) {
@@ -114,6 +114,7 @@ void Pool::accepted(const Key& key, ConnId connection, const Address& remote, bo
   entry.redials = 0;
   add_connection(entry, connection, remote, false, stranger, now);
   settle(entry, now);
+  return true;
 }
 
 /// After any change to an entry's connections: waiters get the best one unless all are in doubt, and of the others those that we dialed and that lose for

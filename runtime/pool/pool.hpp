@@ -54,8 +54,8 @@ public:
   void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< Authenticated.
   /// `error` is one of offline, wrong_key, unsupported_version, unreachable, … with a text that does not repeat the address.
   void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
-  /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection.
-  void accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
+  /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection. False: there is no room, it is closed `busy`.
+  bool accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
   void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
   void closed(ConnId connection, TimePoint now);        ///< By the peer, or lost.
   void goaway(ConnId connection, TimePoint now);        ///< The peer accepts no more streams there.

@@ -308,6 +308,7 @@ Connection::Connection(EndpointImpl& endpoint, ConnectionId id, bool dialer) noe
 Connection::~Connection() {
   if (tls_) wolfSSL_set_app_data(tls_.get(), nullptr);
   if (half_open_) endpoint_.end_half_open(first_remote_);
+  if (lingers_) --endpoint_.lingering;
   streams_.clear_and_dispose([this](Stream* stream) {
     scheduler_.remove(*stream);
     stream->connection_ = nullptr;
@@ -514,7 +515,6 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();
   if (transport_bytes_ > endpoint_.settings.connection_window + max_transport_overhead) close(Code::busy, "too many holes in what was sent", now);
-  endpoint_.relieve();
   endpoint_.want_write(*this);
 }
 

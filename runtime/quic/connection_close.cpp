@@ -9,6 +9,9 @@
 #include <string>
 
 namespace kith::quic {
+namespace {
+constexpr std::chrono::seconds longest_linger{3};
+} // namespace
 
 TimePoint Connection::deadline() const noexcept {
   if (state_ == State::closing || state_ == State::gone) return linger_until_;
@@ -67,7 +70,7 @@ void Connection::fail(int result, TimePoint now) {
       if (reason_.stateless_reset) {
         finish({{Code::connection_lost, "the peer was restarted"}, true, true, was_ready}, now);
       } else {
-        finish(peers_reason(), now + 3 * pto());
+        finish(peers_reason(), now + linger_time());
       }
       return;
     case NGTCP2_ERR_IDLE_CLOSE:
@@ -136,12 +139,16 @@ void Connection::send_close(const ngtcp2_ccerr& error, CloseReason reason, TimeP
     close_datagram_ = datagram;
     close_pending_ = true;
   }
-  finish(std::move(reason), now + 3 * pto());
+  finish(std::move(reason), now + linger_time());
   if (close_pending_) endpoint_.want_write(*this);
 }
 
 // Frees what is large at once; the connection ids stay until `linger_until`, so that late packets find somebody.
 void Connection::finish(CloseReason reason, TimePoint linger_until) {
+  if (!half_open_) {
+    lingers_ = true;
+    ++endpoint_.lingering;
+  }
   state_ = State::closing; // a handshake that failed counts as half open until this lingering ends: refusing strangers has its bound too
   early_.clear();
   linger_until_ = linger_until;
@@ -161,6 +168,9 @@ void Connection::finish(CloseReason reason, TimePoint linger_until) {
   pings_.reset();
   endpoint_.update_timer(*this);
 }
+
+// RFC 9000 §10.2 asks for three PTO, of which a peer that answers late can make many seconds.
+Duration Connection::linger_time() const noexcept { return std::min<Duration>(3 * pto(), longest_linger); }
 
 Duration Connection::pto() const noexcept {
   return conn_ ? Duration(static_cast<std::int64_t>(ngtcp2_conn_get_pto2(conn_.get()))) : Duration(std::chrono::milliseconds(100));

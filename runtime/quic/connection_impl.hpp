@@ -72,6 +72,7 @@ public:
 
   ConnectionInfo info() const;
   Duration pto() const noexcept;
+  Duration linger_time() const noexcept;
   std::uint64_t streams_left() const noexcept;
   ConnectionId id() const noexcept { return id_; }
   State state() const noexcept { return state_; }
@@ -89,18 +90,19 @@ public:
   void stream_stop(Stream& stream, std::uint64_t code);
   void stream_set_urgency(Stream& stream, std::uint8_t urgency);
   void release_acked(Stream& stream);
-  /// The stream that is missed least when memory runs out: octets in its pipes times the time in which none of them moved.
+  void forget_pipes(Stream& stream) noexcept;
+  /// A stream and what is in its pipes. When memory runs out those are missed least that weigh most: octets times the time in which none of them moved.
   struct Holder {
-    Stream* stream = nullptr;
+    StreamPtr stream;
+    std::uint64_t octets = 0;
     double weight = 0;
   };
-  Holder heaviest(TimePoint now) noexcept;
+  /// All that hold something. Returns what is held for those that were reset a moment ago, and are not among them: their users are letting go.
+  std::uint64_t add_holders(std::vector<Holder>& holders, TimePoint now);
   static std::uint64_t held(const Stream& stream) noexcept;
   static bool letting_go(const Stream& stream, TimePoint now) noexcept;
   Stream* longest_parked() noexcept;
   void reset_too_slow(Stream& stream);
-  /// Held for streams that were reset for it a moment ago: their users are letting go.
-  std::uint64_t condemned(TimePoint now) const noexcept;
   void relieve_of(Stream& stream);
   std::uint64_t packets_written() const noexcept { return packets_written_; }
 
@@ -134,6 +136,8 @@ private:
   void grow_window(Stream& stream);
   void check_parked();
   void count_output(Stream& stream);
+  static std::uint64_t parked_of(const Stream& stream) noexcept;
+  void uncount(Stream& stream) noexcept;
   std::uint64_t send_limit() const noexcept;
   void unblock();
   std::uint64_t packets_received() const noexcept;
@@ -150,6 +154,7 @@ private:
   ConnectionId id_;
   bool dialer_;
   bool half_open_ = false;
+  bool lingers_ = false; ///< Closing, and counted so.
   State state_ = State::handshaking;
   PeerId identity_;
   PeerId peer_; ///< The one asked for, then the one proven.
@@ -174,7 +179,8 @@ private:
   std::vector<StreamPtr> early_; ///< Of the peer's, from before `ready`, in the order in which they became worth a look.
   std::size_t bidi_streams_ = 0;
   std::uint64_t parked_ = 0;
-  std::uint64_t held_ = 0; ///< In the `out` pipes: written by our side, not acknowledged by the peer's.
+  std::uint64_t condemned_parked_ = 0; ///< Of these, on streams that were reset for it.
+  std::uint64_t held_ = 0;             ///< In the `out` pipes: written by our side, not acknowledged by the peer's.
   std::uint64_t packets_written_ = 0;
   // A path that swallows large packets without a word (RFC 8899 §4.2): ngtcp2 looks for larger sizes only.
   std::int64_t large_stream_ = -1; ///< A large packet carried this stream's octets up to `large_end_`, and they are not acknowledged;

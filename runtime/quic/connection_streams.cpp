@@ -40,6 +40,7 @@ void Connection::stream_consumed(Stream& stream) {
   // Parked octets are those received and not yet consumed, over all streams.
   if (consumed > stream.counted_) {
     parked_ -= std::min(parked_, consumed - stream.counted_);
+    if (stream.dropped_) condemned_parked_ -= std::min(condemned_parked_, consumed - stream.counted_);
     stream.counted_ = consumed;
     stream.moved_at_ = endpoint_.now;
   }
@@ -70,52 +71,47 @@ void Connection::grow_window(Stream& stream) {
   if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
 }
 
-bool Connection::letting_go(const Stream& stream, TimePoint now) noexcept { return stream.parked_out_ && now - stream.moved_at_ <= let_go_time; }
+bool Connection::letting_go(const Stream& stream, TimePoint now) noexcept { return stream.dropped_ && now - stream.moved_at_ <= let_go_time; }
 
 std::uint64_t Connection::held(const Stream& stream) noexcept {
-  const std::uint64_t rest = stream.parked_out_ && stream.out_ ? large_slab_size : 0; // a dropped pipe's last slab, until its streams' ends have gone
+  const std::uint64_t rest = stream.dropped_ && stream.out_ ? large_slab_size : 0; // a dropped pipe's last slab, until its streams' ends have gone
   return rest + (stream.in_ ? stream.in_->outstanding() : 0) + (stream.out_ ? stream.out_->outstanding() : 0);
 }
 
-Connection::Holder Connection::heaviest(TimePoint now) noexcept {
-  Holder heaviest;
+std::uint64_t Connection::add_holders(std::vector<Holder>& holders, TimePoint now) {
+  std::uint64_t condemned = 0;
   for (Stream& stream : streams_) {
-    if (letting_go(stream, now)) continue;
-    const Duration still = now - stream.moved_at_ + std::chrono::milliseconds(1);
-    const double weight = static_cast<double>(held(stream)) * std::chrono::duration<double>(still).count();
-    if (weight > heaviest.weight) heaviest = {&stream, weight};
+    const std::uint64_t octets = held(stream);
+    if (letting_go(stream, now)) {
+      condemned += octets;
+    } else if (octets != 0) {
+      const Duration still = now - stream.moved_at_ + std::chrono::milliseconds(1);
+      holders.push_back({StreamPtr(&stream), octets, static_cast<double>(octets) * std::chrono::duration<double>(still).count()});
+    }
   }
-  return heaviest;
-}
-
-std::uint64_t Connection::condemned(TimePoint now) const noexcept {
-  std::uint64_t sum = 0;
-  for (const Stream& stream : streams_) {
-    if (letting_go(stream, now)) sum += held(stream);
-  }
-  return sum;
+  return condemned;
 }
 
 // Whoever uses it lets go of it at the signal; a peer that never confirms its end keeps it in QUIC, and pays for that with the connection.
 void Connection::relieve_of(Stream& stream) {
-  if (stream.parked_out_) close(Code::too_slow, "it holds what was given up", endpoint_.now);
+  if (stream.dropped_) close(Code::too_slow, "it holds what was given up", endpoint_.now);
   else reset_too_slow(stream);
 }
 
 Stream* Connection::longest_parked() noexcept {
   Stream* worst = nullptr;
   for (Stream& stream : streams_) {
-    if (stream.in_ && !stream.parked_out_ && (worst == nullptr || stream.in_->outstanding() > worst->in_->outstanding())) worst = &stream;
+    if (stream.in_ && !stream.dropped_ && (worst == nullptr || stream.in_->outstanding() > worst->in_->outstanding())) worst = &stream;
   }
   return worst;
 }
 
 void Connection::reset_too_slow(Stream& stream) {
-  stream.parked_out_ = true;
-  stream.reset_code_ = static_cast<std::uint64_t>(Code::too_slow);
-  stream.signals_.reset = true;
-  stream_stop(stream, stream.reset_code_);
-  stream_reset(stream, stream.reset_code_);
+  stream.dropped_ = true;
+  stream.signals_.too_slow = true;
+  condemned_parked_ += parked_of(stream);
+  stream_stop(stream, static_cast<std::uint64_t>(Code::too_slow));
+  stream_reset(stream, static_cast<std::uint64_t>(Code::too_slow));
   stream.moved_at_ = endpoint_.now;
   if (stream.out_) { // ngtcp2 reads nothing of a reset stream again, and a peer that acknowledges nothing must not keep it here
     stream.out_->drop();
@@ -128,16 +124,12 @@ void Connection::reset_too_slow(Stream& stream) {
 // More than max_parked_bytes wait to be read on this connection: the streams whose readers are furthest behind pay. Their octets count until their users let
 // go of them, beside the limit; a connection that has condemned as much again is closed.
 void Connection::check_parked() {
-  std::uint64_t waiting = 0;
-  for (const Stream& stream : streams_) {
-    if (stream.parked_out_ && stream.in_) waiting += stream.in_->outstanding();
-  }
   const std::uint64_t limit = endpoint_.settings.max_parked_bytes;
-  if (waiting > limit) {
+  if (condemned_parked_ > limit) {
     close(Code::too_slow, "nobody reads what is sent", now_);
     return;
   }
-  if (parked_ - std::min(parked_, waiting) <= limit) return;
+  if (parked_ - std::min(parked_, condemned_parked_) <= limit) return;
   if (Stream* worst = longest_parked()) reset_too_slow(*worst);
 }
 
@@ -154,17 +146,33 @@ void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
   streams_.erase(streams_.iterator_to(*stream));
   if (keep->bidirectional_) --bidi_streams_;
   scheduler_.remove(*keep);
-  if (keep->in_) parked_ -= std::min(parked_, keep->received_ - std::min(keep->received_, keep->counted_));
-  held_ -= std::exchange(keep->held_, 0);
+  uncount(*keep);
   keep->signals_.closed = true;
   mark(*keep);
   keep->connection_ = nullptr;
   update_keep_alive();
 }
 
+std::uint64_t Connection::parked_of(const Stream& stream) noexcept {
+  return stream.in_ ? stream.received_ - std::min(stream.received_, stream.counted_) : 0;
+}
+
+void Connection::uncount(Stream& stream) noexcept {
+  const std::uint64_t parked = parked_of(stream);
+  parked_ -= std::min(parked_, parked);
+  if (stream.dropped_) condemned_parked_ -= std::min(condemned_parked_, parked);
+  held_ -= std::exchange(stream.held_, 0);
+}
+
+// The peer may be long in confirming its end, and what it acknowledges of it until then is not what stands in those pipes by then.
+void Connection::forget_pipes(Stream& stream) noexcept {
+  uncount(stream);
+  stream.dropped_ = true;
+}
+
 void Connection::on_acked(Stream& stream, std::uint64_t count) {
   moved_ = true;
-  if (stream.parked_out_) return; // dropped already
+  if (stream.dropped_) return; // dropped already
   stream.moved_at_ = now_;
   const std::uint64_t of_prefix = std::min<std::uint64_t>(count, stream.prefix_.size() - stream.acked_prefix_);
   stream.acked_prefix_ += of_prefix;
@@ -173,7 +181,7 @@ void Connection::on_acked(Stream& stream, std::uint64_t count) {
 }
 
 void Connection::release_acked(Stream& stream) {
-  if (stream.parked_out_) return; // dropped already
+  if (stream.dropped_) return; // dropped already
   if (stream.acked_ != 0) stream.out_->release(std::exchange(stream.acked_, 0));
   count_output(stream);
   stream.out_->set_limit(send_limit());
@@ -192,7 +200,11 @@ void Connection::count_output(Stream& stream) {
   const std::uint64_t now = stream.out_->outstanding();
   held_ += now - stream.held_;
   stream.held_ = now;
-  if (was_full || held_ < most) return;
+  if (held_ < most) { // the first time: from here on it has its share
+    if (!stream.local_ && stream.out_->limit() <= first_send_buffer && !stream.dropped_) stream.out_->set_limit(send_limit());
+    return;
+  }
+  if (was_full) return;
   for (const Stream& other : streams_) {
     if (other.out_ && !other.retain_) other.out_->set_limit(scarce_send_buffer);
   }
@@ -217,7 +229,8 @@ StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, Pip
   stream->doubled_when_ = now_;
   stream->moved_at_ = endpoint_.now;
   if (stream->in_) stream->base_ = stream->in_->committed();
-  if (stream->out_ && !local && held_ >= endpoint_.settings.max_send_buffer) stream->out_->set_limit(scarce_send_buffer);
+  // Many may be answered before the first answer is counted. A request of ours was bounded by whoever opened it.
+  if (stream->out_ && !local) stream->out_->set_limit(std::min(first_send_buffer, send_limit()));
   streams_.push_back(*stream);
   intrusive_ptr_add_ref(stream.get());
   if (bidirectional) ++bidi_streams_;
@@ -259,7 +272,6 @@ void Connection::mark(Stream& stream) {
 
 void Connection::stream_produced(Stream& stream) {
   if (stream.out_) count_output(stream);
-  endpoint_.relieve();
   if (state_ != State::ready || stream.flow_blocked_ || !stream.has_output()) return;
   scheduler_.push(stream);
   endpoint_.want_write(*this);

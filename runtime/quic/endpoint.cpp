@@ -105,9 +105,9 @@ bool EndpointImpl::select_identity(WOLFSSL* session, SocketId socket, PeerId& ch
   std::optional<PeerId> id;
   if (!name.empty()) {
     id = parse_server_name(name);
-  } else if (nameless) {
-    id = nameless(socket);
+    if (!id) return false;
   }
+  if (chooser) id = chooser(socket, id);
   if (!id) return false;
   const Identity* identity = find_identity(*id);
   if (identity == nullptr || !identity->serving) return false;
@@ -174,10 +174,7 @@ void EndpointImpl::update_timer(Connection& connection) {
   std::push_heap(timers.begin(), timers.end(), std::greater<>());
 }
 
-void EndpointImpl::emit_closed(ConnectionId connection, CloseReason reason) {
-  events.insert(events.begin() + static_cast<std::ptrdiff_t>(next_event),
-                {Event::Kind::closed, connection, nullptr, std::make_unique<CloseReason>(std::move(reason))});
-}
+void EndpointImpl::emit_closed(ConnectionId connection, CloseReason reason) { closes.emplace_back(connection, std::move(reason)); }
 
 namespace {
 // Who an address belongs to, as far as penalties go: a host has a whole IPv6 prefix to choose from.
@@ -203,25 +200,31 @@ std::size_t EndpointImpl::half_open_of(const Address& source) const {
   return at == half_open_by_source.end() ? 0 : at->second;
 }
 
+namespace {
+constexpr std::chrono::microseconds look_time{
+    1}; // for each stream that a look for victims went through, until the next: it must not be what we do all day
+}
+
 void EndpointImpl::relieve() {
   if (transport_bytes > settings.max_buffer_bytes) {
     const auto worst = std::ranges::max_element(connections, {}, [](const auto& entry) { return entry.second->transport_bytes(); });
     worst->second->close(Code::busy, "closed to make room (max_buffer_bytes)", now);
   }
-  if (slabs.bytes_in_use() <= settings.max_buffer_bytes) return;
-  Connection* owner = nullptr;
-  Connection::Holder worst;
-  std::uint64_t condemned = 0;
-  for (const auto& [id, connection] : connections) {
-    condemned += connection->condemned(now);
-    const Connection::Holder heaviest = connection->heaviest(now);
-    if (heaviest.weight <= worst.weight) continue;
-    worst = heaviest;
-    owner = connection.get();
+  if (slabs.bytes_in_use() <= settings.max_buffer_bytes || now < relieve_again) return;
+  std::vector<Connection::Holder> holders;
+  std::uint64_t expected = settings.max_buffer_bytes; // what may be in use, and what is about to be let go
+  for (const auto& [id, connection] : connections) expected += connection->add_holders(holders, now);
+  relieve_again = now + holders.size() * look_time;
+  const auto lighter = [](const Connection::Holder& a, const Connection::Holder& b) { return a.weight < b.weight; };
+  std::ranges::make_heap(holders, lighter);
+  while (slabs.bytes_in_use() > expected && !holders.empty()) {
+    std::ranges::pop_heap(holders, lighter);
+    const Connection::Holder worst = std::move(holders.back());
+    holders.pop_back();
+    if (worst.stream->gone()) continue; // with its connection
+    expected += worst.octets;
+    worst.stream->connection_->relieve_of(*worst.stream);
   }
-  if (slabs.bytes_in_use() - std::min<std::uint64_t>(slabs.bytes_in_use(), condemned) <= settings.max_buffer_bytes)
-    return; // they are about to let go
-  if (owner != nullptr) owner->relieve_of(*worst.stream);
 }
 
 void EndpointImpl::reap() {
@@ -277,7 +280,8 @@ void EndpointImpl::accept(const Datagram& datagram, ByteView packet) {
     return;
   }
   const std::size_t of_source = half_open_of(datagram.remote);
-  if (half_open >= settings.max_half_open || established() >= settings.max_connections || of_source >= settings.max_half_open_per_source) {
+  if (half_open >= settings.max_half_open || established() >= settings.max_connections || lingering >= settings.max_connections ||
+      of_source >= settings.max_half_open_per_source) {
     ++counters.refused_busy;
     return;
   }
@@ -344,7 +348,7 @@ void Endpoint::stop_serving(const PeerId& identity) {
 
 void Endpoint::remove_key(const PeerId& identity) { impl_->identities.erase(identity); }
 
-void Endpoint::set_nameless(std::function<std::optional<PeerId>(SocketId)> chooser) { impl_->nameless = std::move(chooser); }
+void Endpoint::set_chooser(Chooser chooser) { impl_->chooser = std::move(chooser); }
 
 Result<ConnectionId> Endpoint::connect(const Dial& dial, TimePoint now) {
   impl_->now = now;
@@ -422,6 +426,12 @@ void Endpoint::receive(const Datagram& datagram, TimePoint now) {
   impl_->reap();
 }
 
+void Endpoint::relieve(TimePoint now) {
+  impl_->now = now;
+  const TlsRandomScope scope(impl_->random);
+  impl_->relieve();
+}
+
 std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, const TrainLimit& train, TimePoint now) {
   impl_->now = now;
   const TlsRandomScope scope(impl_->random);
@@ -487,6 +497,14 @@ void Endpoint::on_deadline(TimePoint now) {
 }
 
 bool Endpoint::next_event(Event& event) {
+  if (!impl_->closes.empty()) {
+    event.kind = Event::Kind::closed;
+    event.connection = impl_->closes.front().first;
+    event.reason = std::move(impl_->closes.front().second);
+    event.stream = nullptr;
+    impl_->closes.pop_front();
+    return true;
+  }
   if (impl_->next_event == impl_->events.size()) {
     impl_->events.clear();
     impl_->next_event = 0;
@@ -497,7 +515,6 @@ bool Endpoint::next_event(Event& event) {
   event.connection = next.connection;
   event.stream = std::move(next.stream);
   if (event.stream) EndpointImpl::take_signals(*event.stream, event.signals);
-  if (next.reason) event.reason = std::move(*next.reason);
   if (event.kind == Event::Kind::pinged) {
     event.ping = impl_->ping_outcomes.front();
     impl_->ping_outcomes.pop_front();

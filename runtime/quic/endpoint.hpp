@@ -130,12 +130,15 @@ public:
   /// Handshakes for it are refused from now on, those under way included. Connections stay; close them.
   void stop_serving(const PeerId& identity);
   void remove_key(const PeerId& identity);
-  /// Who answers a handshake without a server name on this socket; nobody when empty.
-  void set_nameless(std::function<std::optional<PeerId>(SocketId)> chooser);
+  /// Who answers a handshake on this socket that names this identity, or nobody. Without one: whoever is named.
+  using Chooser = std::function<std::optional<PeerId>(SocketId, const std::optional<PeerId>& named)>;
+  void set_chooser(Chooser chooser);
 
   // --- connections
   /// Begins a handshake. `ready` or `closed` follows. Errors: unknown_identity, busy (max_connections), internal.
   Result<ConnectionId> connect(const Dial& dial, TimePoint now);
+  /// Past max_buffer_bytes: whoever is missed least is reset too_slow, or closed. To be called once for all that came together, before its events are taken.
+  void relieve(TimePoint now);
   /// Tells the peer and forgets the connection; `closed` follows.
   void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
   /// Makes the peer say something; `heard` follows if it does.

@@ -67,9 +67,7 @@ public:
     ping_outcomes.push_back(outcome);
   }
   void emit_closed(ConnectionId connection, CloseReason reason); ///< Before all that wait.
-  void emit(Event::Kind kind, ConnectionId connection, StreamPtr stream = nullptr) {
-    events.push_back({kind, connection, std::move(stream), nullptr});
-  }
+  void emit(Event::Kind kind, ConnectionId connection, StreamPtr stream = nullptr) { events.push_back({kind, connection, std::move(stream)}); }
   static void take_signals(Stream& stream, Stream::Signals& out) noexcept {
     out = std::exchange(stream.signals_, {});
     stream.in_queue_ = false;
@@ -77,9 +75,9 @@ public:
   void begin_half_open(const Address& source);
   void end_half_open(const Address& source);
   std::size_t half_open_of(const Address& source) const;
-  /// Connections that are more than a stranger's unfinished handshake.
-  std::size_t established() const noexcept { return connections.size() - std::min(connections.size(), half_open); }
-  /// Past max_buffer_bytes: the heaviest stream of all connections is reset; or the connection ends whose QUIC holds most.
+  /// Connections that are more than a stranger's unfinished handshake, and not over.
+  std::size_t established() const noexcept { return connections.size() - std::min(connections.size(), half_open + lingering); }
+  /// Past max_buffer_bytes: the heaviest streams of all connections are reset; or the connection ends whose QUIC holds most.
   void relieve();
   void reap();
 
@@ -100,7 +98,7 @@ public:
   SlabPool& slabs;
   tls::ContextPtr bootstrap;
   std::unordered_map<PeerId, Identity> identities;
-  std::function<std::optional<PeerId>(SocketId)> nameless;
+  Endpoint::Chooser chooser;
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections;
   std::unordered_map<CidKey, Connection*, CidHash> routes;
   std::unordered_map<CidKey, Connection*, CidHash> peer_tokens; ///< By the reset tokens of peers: a stateless reset carries no id of ours.
@@ -108,10 +106,10 @@ public:
     Event::Kind kind;
     ConnectionId connection;
     StreamPtr stream;
-    std::unique_ptr<CloseReason> reason; // of `closed`: the others, which are most, don't carry its weight
   };
-  std::vector<Pending> events;           // from next_event on; emptied when all were taken, so that its memory stays
-  std::deque<PingOutcome> ping_outcomes; ///< Of the `pinged` among them, in their order.
+  std::vector<Pending> events;                             // from next_event on; emptied when all were taken, so that its memory stays
+  std::deque<std::pair<ConnectionId, CloseReason>> closes; ///< Before all of these.
+  std::deque<PingOutcome> ping_outcomes;                   ///< Of the `pinged` among them, in their order.
   std::size_t next_event = 0;
   std::deque<ConnectionId> writers;
   std::vector<ConnectionId> blocked_writers; ///< Their socket takes nothing now; one that has gone meanwhile is passed over later.
@@ -131,9 +129,11 @@ public:
   std::deque<Reply> replies; // packets outside any connection: Retry, version negotiation, stateless reset
   Counters counters;
   std::size_t half_open = 0; ///< Accepted, and not authenticated: under way, or refused and lingering.
+  std::size_t lingering = 0; ///< Others that are closed, and answer late packets; as many as max_connections beside those that live.
   std::unordered_map<CidKey, std::size_t, CidHash> half_open_by_source;
   std::uint64_t last_id = 0;
   TimePoint now{};                 ///< Of the last call that told it.
+  TimePoint relieve_again{};       ///< Not before then.
   std::size_t transport_bytes = 0; ///< That ngtcp2 holds, for all connections.
   TimePoint reset_second{};
   std::uint32_t resets_in_second = 0;

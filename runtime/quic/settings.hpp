@@ -17,6 +17,7 @@
 namespace kith::quic {
 
 inline constexpr std::uint64_t scarce_send_buffer = small_slab_size;      ///< Octets that each stream may have outstanding whatever the others have.
+inline constexpr std::uint64_t first_send_buffer = 4 * small_slab_size;   ///< What a new stream of the peer's may have, until it was counted once.
 inline constexpr std::uint64_t max_transport_overhead = 16 * 1024 * 1024; ///< What ngtcp2 may hold of a connection besides connection_window.
 
 struct Settings {

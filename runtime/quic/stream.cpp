@@ -36,13 +36,20 @@ void Stream::want_writable() {
 
 void Stream::retain(bool on) {
   retain_ = on;
-  if (!on && out_ && acked_ != 0) {
-    if (gone()) {
-      out_->release(std::exchange(acked_, 0));
-    } else {
-      connection_->release_acked(*this);
-    }
+  if (on || !out_ || dropped_) return;
+  if (gone()) {
+    out_->release(std::exchange(acked_, 0));
+  } else {
+    connection_->release_acked(*this);
   }
+}
+
+void Stream::release_pipes() {
+  reset(static_cast<std::uint64_t>(Code::cancelled));
+  stop_sending(static_cast<std::uint64_t>(Code::cancelled));
+  if (!gone()) connection_->forget_pipes(*this);
+  in_.reset();
+  out_.reset();
 }
 
 void Stream::reset(std::uint64_t code) {

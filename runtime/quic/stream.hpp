@@ -31,9 +31,10 @@ public:
     bool writable : 1 = false; ///< The answer to want_writable.
     bool reset : 1 = false;    ///< The peer gave up sending: reset_code().
     bool stopped : 1 = false;  ///< The peer gave up reading: stop_code(). What was not acknowledged is dropped.
+    bool too_slow : 1 = false; ///< We gave it up, both ways: nobody moved its octets, and others need the room.
     bool closed : 1 = false;   ///< Both directions are over, or the connection is: nothing follows.
     bool lost : 1 = false;     ///< With closed: the connection went before the stream had ended.
-    bool any() const noexcept { return opened || readable || writable || reset || stopped || closed; }
+    bool any() const noexcept { return opened || readable || writable || reset || stopped || too_slow || closed; }
   };
 
   Stream(Connection& connection, std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out) noexcept;
@@ -56,6 +57,8 @@ public:
   void want_writable();
   /// Keeps acknowledged octets in `out`, so that they can be sent again on another stream; off releases them. See Pipe::rewind.
   void retain(bool on);
+  /// Cancels it both ways and lets go of its pipes, which are to serve another stream.
+  void release_pipes();
   void reset(std::uint64_t code);        ///< Gives up sending (RESET_STREAM).
   void stop_sending(std::uint64_t code); ///< Gives up reading (STOP_SENDING).
   void set_urgency(std::uint8_t urgency);
@@ -115,7 +118,7 @@ private:
   std::uint64_t doubled_at_ = 0; ///< Offset at which the window last doubled.
   TimePoint doubled_when_{};
   bool receive_over_ = false;
-  bool parked_out_ = false; ///< Reset because nobody read it.
+  bool dropped_ = false; ///< Reset too_slow, or its pipes were let go: it counts nothing more.
   std::uint64_t reset_code_ = 0;
 
   // scheduling

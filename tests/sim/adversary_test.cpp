@@ -14,7 +14,7 @@ constexpr std::uint64_t code(Code c) { return static_cast<std::uint64_t>(c); }
 
 /// alice and bob as ever, and mallory, whom alice knows as a member.
 struct Siege : Two {
-  Siege() : mallory(sim, network, 66) {
+  explicit Siege(const node::Settings& settings = {}) : Two(1, settings), mallory(sim, network, 66) {
     node::PeerSpec peer;
     peer.id = mallory.id;
     peer.name = "mallory";
@@ -52,8 +52,9 @@ struct Siege : Two {
   node::Status status;
 };
 
-Bytes header(std::string_view protocol = "Echo", StreamKind kind = StreamKind::call) {
+Bytes header(std::string_view protocol = "Echo", StreamKind kind = StreamKind::call, std::string_view command = {}) {
   wire::Open open;
+  open.command = command;
   open.kind = kind;
   open.protocol = protocol;
   open.alias = "default";
@@ -294,6 +295,67 @@ TEST(NodeAdversaryTest, AConnectionThatShowsNothingHasADeadline) {
   EXPECT_EQ(siege.mallory.ending(connection)->error.code, Code::timeout);
 }
 
+// The limit is about connections that have shown nothing; those that have don't use it up.
+TEST(NodeAdversaryTest, ProvenConnectionsCostAnUnprovenOneNothing) {
+  node::Settings settings;
+  settings.max_unproven = 2;
+  Siege siege(settings);
+  const auto waiting = siege.dial();
+  for (int i = 0; i < 3; ++i) {
+    siege.mallory.open_uni(siege.dial(), control({wire::encode(wire::Hello{})}));
+    siege.mallory.pump();
+    siege.sim.run_for(milliseconds(500));
+  }
+  EXPECT_TRUE(siege.mallory.is_ready(waiting));
+  siege.dial();
+  siege.dial();
+  siege.sim.run_for(milliseconds(500));
+  EXPECT_FALSE(siege.mallory.is_ready(waiting)) << "the third that has shown nothing";
+}
+
+TEST(NodeAdversaryTest, StreamsThatWaitForAStartAreBoundedAndThoseThatEndedMakeRoom) {
+  node::Settings settings;
+  settings.max_held = 4;
+  Siege siege(settings);
+  siege.alice.crash();
+  siege.alice.factory.slow = true;
+  siege.alice.start();
+  node::PeerSpec peer;
+  peer.id = siege.mallory.id;
+  siege.alice.node->put_peer(siege.alice.id, peer);
+  const auto connection = siege.dial();
+  const auto open = [&] {
+    RawStream* stream = siege.mallory.open(connection, header());
+    siege.mallory.pump();
+    siege.sim.run_for(milliseconds(50));
+    return stream;
+  };
+  std::vector<RawStream*> streams;
+  for (int i = 0; i < 5; ++i) streams.push_back(open());
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(refusal(*streams[static_cast<std::size_t>(i)]));
+  ASSERT_TRUE(refusal(*streams[4]));
+  EXPECT_EQ(refusal(*streams[4])->code, Code::busy);
+  streams[0]->quic->reset(code(Code::cancelled));
+  siege.mallory.pump();
+  siege.sim.run_for(milliseconds(50));
+  EXPECT_FALSE(refusal(*open()));
+}
+
+TEST(NodeAdversaryTest, NothingRunsOnAConnectionThatThereIsNoRoomFor) {
+  node::Settings settings;
+  settings.pool.max_connections = 1;
+  Siege siege(settings);
+  const auto stream = siege.bob.open(siege.alice, "a"); // a known peer's, with a stream: it does not go for another
+  ASSERT_TRUE(siege.run([&] { return stream->body == "a"; }));
+  const auto connection = siege.dial();
+  siege.mallory.open(connection, header(), true);
+  siege.mallory.pump();
+  siege.sim.run_for(seconds(1));
+  ASSERT_NE(siege.mallory.ending(connection), nullptr);
+  EXPECT_EQ(siege.mallory.ending(connection)->error.code, Code::busy);
+  EXPECT_EQ(siege.alice.factory.echo->calls, 1U);
+}
+
 TEST(NodeAdversaryTest, BlockAndOfflineReachConnectionsThatShowedNothing) {
   for (const bool block : {true, false}) {
     Siege siege;
@@ -325,6 +387,50 @@ TEST(NodeAdversaryTest, AConnectionThatEndsInTheBatchThatMadeItReadyIsForgotten)
   EXPECT_FALSE(siege.alice.node->close_peer(siege.alice.id, siege.mallory.id)) << "nobody is connected";
   EXPECT_EQ(siege.link(), nullptr);
   EXPECT_TRUE(siege.bob_is_served());
+}
+
+// A service that has finished and reads no more must not keep what a peer that has gone left behind, however little that is.
+TEST(NodeAdversaryTest, StreamsThatNobodyReadsDoNotOutliveTheirPeerForLong) {
+  Siege siege;
+  Bytes octets = header("Echo", StreamKind::stream, "hurry");
+  octets.push_back('x');
+  for (int round = 0; round < 5; ++round) {
+    const auto connection = siege.dial();
+    for (int i = 0; i < 100; ++i) siege.mallory.open(connection, octets, true);
+    siege.mallory.pump();
+    siege.sim.run_for(seconds(1));
+    siege.mallory.close(connection, Code{});
+    siege.sim.run_for(seconds(1));
+  }
+  EXPECT_EQ(siege.alice.factory.echo->live(), 500U) << "or nothing was tested";
+  siege.sim.run_for(seconds(62));
+  EXPECT_EQ(siege.alice.factory.echo->live(), 0U);
+  EXPECT_EQ(siege.alice.factory.echo->last_end.error.code, Code::too_slow);
+  EXPECT_EQ(siege.alice.node->status().identities.at(0).bindings.at(0).streams, 0U);
+}
+
+// What they hold is counted, not their octets; and whoever leaves most behind pays first.
+TEST(NodeAdversaryTest, UnreadStreamsCountByWhatTheyHold) {
+  node::Settings settings;
+  settings.quic.max_parked_bytes = 1024 * 1024;
+  Siege siege(settings);
+  const auto honest = siege.bob.open(siege.alice, "x", "hurry");
+  honest->stream.out->finish();
+  siege.bob.node->control().produced(honest->stream.key);
+  ASSERT_TRUE(siege.run([&] { return honest->end.has_value(); }));
+  Bytes octets = header("Echo", StreamKind::stream, "hurry");
+  octets.resize(octets.size() + 4400); // more than its first slab holds: it takes a large one
+  const auto connection = siege.dial();
+  for (int i = 0; i < 200; ++i) {
+    siege.mallory.open(connection, octets, true);
+    siege.mallory.pump();
+    siege.sim.run_for(milliseconds(50));
+  }
+  EXPECT_LE(siege.alice.node->status().buffer_bytes, settings.quic.max_parked_bytes);
+  EXPECT_LE(siege.alice.factory.echo->live(), 16U);
+  EXPECT_GE(siege.alice.factory.echo->live(), 2U);
+  EXPECT_EQ(siege.alice.factory.echo->last_end.error.code, Code::too_slow);
+  EXPECT_TRUE(siege.alice.factory.echo->has_of(siege.bob.id)) << "who leaves little behind is left alone";
 }
 
 TEST(NodeAdversaryTest, GoawaysWithoutEnd) {

@@ -27,8 +27,8 @@ struct Nameless : ::testing::Test {
   }
 
   /// Whether `expected` answers at this address when nobody is named.
-  bool answers(const PeerId& expected, const Address& at) {
-    const auto connection = client.dial(expected, at, false);
+  bool answers(const PeerId& expected, const Address& at, bool named = false) {
+    const auto connection = client.dial(expected, at, named);
     sim.run_until([&] { return client.is_ready(connection) || client.ending(connection) != nullptr; }, seconds(15));
     const bool ready = client.is_ready(connection);
     if (const auto* reason = client.ending(connection)) last = reason->error;
@@ -85,6 +85,16 @@ TEST_F(Nameless, ASocketOfItsOwnIsForItsIdentity) {
   host.node->set_nameless(bob);
   EXPECT_TRUE(answers(carol, own_socket)) << "the setting is about shared sockets";
   EXPECT_FALSE(answers(carol, host.ip));
+}
+
+// With its sockets its connections end: others' must not be among them.
+TEST_F(Nameless, NamesAreAnsweredWhereTheyListen) {
+  ASSERT_TRUE(host.node->set_online(carol));
+  EXPECT_TRUE(answers(carol, own_socket, true));
+  EXPECT_TRUE(answers(host.id, host.ip, true));
+  EXPECT_FALSE(answers(host.id, own_socket, true));
+  EXPECT_EQ(last.code, Code::offline);
+  EXPECT_FALSE(answers(carol, host.ip, true));
 }
 
 } // namespace

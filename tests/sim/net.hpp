@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -40,7 +41,7 @@ struct Digest {
   std::string text() const { return std::to_string(count) + " " + std::to_string(hash); }
 };
 
-/// Echoes calls and streams; can be told to leave what arrives unread, never to answer, or to answer with the Digest alone.
+/// Echoes calls and streams; can be told to leave what arrives unread, never to answer, to end at once (hurry), or to answer with the Digest alone.
 class EchoService : public node::Service, public StreamUser {
 public:
   /// `ran`: what requests start with, up to their first ';'.
@@ -70,6 +71,10 @@ public:
     streams_[stream.key] = stream;
     if (leaves(stream)) return;
     control_.accept(stream.key, stream.content_type);
+    if (stream.command == "hurry") {
+      stream.out->finish();
+      control_.produced(stream.key);
+    }
     pump(stream.key);
   }
   void replied(StreamKey, const Result<std::string>&) override {}
@@ -83,6 +88,9 @@ public:
   }
 
   std::size_t live() const { return streams_.size(); }
+  bool has_of(const PeerId& peer) const {
+    return std::ranges::any_of(streams_, [&](const auto& entry) { return entry.second.peer == peer; });
+  }
   std::string failure; ///< "failed: …"; then changed() tells of it.
   std::function<void()> changed;
   std::size_t calls = 0;
@@ -98,7 +106,7 @@ private:
 
   void pump(StreamKey key) {
     const auto at = streams_.find(key);
-    if (at == streams_.end() || leaves(at->second)) return;
+    if (at == streams_.end() || leaves(at->second) || at->second.command == "hurry") return;
     IncomingStream& stream = at->second;
     const bool finished = stream.in->finished();
     if (stream.command == "digest") return digest(stream, finished);

@@ -132,6 +132,7 @@ TEST(NodeFaultsTest, MemoryPressureEndsAKeptRequestThatWasAcknowledged) {
   const auto other = two.bob.call(two.alice);
   ASSERT_TRUE(two.run([&] { return call->end && other->end; }, seconds(5)));
   EXPECT_EQ(call->end->error.code, Code::too_slow);
+  EXPECT_FALSE(call->end->remote) << "it was not the peer's doing";
   EXPECT_TRUE(other->ok()) << other->end->error.text;
   EXPECT_LT(two.bob.node->status().buffer_bytes, 100'000U);
 }

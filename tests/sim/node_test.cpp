@@ -230,7 +230,7 @@ TEST(NodeTest, AStreamEndsWhenItsLastOctetIsRead) {
 
 TEST(NodeTest, OctetsOfEndedStreamsThatNobodyReadsAreBounded) {
   node::Settings settings;
-  settings.quic.max_parked_bytes = 256 * 1024;
+  settings.quic.max_parked_bytes = 640 * 1024; // of these, each takes 4 slabs of 64 KiB
   Two two(1, settings);
   std::vector<std::unique_ptr<Program>> streams;
   for (int i = 0; i < 3; ++i) {

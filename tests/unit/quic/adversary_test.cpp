@@ -456,7 +456,7 @@ struct Generous {
         streams.push_back(event.stream);
         event.stream->start_sending({});
       }
-      if (event.signals.reset && event.stream->reset_code() == code(Code::too_slow)) {
+      if (event.signals.too_slow) {
         ++too_slow;
         std::erase(streams, event.stream);
       }

@@ -94,6 +94,7 @@ private:
 
   void pump() {
     std::array<std::uint8_t, 65536> buffer{};
+    bob.endpoint->relieve(now);
     while (const auto datagram = bob.endpoint->transmit(
                buffer, [](SocketId) { return std::size_t{16}; }, now)) {
       const std::size_t segment = datagram->segment == 0 ? datagram->bytes.size() : datagram->segment;

@@ -44,7 +44,7 @@ TEST(EndpointTest, AnotherAlpnIsUnsupportedVersion) {
 
 TEST(EndpointTest, AnotherKeyAtTheAddressIsWrongKey) {
   Pair pair;
-  pair.bob.endpoint->set_nameless([&](SocketId) { return pair.bob.credentials.id; });
+  pair.bob.endpoint->set_chooser([&](SocketId, const std::optional<PeerId>&) { return pair.bob.credentials.id; });
   Dial dial;
   dial.identity = pair.alice.credentials.id;
   dial.peer = make_credentials(7).id;
@@ -62,7 +62,7 @@ TEST(EndpointTest, AnotherKeyAtTheAddressIsWrongKey) {
 TEST(EndpointTest, AHandshakeWithoutANameIsForTheNamelessIdentityOrRefused) {
   for (const bool answered : {true, false}) {
     Pair pair;
-    if (answered) pair.bob.endpoint->set_nameless([&](SocketId) { return pair.bob.credentials.id; });
+    if (answered) pair.bob.endpoint->set_chooser([&](SocketId, const std::optional<PeerId>&) { return pair.bob.credentials.id; });
     Dial dial;
     dial.identity = pair.alice.credentials.id;
     dial.peer = pair.bob.credentials.id;

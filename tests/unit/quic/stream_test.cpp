@@ -114,11 +114,60 @@ TEST(StreamTest, TooMuchParkedResetsTheLongestParkedStream) {
   }
   pair.run(seconds(5));
   std::size_t resets = 0;
-  for (const Event& event : pair.bob.events) resets += event.signals.reset ? 1 : 0;
+  for (const Event& event : pair.bob.events) resets += event.signals.too_slow ? 1 : 0;
   EXPECT_GE(resets, 4U);
   EXPECT_LT(resets, 8U);
   const auto info = pair.bob.endpoint->list().at(0);
   EXPECT_LE(info.parked_bytes, settings.max_parked_bytes);
+}
+
+// Many streams may be answered before the first answer is counted.
+TEST(StreamTest, ANewStreamHasASmallBoundUntilItWasCounted) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  const Opened asked = open(pair, id);
+  asked.out->write(Bytes(10));
+  asked.stream->produced();
+  pair.run(milliseconds(100));
+  StreamPtr served;
+  for (const Event& event : pair.bob.events) {
+    if (event.stream && event.signals.opened) served = event.stream;
+  }
+  ASSERT_TRUE(served);
+  EXPECT_EQ(served->out()->limit(), first_send_buffer);
+  served->start_sending({});
+  served->out()->write(Bytes(first_send_buffer));
+  served->produced();
+  EXPECT_GE(served->out()->limit(), default_pipe_limit) << "it is told at once, not a round trip later";
+  asked.out->set_limit(1 << 30);
+  asked.stream->retain(false);
+  EXPECT_LT(asked.out->limit(), std::uint64_t{1} << 30) << "a request that is not kept any more has its share like others";
+}
+
+// A request that is sent again has its pipes on another stream: what becomes of the old one must not touch them.
+TEST(StreamTest, ReleasedPipesAreNobodysButTheNewStreams) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  const Opened asked = open(pair, id);
+  asked.stream->retain(true);
+  asked.out->write(Bytes(20'000, 1));
+  asked.out->finish();
+  asked.stream->produced();
+  pair.run(milliseconds(6)); // sent, not acknowledged
+  asked.stream->release_pipes();
+  asked.out->rewind();
+  const StreamPtr again = pair.alice.endpoint->open_stream(id, asked.in, asked.out).value();
+  again->start_sending({});
+  EXPECT_EQ(asked.stream->out(), nullptr);
+  asked.stream->retain(false);
+  pair.run(seconds(1));
+  StreamPtr served;
+  for (const Event& event : pair.bob.events) {
+    if (event.stream && event.stream->id() == again->id()) served = event.stream;
+  }
+  ASSERT_TRUE(served);
+  EXPECT_EQ(drain(served), Bytes(20'000, 1));
+  EXPECT_EQ(asked.out->outstanding(), 0U);
 }
 
 TEST(StreamTest, ResetAndStopCarryTheirCodes) {
