@@ -5,6 +5,13 @@
 #include "base/name.hpp"
 
 namespace kith::control {
+namespace {
+
+Error a_peers_name(const std::string& name) {
+  return bad_request(name + " is a peer with another id here: choose another name, or give the peer one with: kith peer rename " + name + " NEWNAME");
+}
+
+} // namespace
 
 void Admin::identity_create(Ask& ask, const Tell& tell) {
   std::string name;
@@ -14,7 +21,9 @@ void Admin::identity_create(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
   in_lane(lane_to_make(name), tell, [this, name, online](const Tell& done) {
-    if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
+    const auto must_be = parts_.roster.free_name(name);
+    if (!must_be) return done(must_be.error());
+    if (*must_be) return done(a_peers_name(name));
     // The secret key is made on the network thread: its source of randomness belongs to that.
     auto random = std::make_shared<std::array<std::uint8_t, identity::seed_size>>();
     parts_.world.random().fill(*random);
@@ -80,7 +89,9 @@ void Admin::identity_rename(Ask& ask, const Tell& tell) {
   in_lane(lane_of(**identity), tell, [this, id = (*identity)->id, to](const Tell& done) { // the new name is guarded by the file system
     const auto known = still_there(id);
     if (!known) return done(known.error());
-    if (parts_.roster.identities().contains(to)) return done(bad_request("there is an identity " + to + " already"));
+    const auto must_be = parts_.roster.free_name(to);
+    if (!must_be) return done(must_be.error());
+    if (*must_be && **must_be != id) return done(a_peers_name(to));
     on_disk<home::LoadedIdentity>([this, from = (*known)->name, to] { return parts_.home.rename(from, to); },
                                   [this, id, to, done](Result<home::LoadedIdentity> loaded) {
                                     if (!loaded) return done(loaded.error());
@@ -234,8 +245,9 @@ void Admin::identity_import(Ask& ask, const Tell& tell) {
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
   auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
   in_lane(lane_to_make(name), tell, [this, name, online, fd](const Tell& done) {
-    if (parts_.roster.identities().contains(name)) return done(bad_request("there is an identity " + name + " already"));
-    on_disk<home::LoadedIdentity>([this, name, online, fd] { return parts_.home.import_key(name, online, fd->get()); },
+    const auto must_be = parts_.roster.free_name(name);
+    if (!must_be) return done(must_be.error());
+    on_disk<home::LoadedIdentity>([this, name, online, fd, only = *must_be] { return parts_.home.import_key(name, online, fd->get(), only); },
                                   [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });
   });
 }

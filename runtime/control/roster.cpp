@@ -93,6 +93,18 @@ Result<PeerId> Roster::find_peer(const KnownIdentity& identity, std::string_view
                                        identity.name + " NAME TICKET)"};
 }
 
+Result<std::optional<PeerId>> Roster::free_name(std::string_view name) const {
+  if (identities_.contains(name)) return bad_request("there is an identity " + std::string(name) + " already");
+  std::optional<PeerId> id;
+  for (const auto& [own_name, identity] : identities_) {
+    const auto peer = identity->peer_ids.find(name);
+    if (peer == identity->peer_ids.end()) continue;
+    if (id && *id != peer->second) return bad_request(std::string(name) + " is the name of several peers here: choose another for the identity");
+    id = peer->second;
+  }
+  return id;
+}
+
 void Roster::put_peer(KnownIdentity& identity, store::PeerRow row) {
   remove_peer(identity, row.id);
   identity.peer_ids[row.name] = row.id;

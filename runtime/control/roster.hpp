@@ -60,6 +60,10 @@ public:
   /// sent a code alone. What a protocol said stays as it is.
   Error explain(const PeerId& identity, const PeerId& peer, const StreamEnd& end) const;
 
+  /// Whether an identity here may have this name: no other has it, and a peer only who is that identity, so that a name means one of them. What it gives is the
+  /// id that the identity must have; nullopt: any. Errors: bad_request, naming whoever has the name.
+  Result<std::optional<PeerId>> free_name(std::string_view name) const;
+
 private:
   Result<const KnownIdentity*> find_usable(std::string_view name_or_id) const;
 

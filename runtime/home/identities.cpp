@@ -235,9 +235,10 @@ Result<void> Home::export_key(std::string_view name, int fd) const {
   return {};
 }
 
-Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int fd) const {
+Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int fd, const std::optional<PeerId>& only) const {
   auto key = key_from(read_private_fd(fd, "the file to import", max_key_file_size), "the file to import");
   if (!key) return key.error();
+  if (only && key->id() != *only) return bad_request(std::string(name) + " is a peer with another id here; nothing was imported");
   const auto all = load_all();
   if (!all) return all.error();
   for (const IdentityFile& other : *all) {

@@ -201,6 +201,22 @@ class Bindings(Case):
 
 
 class Peers(Case):
+    def test_a_name_means_an_identity_here_or_a_peer(self):
+        a, b, one, two = self.pair()
+        for name, fields in (("identity.create", {"name": "bob"}), ("identity.rename", {"identity": "alice", "name": "bob"})):
+            self.assertIn("is a peer with another id here", self.refused("bad_request", a.ask, name, **fields))
+        b.data("identity.create", name="carol")
+
+        def kith(home, *words):
+            return subprocess.run([BUILD + "/bin/kith", "--home", home, *words], capture_output=True, timeout=30, check=False)
+
+        keys = {name: os.path.join(self.folder, name + ".key") for name in ("bob", "carol")}
+        for name, key in keys.items():
+            self.assertEqual(kith(two.home, "export-identity", name, key).returncode, 0)
+        self.assertIn(b"nothing was imported", kith(one.home, "import-identity", "bob", keys["carol"]).stderr)
+        done = kith(one.home, "import-identity", "bob", keys["bob"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_rights_change_at_once_on_live_streams(self):
         a, b, _, _ = self.pair()
         a.ask("binding.configure", protocol="Echo", access=["member"])
