@@ -130,7 +130,7 @@ void NodeImpl::on_closed(quic::Event& event) {
     const pool::AttemptId id = attempt->second;
     attempts_.erase(attempt);
     dials_.erase(id);
-    pool_.attempt_failed(id, event.reason.error, now_);
+    pool_.attempt_failed(id, event.reason.error, now_, event.reason.proven && event.reason.error.code == Code::denied);
   }
   end_pings(event.connection, event.reason.error);
   Link* link = find_link(event.connection);

@@ -53,7 +53,8 @@ public:
   // --- events
   void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< Authenticated.
   /// `error` is one of offline, wrong_key, unsupported_version, unreachable, … with a text that does not repeat the address.
-  void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
+  /// `final`: the peer itself said so, and would at its other addresses too: the race is over.
+  void attempt_failed(AttemptId attempt, const Error& error, TimePoint now, bool final = false);
   /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection. False: there is no room, it is closed `busy`.
   bool accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
   void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
@@ -167,6 +168,7 @@ private:
   static std::size_t flying(const Entry& entry);
   void start_routes(Entry& entry, TimePoint now);
   void start_route(Entry& entry, Route& route, TimePoint now);
+  void lose_race(Entry& entry, TimePoint now);
   void end_race(Entry& entry);
   void end_race_if_unwanted(Entry& entry);
   void end_race_if_lost(Entry& entry, TimePoint now);

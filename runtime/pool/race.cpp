@@ -161,6 +161,10 @@ void Pool::end_race_if_unwanted(Entry& entry) {
 void Pool::end_race_if_lost(Entry& entry, TimePoint now) {
   const bool going = std::ranges::any_of(entry.routes, [](const Route& r) { return r.attempt || r.queued; });
   if (!entry.racing || going) return schedule(entry);
+  lose_race(entry, now);
+}
+
+void Pool::lose_race(Entry& entry, TimePoint now) {
   const bool again = entry.redialing;
   fail_all(entry, race_error(entry, "no connection to " + entry.key.peer.text()));
   end_race(entry);
@@ -169,7 +173,7 @@ void Pool::end_race_if_lost(Entry& entry, TimePoint now) {
   drop_if_empty(entry);
 }
 
-void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now) {
+void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now, bool final) {
   const auto it = attempts_.find(id);
   if (it == attempts_.end()) return;
   Entry& entry = *it->second.entry;
@@ -178,6 +182,7 @@ void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now) {
   route->said = error;
   attempts_.erase(it);
   --used_by_identity_[entry.key.identity];
+  if (final) return lose_race(entry, now);
   entry.next_start = now; // the next one at once
   start_routes(entry, now);
 }

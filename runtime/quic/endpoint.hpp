@@ -43,6 +43,7 @@ struct CloseReason {
   bool by_peer = false;
   bool stateless_reset = false; ///< The peer has forgotten this connection: it was restarted.
   bool was_ready = false;       ///< It was authenticated before.
+  bool proven = false;          ///< Of a dial: whoever closed it has shown the key that was asked for, so the reason is that peer's own.
 };
 
 struct Event {

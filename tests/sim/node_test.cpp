@@ -272,6 +272,18 @@ TEST(NodeTest, TheGateDecidesByRoleBindingAndCommand) {
   EXPECT_EQ(two.alice.factory.echo->calls, 1U) << "nothing that was refused reached the protocol";
 }
 
+TEST(NodeTest, AStrangerWhoIsDeniedIsToldAtOnceWhateverOtherAddressesTheOwnerHad) {
+  Two two;
+  Host carol(two.sim, two.network, 3);
+  carol.know(two.alice);
+  node::OpenRequest request = carol.request(two.alice);
+  request.addresses = {make_v4({10, 0, 0, 99}, 4433)}; // nobody is there any more
+  Program call(*carol.node);
+  call.call(request, "x");
+  ASSERT_TRUE(two.run([&] { return call.end.has_value(); }, seconds(1)));
+  EXPECT_EQ(call.end->error.code, Code::denied) << call.end->error.text;
+}
+
 TEST(NodeTest, ARoleThatIsTakenAwayEndsLiveStreams) {
   Two two;
   const auto stream = two.bob.open(two.alice, "a");
