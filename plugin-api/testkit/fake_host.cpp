@@ -11,17 +11,17 @@ namespace kith::testkit {
 class FakeStream::Port final : public hosting::StreamPort {
 public:
   explicit Port(FakeStream& stream) : stream_(stream) {}
-  void accept(std::string_view content_type) override {
+  void accept(std::string_view type) override {
     stream_.accepted = true;
-    stream_.content_type = content_type;
+    stream_.content_type = type;
   }
-  void reject(Code code, std::string_view text) override {
+  void reject(Code reason, std::string_view why) override {
     stream_.rejected = true;
-    end_with(code, text);
+    end_with(reason, why);
   }
-  void reset(Code code, std::string_view text) override {
+  void reset(Code reason, std::string_view why) override {
     stream_.was_reset = true;
-    end_with(code, text);
+    end_with(reason, why);
   }
   void produced() override {}
   void consumed() override {}
@@ -29,11 +29,11 @@ public:
   void set_urgency(std::uint8_t urgency) override { stream_.urgency = urgency; }
 
 private:
-  void end_with(Code code, std::string_view text) {
-    stream_.code = code;
-    stream_.text = text;
+  void end_with(Code reason, std::string_view why) {
+    stream_.code = reason;
+    stream_.text = why;
     stream_.end_wanted_ = true;
-    stream_.end_ = StreamEnd{false, {code, std::string(text)}, false, 0, 0};
+    stream_.end_ = StreamEnd{false, {reason, std::string(why)}, false, 0, 0};
   }
 
   FakeStream& stream_;

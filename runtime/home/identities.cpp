@@ -134,7 +134,7 @@ Result<std::vector<IdentityFile>> Home::load_all() const {
 }
 
 Result<void> Home::check_free(std::string_view name) const {
-  if (const auto ok = check_name(name, "identity name"); !ok) return ok;
+  if (auto ok = check_name(name, "identity name"); !ok) return ok;
   if (exists(identity_path(name))) return bad_request("there is an identity called '" + std::string(name) + "' already");
   const std::string key_file = key_path(name);
   struct stat info {};

@@ -188,9 +188,9 @@ void InstanceHost::check_stuck() {
 void InstanceHost::fence() {
   fenced_.store(true, std::memory_order_release);
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(options_.fence_after).count();
-  const std::string text =
-      "a callback of the plugin did not return for " + std::to_string(ms) +
-      " ms (plugin_fence_after): the instance was given up; `kith configure-protocol … --disable`, then `--enable` starts another";
+  const std::string text = "a callback of the plugin did not return for " +
+                           (ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms") +
+                           " (plugin_fence_after): the instance was given up; `kith configure-protocol … --disable`, then `--enable` starts another";
   log(LogLevel::error, text);
   set_failed(text);
   for (const auto& [key, port] : ports_) control_.reset(key, Code::plugin_failed, "");

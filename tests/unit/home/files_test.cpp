@@ -119,7 +119,7 @@ TEST(Files, SecretsThatOthersMayReadAreRefused) {
   const TempFolder folder;
   const std::string path = folder.path() + "/f";
   spill(path, "secret");
-  for (const mode_t mode : {0640, 0604, 0620, 0601}) {
+  for (const mode_t mode : {0640U, 0604U, 0620U, 0601U}) {
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
     const auto text = read_private_file(path, 100);
     ASSERT_FALSE(text) << mode;

@@ -65,7 +65,7 @@ public:
     host_->readable(key);
   }
 
-  void close(StreamKey key, StreamEnd end) {
+  void close(StreamKey key, const StreamEnd& end) {
     if (std::exchange(streams[key].closed, true)) return;
     world_.network().post([this, key, end] { host_->closed(key, end); });
   }
@@ -161,7 +161,7 @@ protected:
 
   // What "stuck" of Misbehaving waits for: until its writer goes.
   std::string make_fifo() {
-    const std::string fifo = (folder_.path() / "fifo").string();
+    std::string fifo = (folder_.path() / "fifo").string();
     EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
     ::setenv("KITH_TEST_FIFO", fifo.c_str(), 1);
     return fifo;
@@ -315,7 +315,7 @@ TEST_P(Instance, AStuckWorkerIsFenced) {
   EXPECT_EQ(host_->status().state, hosting::State::running);
   world_.advance(std::chrono::seconds(2));
   EXPECT_EQ(host_->status().state, hosting::State::failed);
-  EXPECT_NE(host_->status().failure.find("5 s"), std::string::npos);
+  EXPECT_NE(host_->status().failure.find("for 5 s (plugin_fence_after)"), std::string::npos);
   EXPECT_EQ(finish(key).code, Code::plugin_failed);
   const StreamKey next = node_.open(StreamKind::stream);
   EXPECT_EQ(finish(next).code, Code::plugin_failed);

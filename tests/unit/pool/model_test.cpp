@@ -189,8 +189,7 @@ private:
   void open(std::size_t side, ConnId id) {
     ++links_.at(id).streams[side];
     pools_[side]->stream_opened(id);
-    const auto epochs = epoch_;
-    deliver(id, 1 - side, [this, side, id, epochs] {
+    deliver(id, 1 - side, [this, side, id] {
       Link& link = links_.at(id);
       hear(id, 1 - side);
       if (!link.goaway[1 - side]) {

@@ -58,7 +58,7 @@ TEST(Scanner, DepthIsLimitedAndNotRecursive) {
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_TRUE(check_json(nested(max_json_depth)).ok());
   EXPECT_STREQ(check_json(nested(max_json_depth + 1)).fault, "nested too deeply");
-  EXPECT_FALSE(check_json(std::string(10'000'000, '[')).ok());
+  EXPECT_FALSE(check_json(nested(5'000'000)).ok());
 }
 
 TEST(Scanner, EveryCutOfAValueIsRefused) {
