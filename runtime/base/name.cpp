@@ -111,6 +111,7 @@ std::string_view nearest_name(std::string_view typed, std::span<const std::strin
   std::string_view best;
   for (const std::string_view name : known) {
     if (name.size() > max_typed_size) continue;
+    if (typed.size() >= 3 && name.starts_with(typed)) return name;
     if (const std::size_t distance = edits(typed, name); distance < least) {
       least = distance;
       best = name;

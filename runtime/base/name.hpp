@@ -25,7 +25,8 @@ bool is_command_word(std::string_view word) noexcept;
 /// A character for an error text: 'x' in quotes when printable, else its octet as 0x1b. Never lets a control character through.
 std::string describe_char(char c);
 
-/// The known name nearest to a mistyped one, or nothing when none is near enough (a third of its length in edits, rounded up).
+/// The known name nearest to a mistyped one, or nothing when none is near enough (a third of its length in edits, rounded up). The
+/// one that begins with the typed word, of at least 3 characters, is nearer than any other.
 std::string_view nearest_name(std::string_view typed, std::span<const std::string_view> known);
 
 } // namespace kith

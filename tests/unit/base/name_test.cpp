@@ -59,6 +59,7 @@ TEST(NearestName, FindsTyposAndNothingElse) {
   const std::array<std::string_view, 3> known{"list-identities", "create-identity", "call"};
   EXPECT_EQ(nearest_name("list-identites", known), "list-identities");
   EXPECT_EQ(nearest_name("clal", known), "call");
+  EXPECT_EQ(nearest_name("lis", known), "list-identities");
   EXPECT_EQ(nearest_name("create_identity", known), "create-identity");
   EXPECT_EQ(nearest_name("frobnicate", known), "");
   EXPECT_EQ(nearest_name("", known), "");
