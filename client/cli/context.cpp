@@ -78,7 +78,7 @@ Result<client::ObjectWriter> Context::identity_field() {
   return fields;
 }
 
-int Context::ask(std::string_view type, client::ObjectWriter fields, const std::function<void(const boost::json::value&)>& show,
+int Context::ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,
                  std::chrono::milliseconds patience, std::span<const int> fds) {
   auto connected = daemon();
   if (!connected) return fail(connected.error());

@@ -56,7 +56,7 @@ public:
   std::string word(std::size_t index) const { return index < options.words.size() ? options.words[index] : std::string(); }
 
   /// One request; `identity` is taken from the words where the command has one. Prints the answer's data as it is with --json, else gives it to `show`.
-  int ask(std::string_view type, client::ObjectWriter fields, const std::function<void(const boost::json::value&)>& show,
+  int ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,
           std::chrono::milliseconds patience = client::default_patience, std::span<const int> fds = {});
 
   /// A good answer, on `out`: raw with --json, else through `show`.

@@ -26,7 +26,7 @@ public:
   void produced() override {}
   void consumed() override {}
   void blocked() override { stream_.wants_room_ = true; }
-  void set_urgency(std::uint8_t urgency) override { stream_.urgency = urgency; }
+  void set_urgency(std::uint8_t wanted) override { stream_.urgency = wanted; }
 
 private:
   void end_with(Code reason, std::string_view why) {
