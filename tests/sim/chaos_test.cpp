@@ -55,7 +55,9 @@ public:
     }
     sim_.run_for(longest_sleep);
     heal();
-    sim_.run_for(call_limit + seconds(100)); // every deadline, then idle close
+    sim_.run_for(
+        call_limit +
+        seconds(400)); // every deadline, then idle close; the transport waits for 3 PTOs if that is more (RFC 9000 §10.1), and a sleep looks like one
     check_finished();
     for (const Job& job : jobs_) EXPECT_TRUE(job.program->end) << where(job) << " has no end";
     for (auto& host : hosts_) {
