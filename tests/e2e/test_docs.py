@@ -12,7 +12,7 @@ PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/cont
 EXAMPLE_ID = "35vmm8v1di2j5hlbp0sfljauku4rs33mma906d03jft8mf9mhlgg"
 FIXED = ("status", "code", "event", "kind", "state", "role", "protocol", "alias", "mode", "api", "name", "new", "purged", "online", "enabled", "connected")
 # What a real answer may have besides, or may lack: parts that depend on the moment.
-OPTIONAL = {"address", "rtt_us", "streams", "error", "grants", "deadline_ms"}
+OPTIONAL = {"address", "rtt_us", "streams", "error", "grants", "deadline_ms", "overruns"}
 
 
 def examples():
