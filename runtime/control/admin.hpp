@@ -160,10 +160,11 @@ private:
   static std::string lane_of(const KnownIdentity& identity);
   /// Where one of this name is made: after what runs of the one that has it now.
   std::string lane_to_make(const std::string& name) const;
+  /// `then` leaves the disk's thread with the outcome: it may hold the last reference to a session, whose timers belong to the network thread.
   template <class T> void on_disk(std::function<Result<T>()> work, std::function<void(Result<T>)> then) {
-    parts_.world.disk().post([this, work = std::move(work), then = std::move(then)] {
+    parts_.world.disk().post([this, work = std::move(work), then = std::move(then)]() mutable {
       auto outcome = std::make_shared<Result<T>>(work());
-      parts_.world.network().post([outcome, then] { then(std::move(*outcome)); });
+      parts_.world.network().post([outcome, then = std::move(then)] { then(std::move(*outcome)); });
     });
   }
   void announce(const KnownIdentity& identity, std::string_view state);
