@@ -145,14 +145,12 @@ int ping(Context& context) {
     if (!parsed) return context.usage(parsed.error().text);
     interval = *parsed;
   }
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  fields.text("peer", context.word(0));
-  return Pinger(context, count, milliseconds(interval)).run(**daemon, fields);
+  fields->text("peer", context.word(0));
+  return Pinger(context, count, milliseconds(interval)).run(**daemon, *fields);
 }
 
 } // namespace kith::cli

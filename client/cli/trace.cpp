@@ -72,16 +72,14 @@ int trace(Context& context) {
   }
   const auto folder = open_folder(*context.options.qlog);
   if (!folder) return context.fail(folder.error());
-  const auto identity = context.take_identity();
-  if (!identity) return context.fail(identity.error());
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
-  client::ObjectWriter fields;
-  if (!identity->empty()) fields.text("identity", *identity);
-  fields.text("peer", context.word(0)).number("for_ms", length);
+  fields->text("peer", context.word(0)).number("for_ms", length);
   Interrupt interrupt;
   const std::array<int, 1> fds{folder->get()};
-  const auto id = (*daemon)->submit("trace", fields, nullptr, fds);
+  const auto id = (*daemon)->submit("trace", *fields, nullptr, fds);
   if (!id) return context.fail(id.error());
   const auto begun = wait_answer(**daemon, interrupt, *id);
   if (!begun) return context.fail(begun.error());
