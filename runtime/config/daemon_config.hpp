@@ -19,8 +19,8 @@ struct DaemonConfig {
   std::string nameless;        ///< The identity that gets handshakes without a server name; empty: the only one online.
 
   Duration idle_timeout{}, stranger_timeout{}, keep_alive{}, connect_timeout{}, stream_open_timeout{}, handshake_timeout{}, header_timeout{},
-      race_delay{}, unproven_timeout{}, call_timeout{}, backoff_first{}, backoff_most{}, drain_deadline{}, client_stall_timeout{}, max_self_queue{},
-      inline_overrun{}, plugin_busy_after{}, plugin_fence_after{}, plugin_check_timeout{};
+      race_delay{}, unproven_timeout{}, unread_timeout{}, call_timeout{}, backoff_first{}, backoff_most{}, drain_deadline{}, client_stall_timeout{},
+      max_self_queue{}, inline_overrun{}, plugin_busy_after{}, plugin_fence_after{}, plugin_check_timeout{};
 
   std::uint64_t max_call_bytes{}, stream_window{}, max_stream_window{}, connection_window{}, max_parked_bytes{}, max_buffer_bytes{},
       max_send_buffer{}, max_retry_bytes{}, max_client_queue{}, log_file_size{};
@@ -28,7 +28,7 @@ struct DaemonConfig {
   std::uint64_t max_connections{}, max_connections_per_identity{}, max_connections_per_peer{}, max_stranger_connections{}, max_half_open{},
       max_half_open_per_source{}, retry_from_half_open{}, retry_above_per_source{}, max_unproven_connections{}, max_attempts_per_peer{},
       max_addresses_per_peer{}, max_waiters_per_peer{}, max_redials{}, max_goaways{}, max_resets_per_second{}, max_total_streams{}, max_streams{},
-      max_uni_streams{}, max_headerless_streams{}, max_hinted_initials{}, max_clients{}, max_client_requests{}, max_client_streams{},
+      max_uni_streams{}, max_headerless_streams{}, max_held{}, max_hinted_initials{}, max_clients{}, max_client_requests{}, max_client_streams{},
       max_open_files{}, plugin_threads{}, max_plugin_threads{}, log_files{};
 
   LogLevel log_level = LogLevel::info;

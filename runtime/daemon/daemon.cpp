@@ -69,6 +69,8 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.stream_open_timeout = from.stream_open_timeout;
   to.call_timeout = from.call_timeout;
   to.unproven_timeout = from.unproven_timeout;
+  to.unread_timeout = from.unread_timeout;
+  to.max_held = from.max_held;
   to.max_unproven = from.max_unproven_connections;
   to.max_goaways = from.max_goaways;
   to.max_streams = from.max_total_streams;
