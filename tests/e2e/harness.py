@@ -188,6 +188,7 @@ class Daemon:
         return code
 
     def log(self):
+        """What it has written so far: whole only once it has ended."""
         return "\n".join(self.lines)
 
     def kill(self):
@@ -298,6 +299,16 @@ class Case(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), limit, what)
             select.select([], [], [], 0.005)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def read_all(fd_socket):

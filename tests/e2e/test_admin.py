@@ -5,17 +5,7 @@ import stat
 import subprocess
 import unittest
 
-from harness import BUILD, Case, Client, Refused, as_socket
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
+from harness import BUILD, Case, Client, Refused, as_socket, read, write
 
 
 class Identities(Case):

@@ -6,19 +6,9 @@ import shutil
 import subprocess
 import unittest
 
-from harness import BUILD, Case
+from harness import BUILD, Case, read, write
 
 SLOW = BUILD + "/tests/plugin/bad/SlowCheck.so"
-
-
-def read(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def shown(error):
@@ -122,13 +112,14 @@ class Files(Case):
         write(file, read(file) + "nonsense: 1\n")
         a.ask("reload")
         a.ask("reload")
+        one.stop()
         self.assertEqual(one.log().count("nonsense"), 1, one.log())
         self.assertEqual(one.log().count(file), 1, one.log())
-        one.stop()
         one = self.start("alice")
-        self.assertEqual(one.log().count("nonsense"), 1, one.log())
         run = subprocess.run([BUILD + "/bin/kith", "--home", one.home, "status"], capture_output=True, text=True, check=False)
         self.assertIn("nonsense", run.stdout + run.stderr)
+        one.stop()
+        self.assertEqual(one.log().count("nonsense"), 1, one.log())
 
 
 class Settings(Case):
@@ -287,11 +278,12 @@ class Plugins(Case):
             self.assertEqual(c.data("status")["errors"], [error])
             (binding,) = c.data("identity.show")["bindings"]
             self.assertEqual((binding["state"], "broken" in binding["error"]), ("running", True))
-        self.assertEqual(sum("error config: " in line for line in one.lines), 1, one.log())
         self.assertEqual(c.data("local", protocol="Notes", command="count", raw="{}")["octets"], 5)  # the old one runs on, with what it had
         write(file, good + "    config: {fine: 1}\n")
         self.assertEqual(c.data("reload")["errors"], [])
         self.assertEqual(c.data("status")["errors"], [])
+        one.stop()
+        self.assertEqual(sum("error config: " in line for line in one.lines), 1, one.log())
 
     def test_reload_finds_new_plugins_and_leaves_loaded_ones(self):
         one = self.start("home")

@@ -7,15 +7,10 @@ import subprocess
 import threading
 import unittest
 
-from harness import BUILD, PATIENCE, Case, as_socket, read_all
+from harness import BUILD, PATIENCE, Case, as_socket, read_all, write
 
 KITH = os.path.join(BUILD, "bin", "kith")
 ECHO = {"target": "alice", "protocol": "Echo", "data": {"message": "x"}}
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 class Daemons(Case):

@@ -8,17 +8,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import BUILD, PATIENCE, Case, Client, as_socket
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
+from harness import BUILD, PATIENCE, Case, Client, as_socket, read, write
 
 
 class Programs(Case):

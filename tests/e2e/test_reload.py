@@ -4,17 +4,7 @@ import os
 import socket
 import unittest
 
-from harness import Case
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def read(path):
-    with open(path) as file:
-        return file.read()
+from harness import Case, read, write
 
 
 class Reloads(Case):
