@@ -95,9 +95,12 @@ void NodeImpl::service() {
   relieve();
   quic::Event event;
   pool::Action action;
+  std::size_t trains_left = trains_per_turn;
+  std::size_t events = 0;
   for (;;) {
     if (endpoint_.next_event(event)) {
       on_quic_event(event);
+      if (++events % events_per_train == 0) transmit(trains_left);
     } else if (pool_.next_action(action)) {
       do_action(action);
     } else if (!deferred_.empty()) {
@@ -108,8 +111,9 @@ void NodeImpl::service() {
       break;
     }
   }
-  transmit();
+  const bool all = transmit(trains_left);
   servicing_ = false;
+  if (!all) want_service(); // after the loop has looked at what arrived meanwhile
   arm_timer();
 }
 
@@ -129,10 +133,10 @@ void NodeImpl::relieve() {
   if (slabs_.bytes_in_use() > most + unread_given_ || unread_given_ == 0) endpoint_.relieve(now_);
 }
 
-void NodeImpl::transmit() {
-  for (std::size_t i = 0; i < trains_per_turn; ++i) {
+bool NodeImpl::transmit(std::size_t& trains_left) {
+  for (; trains_left > 0; --trains_left) {
     const auto datagram = endpoint_.transmit(buffer_, train_, now_);
-    if (!datagram) return;
+    if (!datagram) return true;
     if (blocked_.contains(datagram->socket)) continue; // it probes another path than its own: as if it were lost on the way
     if (world_.udp().send(*datagram) != SendResult::blocked) continue;
     Blocked& blocked = blocked_[datagram->socket]; // sendable() comes
@@ -140,8 +144,7 @@ void NodeImpl::transmit() {
     blocked.datagram = *datagram;
     blocked.datagram.bytes = blocked.bytes;
   }
-  servicing_ = false; // more to send: after the loop has looked at what arrived meanwhile
-  want_service();
+  return false;
 }
 
 void NodeImpl::arm_timer() {

@@ -26,6 +26,7 @@
 namespace kith::node {
 
 inline constexpr std::size_t trains_per_turn = 64;               ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t events_per_train = 8;               ///< What came of them is sent while the rest is worked off: the peer need not wait.
 inline constexpr std::size_t max_error_texts = 64;               ///< ERROR frames kept of one connection, until their streams end.
 inline constexpr std::size_t max_traffic_rows = 64;              ///< Bindings that one connection counts apart; the rest is one sum.
 inline constexpr std::chrono::seconds least_sleep{1};            ///< Of the machine, that puts connections in doubt.
@@ -229,7 +230,8 @@ public:
   /// The machine slept: every connection is in doubt, though no time passed for its timers.
   void note_sleep();
   void service();
-  void transmit();
+  /// Sends what connections have, one train after the other; false: `trains_left` came to its end first.
+  bool transmit(std::size_t& trains_left);
   /// Past max_buffer_bytes somebody pays.
   void relieve();
   void arm_timer();

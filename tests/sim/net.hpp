@@ -64,6 +64,7 @@ public:
     ++calls;
     last = stream;
     last.in = last.out = nullptr;
+    if (arrived) arrived();
     if (stream.command == "refuse") {
       control_.reject(stream.key, static_cast<Code>(1001), "no such thing");
       return;
@@ -93,6 +94,7 @@ public:
   }
   std::string failure; ///< "failed: …"; then changed() tells of it.
   std::function<void()> changed;
+  std::function<void()> arrived; ///< With each stream.
   std::size_t calls = 0;
   std::size_t ends = 0;
   IncomingStream last;

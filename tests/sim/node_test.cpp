@@ -26,6 +26,22 @@ TEST(NodeTest, AThousandCallsShareOneHandshake) {
   EXPECT_EQ(two.alice.handshakes(), 1U);
 }
 
+TEST(NodeTest, TheFirstAnswersOfABatchLeaveBeforeItsLastIsWorkedOff) {
+  node::Settings settings;
+  settings.quic.max_self_queue = seconds(1); // nothing is paced
+  Two two(1, settings);
+  const auto first = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return first->ok(); }));
+  std::vector<std::uint64_t> sent; // datagrams of alice, as each call came
+  two.alice.factory.echo->arrived = [&] { sent.push_back(two.network.counters("host1", "host2").sent); };
+  two.alice.world->udp().deaf_until(two.sim.now() + milliseconds(50), true);
+  std::vector<std::unique_ptr<Program>> calls;
+  for (int i = 0; i < 64; ++i) calls.push_back(two.bob.call(two.alice));
+  ASSERT_TRUE(two.run([&] { return std::ranges::all_of(calls, [](const auto& call) { return call->ok(); }); }));
+  ASSERT_EQ(sent.size(), calls.size());
+  EXPECT_GE(sent.back() - sent.front(), 4U);
+}
+
 TEST(NodeTest, BothDirectionsShareOneConnection) {
   Two two;
   const auto there = two.bob.call(two.alice);
