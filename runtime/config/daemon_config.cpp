@@ -62,8 +62,6 @@ constexpr std::array settings{
     row(Unit::count, &D::max_redials, live, "max_redials", "10", "0", "1000", "Automatic reconnects in a row before giving up."),
     row(Unit::duration, &D::drain_deadline, live, "drain_deadline", "10s", "0s", "1h",
         "How long running streams may go on after a stop or an identity-offline."),
-    row(Unit::duration, &D::max_self_queue, live, "max_self_queue", "1ms", "100us", "100ms",
-        "A path on which a whole window drains within this is not paced: it builds no longer queue."),
     row(Unit::count, &D::max_connections, live, "max_connections", "4096", "1", "1000000", "Connections of the whole daemon."),
     row(Unit::count, &D::max_connections_per_identity, live, "max_connections_per_identity", "1024", "1", "1000000",
         "Of these, connections of one identity."),

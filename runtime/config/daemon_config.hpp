@@ -20,7 +20,7 @@ struct DaemonConfig {
 
   Duration idle_timeout{}, stranger_timeout{}, keep_alive{}, connect_timeout{}, stream_open_timeout{}, handshake_timeout{}, header_timeout{},
       race_delay{}, unproven_timeout{}, unread_timeout{}, call_timeout{}, backoff_first{}, backoff_most{}, drain_deadline{}, client_stall_timeout{},
-      max_self_queue{}, inline_overrun{}, plugin_busy_after{}, plugin_fence_after{}, plugin_check_timeout{};
+      inline_overrun{}, plugin_busy_after{}, plugin_fence_after{}, plugin_check_timeout{};
 
   std::uint64_t max_call_bytes{}, stream_window{}, max_stream_window{}, connection_window{}, max_parked_bytes{}, max_buffer_bytes{},
       max_send_buffer{}, max_retry_bytes{}, max_client_queue{}, log_file_size{};

@@ -33,7 +33,6 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.quic.handshake_timeout = from.handshake_timeout;
   to.quic.keep_alive = from.keep_alive;
   to.quic.idle_timeout = std::max(to.quic.idle_timeout, from.idle_timeout + idle_margin); // the pool's comes first, and says goodbye
-  to.quic.max_self_queue = from.max_self_queue;
   to.quic.stream_window = from.stream_window;
   to.quic.max_stream_window = from.max_stream_window;
   to.quic.max_parked_bytes = from.max_parked_bytes;

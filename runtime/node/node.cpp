@@ -134,6 +134,7 @@ void NodeImpl::relieve() {
 }
 
 bool NodeImpl::transmit(std::size_t& trains_left) {
+  now_ = world_.now(); // a turn may be long, and round trips are measured from here
   for (; trains_left > 0; --trains_left) {
     const auto datagram = endpoint_.transmit(buffer_, train_, now_);
     if (!datagram) return true;

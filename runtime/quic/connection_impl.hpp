@@ -119,7 +119,6 @@ private:
   void fill_settings(ngtcp2_settings& settings, TimePoint now) const;
   void fill_params(ngtcp2_transport_params& params) const;
   ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
-  bool paces() const noexcept;
   std::size_t packet_limit(TimePoint now) noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
@@ -138,7 +137,7 @@ private:
   void count_output(Stream& stream);
   static std::uint64_t parked_of(const Stream& stream) noexcept;
   void uncount(Stream& stream) noexcept;
-  std::uint64_t send_limit() const noexcept;
+  std::uint64_t send_limit(const Stream& stream) const noexcept;
   void unblock();
   std::uint64_t packets_received() const noexcept;
   std::uint64_t in_flight() const noexcept { return numbers().bytes_in_flight; }

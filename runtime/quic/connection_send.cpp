@@ -52,7 +52,9 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
     if (pings_) pings_->sent(before, now);
     set_keep_alive();
   }
-  if (paces()) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
+  // Pacing (RFC 9002 §7.7) keeps a window from queueing up on the way. On loopback there is no way, and a kernel timer for every train costs more than the train.
+  // One or the other for good: ngtcp2 counts what was sent unpaced, and would wait for all of it.
+  if (!remote_.is_loopback()) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
   out.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
   out.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
   out.remote = from_sockaddr(path.path.remote);
@@ -61,10 +63,6 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   out.ecn = info.ecn;
   return static_cast<std::size_t>(written);
 }
-
-// Pacing (RFC 9002 §7.7) keeps a window from queueing up on the way. Where a whole window drains within max_self_queue there is nothing to spread, and a
-// kernel timer for every train costs more than the train.
-bool Connection::paces() const noexcept { return numbers().min_rtt > static_cast<ngtcp2_duration>(endpoint_.settings.max_self_queue.count()); }
 
 std::size_t Connection::packet_limit(TimePoint now) noexcept {
   if (large_stream_ >= 0 && now - large_since_ > std::max<Duration>(black_hole_least, black_hole_ptos * pto())) {

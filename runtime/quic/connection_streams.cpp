@@ -185,7 +185,7 @@ void Connection::release_acked(Stream& stream) {
   if (stream.dropped_) return; // dropped already
   if (stream.acked_ != 0) stream.out_->release(std::exchange(stream.acked_, 0));
   count_output(stream);
-  stream.out_->set_limit(send_limit());
+  stream.out_->set_limit(send_limit(stream));
   if (stream.wants_writable_ && stream.out_->room() >= stream.out_->limit() / 4) {
     stream.wants_writable_ = false;
     stream.signals_.writable = true;
@@ -202,7 +202,7 @@ void Connection::count_output(Stream& stream) {
   held_ += now - stream.held_;
   stream.held_ = now;
   if (held_ < most) { // the first time: from here on it has its share
-    if (!stream.local_ && stream.out_->limit() <= first_send_buffer && !stream.dropped_) stream.out_->set_limit(send_limit());
+    if (!stream.local_ && stream.out_->limit() <= first_send_buffer && !stream.dropped_) stream.out_->set_limit(send_limit(stream));
     return;
   }
   if (was_full) return;
@@ -213,13 +213,14 @@ void Connection::count_output(Stream& stream) {
 
 // Twice the window in flight keeps the connection busy while the producer is told and writes more; at most four times what is left, so that one stream whose
 // peer stops reading leaves a fifth of it all to the others.
-std::uint64_t Connection::send_limit() const noexcept {
+std::uint64_t Connection::send_limit(const Stream& stream) const noexcept {
   const Settings& s = endpoint_.settings;
   ngtcp2_conn_info info{};
   ngtcp2_conn_get_conn_info2(conn_.get(), &info);
   std::uint64_t wanted = std::max<std::uint64_t>(2 * info.cwnd, default_pipe_limit);
   if (endpoint_.slabs.bytes_in_use() > s.max_buffer_bytes / 2) wanted = default_pipe_limit;
-  return std::max(scarce_send_buffer, std::min(wanted, 4 * (s.max_send_buffer - std::min(held_, s.max_send_buffer))));
+  const std::uint64_t left = s.max_send_buffer - std::min(held_, s.max_send_buffer);
+  return std::max(scarce_send_buffer, std::min({wanted, 4 * left, stream.held_ + left}));
 }
 
 // --- streams
@@ -231,7 +232,7 @@ StreamPtr Connection::adopt(std::int64_t id, bool bidirectional, bool local, Pip
   stream->moved_at_ = endpoint_.now;
   if (stream->in_) stream->base_ = stream->in_->committed();
   // Many may be answered before the first answer is counted. A request of ours was bounded by whoever opened it.
-  if (stream->out_ && !local) stream->out_->set_limit(std::min(first_send_buffer, send_limit()));
+  if (stream->out_ && !local) stream->out_->set_limit(std::min(first_send_buffer, send_limit(*stream)));
   streams_.push_back(*stream);
   intrusive_ptr_add_ref(stream.get());
   if (bidirectional) ++bidi_streams_;

@@ -22,9 +22,8 @@ inline constexpr std::uint64_t max_transport_overhead = 16 * 1024 * 1024; ///< W
 
 struct Settings {
   Duration handshake_timeout = std::chrono::seconds(10);
-  Duration idle_timeout = std::chrono::seconds(90);       ///< The transport's (RFC 9000 §10.1); the pool closes idle connections long before.
-  Duration keep_alive = std::chrono::seconds(15);         ///< Sent while streams are open.
-  Duration max_self_queue = std::chrono::milliseconds(1); ///< The queue that we build ourselves on a path.
+  Duration idle_timeout = std::chrono::seconds(90); ///< The transport's (RFC 9000 §10.1); the pool closes idle connections long before.
+  Duration keep_alive = std::chrono::seconds(15);   ///< Sent while streams are open.
 
   std::uint64_t stream_window = 256 * 1024;           ///< Credit of a new stream, octets.
   std::uint64_t max_stream_window = 16 * 1024 * 1024; ///< A window doubles up to here while its reader keeps the pipe empty.

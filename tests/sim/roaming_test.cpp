@@ -47,6 +47,23 @@ TEST_F(Roaming, TheDialerMovesWhileItReceives) {
   lives_through(alice, bob, [&] { bob.move(elsewhere); });
 }
 
+// What was sent on the short path must not be paid for with a pause on the next one.
+TEST(RoamingTest, ADialerLeavesAFastNetworkWhileItReceives) {
+  Two two;
+  LinkRules lan;
+  lan.delay = std::chrono::microseconds(100);
+  lan.bytes_per_second = 125'000'000;
+  two.network.set_both("host1", "host2", lan);
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  Bulk bulk(*two.alice.node, 80'000'000); // two thirds of a second
+  bulk.start(two.alice.request(two.bob, StreamKind::stream, "digest"));
+  ASSERT_TRUE(two.run([&] { return bulk.half_sent(); }));
+  two.bob.move(make_v4({10, 7, 7, 7}, 4433));
+  ASSERT_TRUE(two.run([&] { return bulk.end.has_value(); }, seconds(1)));
+  EXPECT_TRUE(bulk.whole()) << bulk.end->error.text;
+}
+
 TEST_F(Roaming, TheDialersNatForgetsItsPort) {
   for (const auto& [from, to] : {std::pair(&bob, &alice), std::pair(&alice, &bob)}) {
     lives_through(
