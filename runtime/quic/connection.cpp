@@ -90,10 +90,16 @@ struct Callbacks {
   static Connection& self(void* user) { return *static_cast<Connection*>(user); }
   static int done(int result) { return result == 0 ? 0 : NGTCP2_ERR_CALLBACK_FAILURE; }
 
-  // A session is freed with its handshake (receive()). What a peer's TLS says after that is a ticket, which we never use.
   static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, uint64_t offset, const uint8_t* data, size_t size, void* user) {
-    if (!self(user).tls_) return 0;
-    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+    if (level != NGTCP2_ENCRYPTION_LEVEL_1RTT) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+    Connection& connection = self(user);
+    switch (connection.late_messages_.take({data, size}, connection.dialer_)) {
+      case tls::LateMessages::Verdict::fine: return 0;
+      case tls::LateMessages::Verdict::protocol_violation: return NGTCP2_ERR_PROTO;
+      case tls::LateMessages::Verdict::unexpected_message: break;
+    }
+    ngtcp2_conn_set_tls_alert(conn, tls::alert_unexpected_message);
+    return NGTCP2_ERR_CRYPTO;
   }
 
   static int handshake_completed(ngtcp2_conn*, void* user) { return done(self(user).on_handshake_completed()); }

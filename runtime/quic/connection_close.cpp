@@ -94,7 +94,7 @@ void Connection::fail(int result, TimePoint now) {
     ngtcp2_ccerr_set_application_error(&error, static_cast<std::uint64_t>(refusal_->code), nullptr, 0);
   } else if (result == NGTCP2_ERR_CRYPTO) {
     ngtcp2_ccerr_set_tls_alert(&error, ngtcp2_conn_get_tls_alert2(conn_.get()), nullptr, 0);
-    reason.error.text = "TLS refused the handshake";
+    reason.error.text = was_ready ? "the peer's TLS sent what may not come after the handshake (RFC 9001)" : "TLS refused the handshake";
   } else {
     ngtcp2_ccerr_set_liberr(&error, result, nullptr, 0);
   }

@@ -170,7 +170,8 @@ private:
   ngtcp2_mem memory_;               ///< Counts them. Outlives conn_.
   std::unique_ptr<TraceLog> trace_; ///< conn_ writes into it as long as it lives.
   ConnPtr conn_;
-  tls::SessionPtr tls_;
+  tls::SessionPtr tls_; ///< Freed with its handshake.
+  tls::LateMessages late_messages_;
   ngtcp2_crypto_conn_ref conn_ref_{};
   using Streams = boost::intrusive::list<Stream, boost::intrusive::member_hook<Stream, boost::intrusive::list_member_hook<>, &Stream::own_hook_>>;
   Streams streams_; ///< Each counts as one owner.

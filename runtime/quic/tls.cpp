@@ -128,4 +128,29 @@ Result<PeerId> proven_peer(WOLFSSL* session) {
   return id;
 }
 
+LateMessages::Verdict LateMessages::take(ByteView octets, bool from_server) noexcept {
+  constexpr std::uint8_t new_session_ticket = 4;
+  constexpr std::uint8_t certificate_request = 13;
+  while (!octets.empty()) {
+    if (head_left_ == 0) {
+      const std::size_t skipped = std::min<std::size_t>(body_left_, octets.size());
+      body_left_ -= static_cast<std::uint32_t>(skipped);
+      octets = octets.subspan(skipped);
+      if (body_left_ == 0) head_left_ = head_size;
+      continue;
+    }
+    const std::uint8_t octet = octets.front();
+    octets = octets.subspan(1);
+    if (head_left_-- < head_size) {
+      body_left_ = body_left_ << 8U | octet;
+      if (head_left_ == 0 && body_left_ == 0) head_left_ = head_size;
+    } else if (from_server && octet == certificate_request) {
+      return Verdict::protocol_violation;
+    } else if (!from_server || octet != new_session_ticket) {
+      return Verdict::unexpected_message;
+    }
+  }
+  return Verdict::fine;
+}
+
 } // namespace kith::quic::tls

@@ -29,6 +29,7 @@ struct SessionDeleter {
 };
 using SessionPtr = std::unique_ptr<WOLFSSL, SessionDeleter>;
 
+inline constexpr unsigned char alert_unexpected_message = 10;       ///< RFC 8446 §6.2.
 inline constexpr unsigned char alert_unrecognized_name = 112;       ///< RFC 6066 §3.
 inline constexpr unsigned char alert_no_application_protocol = 120; ///< RFC 7301 §3.2.
 
@@ -48,5 +49,20 @@ std::string negotiated_alpn(WOLFSSL* session);
 /// The peer's key, when the handshake proved one: not resumed, raw public keys on both sides, a certificate present, an Ed25519 SubjectPublicKeyInfo of
 /// exactly 44 octets (RFC 8410 §4). Otherwise the error says what was missing.
 Result<PeerId> proven_peer(WOLFSSL* session);
+
+/// What a peer's TLS says after the handshake. There is no session then to hear it, and need not be: a ticket is never used, and all else is forbidden.
+class LateMessages {
+public:
+  enum class Verdict : std::uint8_t { fine, unexpected_message, protocol_violation };
+
+  /// Looks at the types of the messages in the next octets (RFC 8446 §4) and forgets them. A server may send tickets, and no CertificateRequest (RFC 9001
+  /// §4.4); KeyUpdate is for neither side (RFC 9001 §6), and a client has nothing to say.
+  Verdict take(ByteView octets, bool from_server) noexcept;
+
+private:
+  static constexpr std::size_t head_size = 4; ///< Its type, and its length in three octets.
+  std::size_t head_left_ = head_size;         ///< Of the message that is being read: octets of its head,
+  std::uint32_t body_left_ = 0;               ///< and, as far as the head has come, of its body.
+};
 
 } // namespace kith::quic::tls

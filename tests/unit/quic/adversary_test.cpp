@@ -313,6 +313,23 @@ Bytes repeated(std::size_t count, const std::function<Bytes(std::uint64_t)>& mak
   return out;
 }
 
+constexpr std::uint64_t unexpected_message = 0x10a; // RFC 9001 §4.8, RFC 8446 §6
+
+/// A CRYPTO frame with octets of TLS messages (RFC 9000 §19.6).
+Bytes tls_octets(std::uint64_t offset, const Bytes& octets) {
+  Bytes out = frame({0x06, offset, octets.size()});
+  out.insert(out.end(), octets.begin(), octets.end());
+  return out;
+}
+
+Bytes joined(Bytes first, const Bytes& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+const Bytes key_update{24, 0, 0, 1, 0};                                       // RFC 8446 §4.6.3
+const Bytes ticket{4, 0, 0, 15, 0, 0, 0, 9, 0, 0, 0, 1, 1, 7, 0, 1, 7, 0, 0}; // RFC 8446 §4.6.1
+
 Bytes new_cid(std::uint64_t sequence, std::uint64_t retire) {
   Bytes out = frame({0x18, sequence, retire, 8}, 8);
   out.back() = static_cast<std::uint8_t>(sequence);
@@ -358,6 +375,8 @@ std::vector<BadFrames> bad_frames() {
       {"a retired connection id that was never given", frame({0x19, 1000}), NGTCP2_PROTOCOL_VIOLATION},
       {"too many connection ids", repeated(30, [](std::uint64_t i) { return new_cid(i + 100, 0); }), NGTCP2_CONNECTION_ID_LIMIT_ERROR},
       {"connection ids that retire ones to come", new_cid(1, 5), NGTCP2_FRAME_ENCODING_ERROR},
+      {"a TLS KeyUpdate", tls_octets(0, key_update), unexpected_message},
+      {"a session ticket from a client", tls_octets(0, ticket), unexpected_message},
       {"TLS messages past every buffer", frame({0x06, 300 * 1024, 10}, 10), NGTCP2_CRYPTO_BUFFER_EXCEEDED},
       {"PATH_RESPONSE cut short", Bytes{0x1b, 1, 2}, 0}, // the padding completes it; nobody asked: ignored
   };
@@ -388,6 +407,45 @@ TEST(AdversaryTest, FramesThatBreakTheRulesEndTheConnectionAndNothingElse) {
     EXPECT_EQ(duel.bob.endpoint->list().size(), 1U) << "the honest one's";
     EXPECT_FALSE(honest.close());
     EXPECT_TRUE(duel.still_serves());
+  }
+}
+
+// Of a server's TLS a ticket may come after the handshake, and nothing else (RFC 9001 §4.4, §6), in whatever pieces.
+TEST(AdversaryTest, WhatAServersTlsSaysAfterTheHandshake) {
+  constexpr std::size_t cut = 2; // in the middle of a message's head
+  const Bytes both = joined(ticket, key_update);
+  const std::vector<BadFrames> servers{
+      {"a ticket", tls_octets(0, ticket), 0},
+      {"two tickets in pieces",
+       joined(tls_octets(0, joined(ticket, Bytes(ticket.begin(), ticket.begin() + cut))),
+              tls_octets(ticket.size() + cut, Bytes(ticket.begin() + cut, ticket.end()))),
+       0},
+      {"a KeyUpdate", tls_octets(0, key_update), unexpected_message},
+      {"a KeyUpdate behind a ticket", tls_octets(0, both), unexpected_message},
+      {"the same in another piece", joined(tls_octets(0, ticket), tls_octets(ticket.size(), key_update)), unexpected_message},
+      {"a CertificateRequest", tls_octets(0, {13, 0, 0, 3, 0, 0, 0}), NGTCP2_PROTOCOL_VIOLATION},
+  };
+  for (const BadFrames& one : servers) {
+    SCOPED_TRACE(one.name);
+    Duel duel;
+    RawPeer& server = duel.add({});
+    const ConnectionId id = duel.dial(server, 3);
+    duel.run();
+    ASSERT_TRUE(duel.bob.endpoint->info(id)->ready);
+    server.inject(one.frames);
+    duel.run();
+    if (one.error == 0) {
+      EXPECT_FALSE(server.close());
+      EXPECT_TRUE(duel.bob.endpoint->info(id) && duel.bob.endpoint->info(id)->ready);
+      continue;
+    }
+    ASSERT_TRUE(server.close());
+    EXPECT_FALSE(server.close()->application);
+    EXPECT_EQ(server.close()->code, one.error);
+    ASSERT_NE(duel.ending(), nullptr);
+    EXPECT_EQ(duel.ending()->error.code, Code::connection_lost);
+    EXPECT_FALSE(duel.ending()->error.text.empty());
+    EXPECT_TRUE(duel.all_freed());
   }
 }
 
