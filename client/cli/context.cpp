@@ -4,7 +4,6 @@
 #include "kith/home.hpp"
 #include "protocol/error_object.hpp"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <ostream>
 
@@ -63,7 +62,7 @@ Result<std::string> Context::take_identity() {
   if (!connected) return connected.error();
   const auto answer = (*connected)->request("identity.list", {});
   if (!answer) return answer.error();
-  const auto data = boost::json::parse(answer->payload.bytes);
+  const auto data = parse_answer(answer->payload.bytes);
   for (const auto& identity : data.at("identities").as_array()) {
     if (identity.at("name").as_string() == words.front() || identity.at("id").as_string() == words.front()) return take();
   }
@@ -93,7 +92,7 @@ int Context::print(const client::Answer& answer, const std::function<void(const 
     return 0;
   }
   try {
-    show(answer.payload.json ? boost::json::parse(answer.payload.bytes) : boost::json::value(boost::json::object_kind));
+    show(answer.payload.json ? parse_answer(answer.payload.bytes) : boost::json::value(boost::json::object_kind));
   } catch (const std::exception& error) { // a member that this version expects is not there
     return fail({Code::unsupported_version, std::string("the daemon's answer can't be read, it is of another version: ") + error.what()});
   }

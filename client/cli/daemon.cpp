@@ -123,7 +123,7 @@ static int ask_about_files(Context& context, std::string_view type, const client
     show_file_errors(context, data);
   });
   if (code != 0) return code;
-  return items_of(boost::json::parse(answer->payload.bytes), "errors").empty() ? 0 : exit_code(Code::bad_request);
+  return items_of(parse_answer(answer->payload.bytes), "errors").empty() ? 0 : exit_code(Code::bad_request);
 }
 
 int reload(Context& context) {

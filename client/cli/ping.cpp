@@ -57,7 +57,7 @@ private:
       failed(answer.error());
     } else {
       try {
-        show(answer->payload.bytes, boost::json::parse(answer->payload.bytes));
+        show(answer->payload.bytes, parse_answer(answer->payload.bytes));
       } catch (const std::exception& error) {
         return Error{Code::unsupported_version, std::string("the daemon's answer can't be read, it is of another version: ") + error.what()};
       }

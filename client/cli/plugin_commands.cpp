@@ -4,7 +4,7 @@
 #include "commands.hpp"
 
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <exception>
 
 namespace kith::cli {
@@ -14,7 +14,7 @@ std::span<const Command> PluginCommands::ask(const std::string& home) try {
   if (!daemon) return {};
   const auto answer = daemon->request("protocol.list", {});
   if (!answer) return {};
-  const auto data = boost::json::parse(answer->payload.bytes);
+  const auto data = parse_answer(answer->payload.bytes);
   for (const auto& protocol : items_of(data, "protocols")) {
     const std::string noun = text_of(protocol, "noun");
     for (const auto& command : items_of(protocol, "commands")) {

@@ -201,6 +201,12 @@ std::string Table::blocks(const Terminal& terminal) const {
   return out;
 }
 
+boost::json::value parse_answer(std::string_view json) {
+  boost::json::parse_options options;
+  options.max_depth = protocol::max_json_depth; // else 32
+  return boost::json::parse(json, {}, options);
+}
+
 std::string text_of(const boost::json::value& object, std::string_view member) {
   const auto* found = object.as_object().if_contains(member);
   return found == nullptr ? std::string() : std::string(found->as_string());

@@ -58,6 +58,9 @@ private:
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// An answer's data: whatever depth the socket allows. Throws what boost::json::parse does.
+boost::json::value parse_answer(std::string_view json);
+
 // Members of answers, as text. They throw when a member is of another kind; missing ones are empty or 0.
 std::string text_of(const boost::json::value& object, std::string_view member);
 std::uint64_t number_of(const boost::json::value& object, std::string_view member);

@@ -6,6 +6,7 @@
 
 #include <charconv>
 #include <optional>
+#include <set>
 
 namespace kith::config {
 namespace {
@@ -60,8 +61,8 @@ private:
     const Mark start = marks_.at(at_);
     if (at_ >= text_.size()) {
       fail("a value is missing");
-    } else if (depth > max_depth) {
-      fail("nested too deeply");
+    } else if (at_char("{[") && depth == max_config_depth) {
+      fail("nested too deeply, at most " + std::to_string(max_config_depth) + " lists and maps inside each other");
     } else if (text_[at_] == '{') {
       node = object(depth);
     } else if (text_[at_] == '[') {
@@ -79,6 +80,7 @@ private:
     ++at_;
     Node node = make_map({});
     if (take('}')) return node;
+    std::set<std::string> keys;
     do {
       skip_space();
       Field field;
@@ -88,7 +90,7 @@ private:
         return node;
       }
       field.key = string();
-      if (node.find(field.key) != nullptr) fail("the key " + json_quoted(field.key) + " is there twice");
+      if (!keys.insert(field.key).second) fail("the key " + json_quoted(field.key) + " is there twice");
       if (!take(':')) fail("':' is missing after a key");
       if (problem_) return node;
       field.value = value(depth + 1);

@@ -7,7 +7,7 @@
 namespace kith::config {
 
 /// Reads one JSON value (RFC 8259). Numbers, true, false and null become plain scalars with the text as written. `source` is for the text of errors
-/// ("--config"). Errors: bad_request with line and column; duplicate keys, max_text_size and max_depth included.
+/// ("--config"). Errors: bad_request with line and column; duplicate keys, max_text_size and max_config_depth included.
 Result<Node> parse_json(std::string_view text, std::string_view source);
 
 /// Compact JSON on one line; keys in their order, scalars typed by the YAML 1.2 core schema, an empty node as null.

@@ -122,7 +122,7 @@ private:
 
   void say(std::string_view text) {
     unfit_ = unfit_ || quiet_;
-    if (quiet_) return;
+    if (quiet_ || found_.size() >= max_found) return;
     const Node* node = find(config_, path_);
     const Mark& mark = node != nullptr ? node->mark : config_.mark;
     found_.push_back({mark.offset, error_at(file_, mark, place_in(path_) + std::string(text))});
@@ -290,7 +290,7 @@ private:
     if (named != nullptr) {
       for (const auto& property : named->get_object()) known.emplace_back(property.key().data(), property.key().size());
     }
-    if (quiet_) return say({});
+    if (quiet_ || found_.size() >= max_found) return say({});
     std::string text = "the key '" + key + "' is not known";
     if (const auto near = nearest_name(key, known); !near.empty()) text += "; did you mean '" + std::string(near) + "'?";
     text += known.empty() ? "; there is none" : "; known are: ";

@@ -12,7 +12,9 @@
 namespace kith::config {
 
 inline constexpr std::size_t max_text_size = 1024 * 1024; ///< Of one YAML or JSON text, in octets.
-inline constexpr int max_depth = 64;                      ///< Of nested lists and maps.
+inline constexpr int max_config_depth = 64;               ///< Of lists and maps inside each other, in the `config` of a binding, however it comes.
+/// The same in a YAML file, where a config stands in a binding, in the list of them, in the map that the file is.
+inline constexpr int max_file_depth = max_config_depth + 3;
 
 /// A place in a text.
 struct Mark {

@@ -8,7 +8,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -106,7 +106,8 @@ public:
 private:
   struct Level {
     Node node;
-    std::optional<Field> key; ///< Of a map: read, and waiting for its value.
+    std::optional<Field> key;         ///< Of a map: read, and waiting for its value.
+    std::map<std::string, int> lines; ///< Of a map: where its keys are.
   };
 
   std::size_t offset(const YAML::Mark& mark) const noexcept { return mark.pos < 0 ? 0 : std::min(static_cast<std::size_t>(mark.pos), text_.size()); }
@@ -136,7 +137,7 @@ private:
     if (!word.empty()) {
       node = make_plain(std::string(word));
     }
-    node.mark = mark_at(text_, at);
+    node.mark = marks_.at(at);
     add(std::move(node));
   }
 
@@ -154,7 +155,9 @@ private:
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style, Node::Kind kind) {
     check_plain(mark, tag, anchor);
     settle_before(offset(mark));
-    if (levels_.size() >= static_cast<std::size_t>(max_depth)) throw Refused{offset(mark), "lists and maps are nested too deeply"};
+    if (levels_.size() == static_cast<std::size_t>(max_file_depth)) {
+      throw Refused{offset(mark), "nested too deeply, at most " + std::to_string(max_file_depth) + " lists and maps inside each other"};
+    }
     Node node;
     node.kind = kind;
     node.flow = style == YAML::EmitterStyle::Flow;
@@ -162,7 +165,7 @@ private:
     if (!levels_.empty() && levels_.back().node.is(Node::Kind::map) && !levels_.back().key) {
       throw Refused{offset(mark), "a key must be a word, not a list or map"};
     }
-    levels_.push_back({std::move(node), std::nullopt});
+    levels_.push_back({std::move(node), std::nullopt, {}});
   }
 
   void close() {
@@ -191,11 +194,8 @@ private:
 
   static void add_key(Level& level, const Node& node) {
     if (!node.is(Node::Kind::scalar)) throw Refused{node.mark.offset, "a key is missing before ':'"};
-    for (const Field& field : level.node.fields) {
-      if (field.key == node.text) {
-        throw Refused{node.mark.offset, "the key '" + node.text + "' is there twice (first in line " + std::to_string(field.mark.line) + ")"};
-      }
-    }
+    const auto [first, fresh] = level.lines.emplace(node.text, node.mark.line);
+    if (!fresh) throw Refused{node.mark.offset, "the key '" + node.text + "' is there twice (first in line " + std::to_string(first->second) + ")"};
     Field field;
     field.key = node.text;
     field.mark = node.mark;

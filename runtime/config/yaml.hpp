@@ -8,7 +8,7 @@ namespace kith::config {
 
 /// Reads one document; an empty text is an empty node. `file` is for the text of errors.
 /// Errors: bad_request "file:line:column: …" for what is not YAML or not UTF-8, and for what kith's files don't have: a byte-order mark, control
-/// characters, duplicate keys, keys that are not scalars, anchors, aliases, tags, a second document, more than max_text_size or max_depth.
+/// characters, duplicate keys, keys that are not scalars, anchors, aliases, tags, a second document, more than max_text_size or max_file_depth.
 Result<Node> parse_yaml(std::string_view text, std::string_view file);
 
 /// The offset of the first octet that is not UTF-8 (RFC 3629), or the size of the text.

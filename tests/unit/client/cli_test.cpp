@@ -2,6 +2,7 @@
 #include "base/name.hpp"
 #include "cli/run.hpp"
 #include "fake_daemon.hpp"
+#include "protocol/scanner.hpp"
 
 #include <algorithm>
 #include <array>
@@ -309,6 +310,18 @@ TEST(Cli, LogsReadTheFileWithoutADaemon) {
   std::ofstream(daemon.home() + "/logs/kithd.log") << "one\ntwo\nthree\n";
   EXPECT_EQ(run({"logs", "--home", daemon.home()}).out, "one\ntwo\nthree\n");
   EXPECT_EQ(run({"logs", "-n", "2", "--home", daemon.home()}).out, "two\nthree\n");
+}
+
+TEST(Cli, AnswersMayBeAsDeepAsTheSocketAllows) {
+  const std::size_t outside = 2; // the answer, and the object that `data` is
+  std::string config = "1";
+  for (std::size_t i = outside; i < protocol::max_json_depth; ++i) config = R"({"a":)" + config + "}";
+  FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
+    const std::string data = R"({"identity":"alice","protocol":"P","alias":"default","state":"offline","access":[],"config":)" + config + "}";
+    peer.send(Answer::ok(request.id, Body::of_json(data)).encode());
+  });
+  const Outcome added = run({"add-protocol", "--protocol", "P", "--config", "{}", "--home", daemon.home()});
+  EXPECT_EQ(added.code, 0) << added.err;
 }
 
 TEST(Cli, AnAnswerOfAnotherVersionIsAnErrorNotACrash) {

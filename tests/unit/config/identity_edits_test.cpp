@@ -83,6 +83,14 @@ TEST(IdentityEdits, AddBindingRefuses) {
             0U);
 }
 
+TEST(IdentityEdits, TheDeepestConfigFitsIntoTheFile) {
+  std::string config = "1";
+  for (int i = 0; i < max_config_depth; i += 2) config = R"({"a":[)" + config + "]}";
+  const auto file = add_binding(new_identity_text(id_of(1), false), "a", {"Deep", "", true, {}, config, {}});
+  ASSERT_TRUE(file) << file.error().text;
+  EXPECT_EQ(parse_identity(*file, "a")->bindings[0].config_json, config);
+}
+
 TEST(IdentityEdits, RemoveBinding) {
   const auto two = *add_binding(alice, "a", {"B", "x", false, std::nullopt, std::nullopt, {}});
   EXPECT_EQ(text_of(remove_binding(two, "a", "B", "x")), alice);

@@ -63,10 +63,22 @@ TEST(Json, BadInputIsRefusedWithItsPlace) {
   EXPECT_EQ(parse_json("{\n  \"a\": x\n}", "--config").error().text.find("--config:2:8: not JSON"), 0U);
 }
 
+/// What took minutes, each key being compared with all before it.
+TEST(Json, AMapMayHaveAsManyKeysAsFit) {
+  std::string many = "{";
+  for (int i = 100'000; many.size() < max_text_size - 30; ++i) many += "\"" + std::to_string(i) + "\":1,";
+  EXPECT_TRUE(parse_json(many + "\"last\":1}", "j"));
+  EXPECT_NE(parse_json(many + "\"100000\":1}", "j").error().text.find("the key \"100000\" is there twice"), std::string::npos);
+}
+
 TEST(Json, DepthIsBounded) {
   EXPECT_FALSE(parse_json(std::string(100000, '['), "j"));
   EXPECT_FALSE(parse_json(std::string(1000, '[') + std::string(1000, ']'), "j"));
-  EXPECT_TRUE(parse_json(std::string(50, '[') + std::string(50, ']'), "j"));
+  const auto nested = [](std::size_t levels) { return std::string(levels, '[') + "1" + std::string(levels, ']'); };
+  EXPECT_TRUE(parse_json(nested(max_config_depth), "j"));
+  EXPECT_EQ(parse_json(nested(max_config_depth + 1), "j").error().text,
+            "j:1:65: not JSON: nested too deeply, at most 64 lists and maps inside each other");
+  EXPECT_FALSE(parse_json(std::string(max_config_depth + 1, '[') + std::string(max_config_depth + 1, ']'), "j")) << "an empty one is a level too";
 }
 
 } // namespace

@@ -33,6 +33,15 @@ TEST(Schema, GoodConfigs) {
   EXPECT_EQ(check("max_length: 1000\nmode: loud\nrules:\n  - name: x\n"), "ok");
 }
 
+TEST(Schema, ConfigsAndSchemasMayBeAsDeepAsTheirLimits) {
+  std::string config = "1";
+  for (int i = 0; i < max_config_depth; ++i) config = "{a: " + config + "}";
+  EXPECT_EQ(check(config), "a.yaml:1:2: config: the key 'a' is not known; known are: max_length, mode, rules");
+  std::string schema = R"({"type":"integer"})";
+  for (int i = 0; i < max_config_depth; ++i) schema = R"({"properties":{"a":)" + schema + "}}";
+  EXPECT_EQ(check(config, schema), "ok");
+}
+
 TEST(Schema, ErrorsNameThePlaceAndWhatIsExpected) {
   EXPECT_EQ(check("mode: plain\nmax_length: lots\n"), "a.yaml:2:13: config.max_length: must be a whole number (is \"lots\")");
   EXPECT_EQ(check("max_length: 0\n"), "a.yaml:1:13: config.max_length: must be at least 1 (is 0)");

@@ -110,6 +110,16 @@ TEST(Yaml, BadInputIsRefusedWithItsPlace) {
   }
 }
 
+/// What took minutes: each key was compared with all before it, and the lines counted anew for each empty value.
+TEST(Yaml, AMapMayHaveAsManyKeysAsFit) {
+  std::string many;
+  for (int i = 100'000; many.size() < max_text_size - 30; ++i) many += std::to_string(i) + ":\n";
+  const auto map = parse_yaml(many, "f.yaml");
+  ASSERT_TRUE(map) << map.error().text;
+  EXPECT_EQ(map->fields.back().mark.line, static_cast<int>(map->fields.size()));
+  EXPECT_NE(error_of(many + "100000: 1\n").find("the key '100000' is there twice (first in line 1)"), std::string::npos);
+}
+
 TEST(Yaml, DepthAndSizeAreBounded) {
   EXPECT_NE(error_of(std::string(1000, '[') + std::string(1000, ']')).find("nested too deeply"), std::string::npos);
   EXPECT_NE(error_of(std::string(max_text_size + 1, ' ')).find("larger than"), std::string::npos);
