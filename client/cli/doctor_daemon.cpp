@@ -14,7 +14,7 @@ constexpr std::uint64_t usual_mtu = 1350;
 Result<boost::json::value> ask(client::Client& daemon, std::string_view type, const client::ObjectWriter& fields = {}) {
   const auto answer = daemon.request(type, fields);
   if (!answer) return answer.error();
-  return boost::json::parse(answer->payload.bytes);
+  return parse_answer(answer->payload.bytes);
 }
 
 std::string named(const boost::json::value& item) {
@@ -139,6 +139,8 @@ Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::strin
   if (!health) return health.error();
   const auto status = ask(daemon, "status");
   if (!status) return status.error();
+  if (flag_of(*status, "stopping"))
+    out.warn("daemon", "it is stopping: what runs may end first, nothing new begins", "wait, or at once: kith stop --now");
   check_port(out, *health, home);
   check_process(out, *health);
   check_plugins(out, *health);

@@ -24,6 +24,7 @@ std::string resolve_home(const std::string& option) {
 }
 
 std::string socket_path(const std::string& home) { return home + "/daemon.sock"; }
+std::string lock_path(const std::string& home) { return home + "/daemon.lock"; }
 std::string log_path(const std::string& home) { return home + "/logs/kithd.log"; }
 
 } // namespace kith::client

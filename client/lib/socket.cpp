@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
@@ -19,9 +21,22 @@ std::string reason(int error) { return std::generic_category().message(error); }
 
 Error gone() { return {Code::connection_lost, "the daemon closed the connection: see `kith logs` for why"}; }
 
+/// The daemon's lock file tells of one that has closed its socket and is not gone yet: its pid, and "stopping".
+pid_t stopping_daemon(const std::string& home) {
+  std::ifstream file(lock_path(home));
+  pid_t pid = 0;
+  std::string state;
+  const bool told = file >> pid >> state && state == "stopping" && pid > 0;
+  return told && (::kill(pid, 0) == 0 || errno != ESRCH) ? pid : 0;
+}
+
 Error no_daemon(const std::string& home) {
   const std::string option = home == resolve_home("") ? "" : " --home " + home;
-  return {Code::unreachable, "no daemon at " + home + ": start it with `kith daemon" + option + "`"};
+  const std::string way_out = "start it with `kith daemon" + option + "`";
+  if (const pid_t pid = stopping_daemon(home); pid != 0) {
+    return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(pid) + ") is stopping: when it is gone, " + way_out};
+  }
+  return {Code::unreachable, "no daemon at " + home + ": " + way_out};
 }
 
 } // namespace

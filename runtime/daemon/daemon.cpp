@@ -295,6 +295,7 @@ void Daemon::begin_stop(TimePoint deadline) {
     log_->info("daemon", "stopping");
     notifier_.notify(io::ServiceState::stopping, world_.now());
     admin_->tell_stopping();
+    world_.disk().post([this] { ground_.lock.tell_stopping(); });
     stop_timer_ = world_.make_timer([this] {
       log_->warn("daemon", "something did not stop in time");
       end();

@@ -13,16 +13,19 @@
 namespace kith::home {
 namespace {
 
-std::string pid_in(int fd) {
-  std::array<char, 32> text{};
-  const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
-  std::string_view pid(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
-  pid = pid.substr(0, pid.find_first_not_of("0123456789"));
-  return pid.empty() ? "unknown" : std::string(pid);
-}
+constexpr std::string_view stopping = "stopping\n"; ///< Behind the pid; the client library looks for it.
 
 Error already_runs(const std::string& home_path, int fd) {
-  return {Code::busy, "a daemon runs on " + home_path + " already (pid " + pid_in(fd) + "); stop it with 'kith stop', or choose another --home"};
+  std::array<char, 32> buffer{};
+  const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
+  const std::string_view text(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+  std::string pid(text.substr(0, text.find_first_not_of("0123456789")));
+  if (pid.empty()) pid = "unknown";
+  if (text.ends_with(stopping)) {
+    return {Code::busy,
+            "the daemon on " + home_path + " (pid " + pid + ") is stopping; wait until it is gone, or end its drain with 'kith stop --now'"};
+  }
+  return {Code::busy, "a daemon runs on " + home_path + " already (pid " + pid + "); stop it with 'kith stop', or choose another --home"};
 }
 
 } // namespace
@@ -39,6 +42,8 @@ Result<Lock> Lock::acquire(const std::string& home_path) {
   if (::ftruncate(fd.get(), 0) != 0 || !write_all(fd.get(), std::to_string(::getpid()) + "\n")) return system_error("write", path);
   return Lock(std::move(fd));
 }
+
+void Lock::tell_stopping() const noexcept { static_cast<void>(write_all(fd_.get(), stopping)); }
 
 bool socket_answers(const std::string& path) noexcept {
   sockaddr_un address{};

@@ -12,6 +12,9 @@ public:
   /// socket all the same (a file system on which flock means nothing).
   static Result<Lock> acquire(const std::string& home_path);
 
+  /// Says in the file that this daemon is on its way out, for who comes to a closed socket, or wants the lock. Once; blocking.
+  void tell_stopping() const noexcept;
+
 private:
   explicit Lock(Fd fd) noexcept : fd_(std::move(fd)) {}
   Fd fd_;

@@ -122,6 +122,11 @@ class Life(Daemons):
         late = self.client_of(one)
         self.assertIs(late.data("status")["stopping"], True)
         self.refused("offline", b.ask, "call", **ECHO)
+        late.ask("config.check")  # on the disk's thread, behind what the lock's file is to say
+        for words in (("daemon",), ("doctor",), ("status",)):
+            done = subprocess.run([KITH, "--home", one.home, *words], capture_output=True, text=True, timeout=PATIENCE)
+            self.assertIn("stopping", done.stdout + done.stderr, words)
+            self.assertNotIn("no daemon", done.stdout + done.stderr, words)
         late.ask("stop", drain="now")
         self.assertEqual(one.wait(), 0)
         self.assertEqual(b.event(id, "closed")["status"], "error")

@@ -2,9 +2,13 @@
 #include "fake_daemon.hpp"
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <kith/client.hpp>
+#include <kith/home.hpp>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace kith::test {
@@ -24,6 +28,25 @@ TEST(ClientLib, SaysHowToStartADaemon) {
   const auto client = Client::connect("/nonexistent/home");
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon --home /nonexistent/home`"}));
+}
+
+TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
+  const std::string home = FakeDaemon(no_requests).home(); // a folder without a socket: it is closed again
+  const auto said = [&](const std::string& lock) {
+    std::filesystem::create_directory(home);
+    std::ofstream(client::lock_path(home)) << lock;
+    const auto client = Client::connect(home);
+    std::filesystem::remove_all(home);
+    return client ? "connected" : client.error().text;
+  };
+  const pid_t gone = ::fork();
+  if (gone == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(gone, nullptr, 0), gone);
+  const std::string way_out = "start it with `kith daemon --home " + home + "`";
+  const std::string pid = std::to_string(::getpid());
+  EXPECT_EQ(said(pid + "\nstopping\n"), "the daemon at " + home + " (pid " + pid + ") is stopping: when it is gone, " + way_out);
+  for (const std::string& lock : {pid + "\n", std::to_string(gone) + "\nstopping\n", std::string("stopping"), std::string("-1 stopping")})
+    EXPECT_EQ(said(lock), "no daemon at " + home + ": " + way_out) << lock;
 }
 
 TEST(ClientLib, RefusesAHomeThatIsTooLong) {

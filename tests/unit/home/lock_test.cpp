@@ -26,6 +26,23 @@ TEST(Lock, TheSecondIsToldThePidOfTheFirst) {
   EXPECT_TRUE(Lock::acquire(folder.path())) << "gone with its holder";
 }
 
+TEST(Lock, WhoeverWantsItIsToldThatItsHolderIsStopping) {
+  const TempFolder folder;
+  const std::string pid = std::to_string(::getpid());
+  {
+    const auto first = Lock::acquire(folder.path());
+    ASSERT_TRUE(first);
+    first->tell_stopping();
+    EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), pid + "\nstopping\n");
+    const auto second = Lock::acquire(folder.path());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().text,
+              "the daemon on " + folder.path() + " (pid " + pid + ") is stopping; wait until it is gone, or end its drain with 'kith stop --now'");
+  }
+  ASSERT_TRUE(Lock::acquire(folder.path()));
+  EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), pid + "\n");
+}
+
 TEST(Lock, TextLeftByADeadDaemonIsNoLock) {
   const TempFolder folder;
   spill(folder.path() + "/daemon.lock", "99999999999999999999 and more\n");

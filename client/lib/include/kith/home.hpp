@@ -10,6 +10,7 @@ namespace kith::client {
 std::string resolve_home(const std::string& option);
 
 std::string socket_path(const std::string& home);
+std::string lock_path(const std::string& home);
 std::string log_path(const std::string& home);
 
 } // namespace kith::client
