@@ -178,6 +178,7 @@ private:
   std::unordered_map<std::string, Lane> lanes_;
   std::size_t busy_lanes_ = 0;
   Lane alone_;
+  std::multiset<std::pair<PeerId, PeerId>> removing_; ///< Identity and peer of removals that wait or run.
   std::vector<config::Problem> settings_problems_;
   std::set<std::string> logged_problems_; ///< So that each is in the log once, until it is mended.
   bool stopping_ = false;

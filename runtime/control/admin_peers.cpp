@@ -154,8 +154,10 @@ void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<
         if (!row) return tell(row.error());
         KnownIdentity* known = parts_.roster.by_id(identity);
         if (known == nullptr || !*row) return tell(Error{Code::unknown_peer, "the peer is gone"});
-        parts_.roster.put_peer(*known, **row);
-        parts_.node.put_peer(identity, peer_spec(**row));
+        if (!removing_.contains({identity, (*row)->id})) { // else its rights have ended already
+          parts_.roster.put_peer(*known, **row);
+          parts_.node.put_peer(identity, peer_spec(**row));
+        }
         std::string json = peer_fields(*known, **row, parts_.node.status()).finish();
         json.insert(json.size() - 1, extra);
         tell(std::move(json));
@@ -269,8 +271,8 @@ std::vector<std::string> bindings_naming(const config::IdentityConfig& config, c
 
 } // namespace
 
-/// Rights end now, whatever the disk says; and again when it is saved, for changes that were asked for before. A peer that the store still has, because an
-/// earlier removal could not be saved, can be removed as well: so it leaves the store last.
+/// Rights end now, whatever the disk says, and no change that was asked for before brings them back. A peer that the store still has, because an earlier
+/// removal could not be saved, can be removed as well: so it leaves the store last.
 void Admin::peer_remove(Ask& ask, const Tell& tell) {
   std::string named;
   Fields read(ask.fields);
@@ -287,8 +289,14 @@ void Admin::peer_remove(Ask& ask, const Tell& tell) {
     parts_.node.close_peer(identity, id);
     if (KnownIdentity* known = parts_.roster.by_id(identity); known != nullptr) parts_.roster.remove_peer(*known, id);
   };
-  if (peer && (*own)->peers.contains(*peer)) forget(*peer);
-  in_lane(identity.text(), tell, [this, identity, named, peer, unknown, forget](const Tell& done) {
+  const bool ended = peer && (*own)->peers.contains(*peer);
+  if (ended) forget(*peer);
+  if (peer) removing_.emplace(identity, *peer);
+  const Tell tell_all = [this, tell, identity, peer, ended](const Told& told) {
+    if (peer) removing_.erase(removing_.find({identity, *peer}));
+    tell(ended && !told && told.error().code == Code::busy ? not_saved(told.error()) : told);
+  };
+  in_lane(identity.text(), tell_all, [this, identity, named, peer, unknown, forget](const Tell& done) {
     const auto found = still_there(identity);
     if (!found) return done(found.error());
     const auto before = (*found)->loaded;

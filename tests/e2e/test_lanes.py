@@ -33,6 +33,34 @@ class InOneWrite(Case):
         a.ask("binding.configure", protocol="Echo", access=["admin"])
         self.refused("denied", b.ask, "call", target="alice", protocol="Echo", data={"message": "x"})
 
+    def test_a_removed_peer_is_not_back_for_a_moment(self):
+        a, b, one, _ = self.pair()
+        watch = self.client_of(one)
+        slow = [("binding.configure", {"protocol": "Echo", "access": [role]}) for role in ("viewer", "member") * 25]
+        removal = len(slow) + 1
+        requests = [("peer.role", {"peer": "bob", "role": "admin"}), *slow, ("peer.remove", {"peer": "bob"}), ("hello", {})]
+        a.send_line("\n".join(json.dumps({"id": "t%d" % at, "type": type, **fields}) for at, (type, fields) in enumerate(requests)))
+        a.answer("t%d" % (removal + 1))  # the removal is taken in
+        while not any(message.get("id") == "t%d" % removal for message in a.messages):
+            self.assertEqual(watch.data("peer.list")["peers"], [])
+            a.messages.append(a.read_message())
+        self.assertEqual(a.answer("t%d" % removal)["status"], "ok")
+        self.assertEqual(watch.data("peer.list")["peers"], [])
+
+    def test_more_removals_than_may_wait_have_ended_rights_all_the_same(self):
+        a, _, one, _ = self.pair()
+        ids = [self.client_of(one).data("identity.create", name="i%d" % at)["id"] for at in range(70)]
+        for at, id in enumerate(ids):
+            a.ask("peer.add", identity="alice", name="p%d" % at, peer=id, role="admin")
+        answers = self.together(a, *(("peer.remove", {"identity": "alice", "peer": id}) for id in ids))
+        late = [(id, answer) for id, answer in zip(ids, answers) if answer["status"] != "ok"]
+        self.assertTrue(late)
+        self.assertEqual([peer["name"] for peer in a.data("peer.list", identity="alice")["peers"]], ["bob"])
+        for id, answer in late:
+            self.assertEqual(answer["code"], "internal")
+            self.assertIn("in force until restart", answer["data"])
+            a.ask("peer.remove", identity="alice", peer=id)
+
     def test_offline_holds_whatever_was_asked_before(self):
         a, b, _, _ = self.pair()
         a.ask("identity.offline")
