@@ -36,6 +36,13 @@ class Providers(Case):
         answer = b.answer(asked)
         self.assertEqual((answer["status"], answer["code"], answer["data"]), ("app_error", 1002, "not now"))
 
+    def test_a_stream_that_is_never_answered_is_waited_for_as_long_as_the_caller_said(self):
+        a, b, _, _ = self.pair(echo=False)
+        served = self.provider(a)
+        self.refused("timeout", b.ask, "stream", target="alice", protocol="Prov", timeout_ms=300)
+        incoming = a.event(served, "incoming")
+        self.assertEqual(a.event(served, "cancelled")["call"], incoming["call"])
+
     def test_a_dead_providers_calls_fail_and_are_not_repeated(self):
         a, b, one, _ = self.pair(echo=False)
         other = Client(one.home)

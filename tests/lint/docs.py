@@ -3,7 +3,8 @@
 """What the documents say of the tree is so.  docs.py ROOT
 
 Links between documents lead somewhere; paths in backticks exist; ARCHITECTURE.md has fewer than 200 lines, its layers are those of layers.txt, and each
-`Type::function` that it names is in the code; docs/adr/README.md lists every record; error texts that a document explains are in the code.
+`Type::function` that it names is in the code; docs/adr/README.md lists every record; error texts that a document explains are in the code;
+docs/man/kithd.1 has kithd's options.
 """
 import os
 import re
@@ -74,6 +75,14 @@ def idle_settings(root):
             yield f"docs/operations.md: nothing in runtime/daemon looks at the setting {key}"
 
 
+def wrong_options(root):
+    """kithd's page has the options of `kithd --help`, and no others."""
+    usage = re.search(r'R"\((.*?)\)"', tree.read(root, "runtime/daemon/options.cpp"), re.S).group(1)
+    said, known = (set(re.findall(r"--[a-z]+", text)) for text in (tree.read(root, "docs/man/kithd.1").replace("\\-", "-"), usage))
+    for option in sorted(said ^ known):
+        yield f"docs/man/kithd.1: {option} is {'no option of kithd' if option in said else 'missing'}"
+
+
 def unlisted_records(root):
     index = tree.read(root, "docs/adr/README.md")
     for name in sorted(os.listdir(os.path.join(root, "docs/adr"))):
@@ -93,7 +102,8 @@ def main():
     architecture = tree.read(root, "ARCHITECTURE.md")
     if len(architecture.splitlines()) >= MOST_LINES:
         problems.append(f"ARCHITECTURE.md: has {len(architecture.splitlines())} lines; it stays under {MOST_LINES}")
-    problems += [*wrong_layers(root, architecture), *unknown_functions(root, architecture), *unlisted_records(root), *unknown_texts(root), *idle_settings(root)]
+    problems += [*wrong_layers(root, architecture), *unknown_functions(root, architecture), *unlisted_records(root), *unknown_texts(root), *idle_settings(root),
+                 *wrong_options(root)]
     tree.report(problems, "place(s) where a document and the tree differ", "Mend the document, or what it describes.")
 
 

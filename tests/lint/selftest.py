@@ -137,13 +137,16 @@ class BadTrees(unittest.TestCase):
         self.write("runtime/daemon/a.cpp", "to.gap = from.race_delay;")
         self.write("docs/operations.md", "| `race_delay` | time | 50ms | |\n")
         self.write("docs/adr/0001-one.md", "")
+        self.write("runtime/daemon/options.cpp", 'usage = R"(kithd\n  --home DIR, --json)";')
+        self.write("docs/man/kithd.1", ".BI \\-\\-home DIR\n.B \\-\\-json\n")
         self.write("ARCHITECTURE.md", table + "`Node::open` in `runtime/node`\n\n| text | |\n|---|---|\n| `no daemon at …` | |\n")
         self.expect_clean("docs.py")
         self.write("docs/adr/0002-two.md", "[gone](gone.md)")
         self.write("docs/operations.md", "| `race_pace` | time | 50ms | |\n")
+        self.write("docs/man/kithd.1", ".BI \\-\\-home DIR\n.B \\-\\-yaml\n")
         self.write("ARCHITECTURE.md", table.replace("io, ", "") + "`Node::close` in `runtime/gone`\n\n| text | |\n|---|---|\n| `… ran away` | |\n")
         self.expect("docs.py", "0002-two.md: docs/adr/README.md does not list it", "a link to gone.md", "the layers of line 4 are", "Node::close", "runtime/gone",
-                    "no program prints: ran away", "the setting race_pace")
+                    "no program prints: ran away", "the setting race_pace", "--json is missing", "--yaml is no option")
 
     def tour(self, text):
         return self.lint("tour.py", self.write("README.md", text), self.root)
