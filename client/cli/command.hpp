@@ -72,7 +72,7 @@ std::string help_text(const Command* command);
 std::string noun_help(std::span<const Command* const> verbs);
 std::string usage_line(const Command& command);
 
-/// "10s", "500ms", "2m", "1h", or seconds without a unit, in milliseconds; 1 ms to 1 h. Errors: bad_request.
-Result<std::uint64_t> parse_duration_ms(std::string_view text);
+/// "10s", "500ms", "2m", "1h", or seconds without a unit, in milliseconds; `least` to 1 h. Errors: bad_request.
+Result<std::uint64_t> parse_duration_ms(std::string_view text, std::uint64_t least = 1);
 
 } // namespace kith::cli

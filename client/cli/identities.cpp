@@ -198,11 +198,13 @@ int export_identity(Context& context) {
 }
 
 int import_identity(Context& context) {
-  const auto file = open_key(context, context.word(1));
+  const std::string path = context.word(1);
+  const auto file = open_key(context, path);
   if (!file) return context.fail(file.error());
   const int fd = file->get();
-  return context.ask("identity.import", client::ObjectWriter().text("name", context.word(0)).flag("online", context.options.online),
-                     [&](const auto& data) { show_state(context, data); }, client::default_patience, {&fd, 1});
+  client::ObjectWriter fields;
+  fields.text("name", context.word(0)).flag("online", context.options.online).text("file_name", path == "-" ? "standard input" : path);
+  return context.ask("identity.import", fields, [&](const auto& data) { show_state(context, data); }, client::default_patience, {&fd, 1});
 }
 
 } // namespace kith::cli

@@ -202,14 +202,14 @@ Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, con
   return parsed;
 }
 
-Result<std::uint64_t> parse_duration_ms(std::string_view text) {
+Result<std::uint64_t> parse_duration_ms(std::string_view text, std::uint64_t least) {
   constexpr std::uint64_t longest = 3'600'000;
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   const std::uint64_t factor = unit == "ms" ? 1 : unit == "s" || unit.empty() ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
-  if (error != std::errc() || factor == 0 || number == 0 || number > longest / factor) {
-    return bad_request("`" + std::string(text) + "` is not a time from 1ms to 1h: write 10s, 500ms or 2m");
+  if (error != std::errc() || factor == 0 || number > longest / factor || number * factor < least) {
+    return bad_request("`" + std::string(text) + "` is not a time from " + std::to_string(least) + "ms to 1h: write 10s, 500ms or 2m");
   }
   return number * factor;
 }

@@ -16,8 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t default_length_ms = 10'000;
-
 /// The folder, which this program may write into.
 Result<client::Fd> open_folder(const std::string& path) {
   client::Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -64,9 +62,9 @@ void show_begin(Context& context, const boost::json::value& data, std::uint64_t 
 
 int trace(Context& context) {
   if (!context.options.qlog) return context.usage("where to? --qlog DIR names a folder");
-  std::uint64_t length = default_length_ms;
+  std::uint64_t length = protocol::default_trace_ms;
   if (context.options.length) {
-    const auto parsed = parse_duration_ms(*context.options.length);
+    const auto parsed = parse_duration_ms(*context.options.length, protocol::min_trace_ms);
     if (!parsed) return context.usage(parsed.error().text);
     length = *parsed;
   }
@@ -83,7 +81,7 @@ int trace(Context& context) {
   if (!id) return context.fail(id.error());
   const auto begun = wait_answer(**daemon, interrupt, *id);
   if (!begun) return context.fail(begun.error());
-  if (!context.options.json) show_begin(context, boost::json::parse(begun->payload.bytes), length);
+  if (!context.options.json) show_begin(context, parse_answer(begun->payload.bytes), length);
   const auto end = wait_end(**daemon, interrupt, *id);
   if (!end) return context.fail(end.error());
   if (end->error) return context.fail(*end->error);

@@ -238,17 +238,19 @@ void Admin::identity_export(Ask& ask, const Tell& tell) {
 
 void Admin::identity_import(Ask& ask, const Tell& tell) {
   std::string name;
+  std::string file = "the file to import";
   bool online = false;
   Fields read(ask.fields);
-  read.only({"id", "type", "name", "online", "fds"}).need_text("name", name).flag("online", online);
+  read.only({"id", "type", "name", "online", "file_name", "fds"}).need_text("name", name).flag("online", online).text("file_name", file);
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "identity name"); !good) return tell(good.error());
   auto fd = std::make_shared<protocol::Fd>(std::move(ask.fds.front()));
-  in_lane(lane_to_make(name), tell, [this, name, online, fd](const Tell& done) {
+  in_lane(lane_to_make(name), tell, [this, name, online, fd, file](const Tell& done) {
     const auto must_be = parts_.roster.free_name(name);
     if (!must_be) return done(must_be.error());
-    on_disk<home::LoadedIdentity>([this, name, online, fd, only = *must_be] { return parts_.home.import_key(name, online, fd->get(), only); },
-                                  [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });
+    on_disk<home::LoadedIdentity>(
+        [this, name, online, fd, file, only = *must_be] { return parts_.home.import_key(name, online, fd->get(), file, only); },
+        [this, done](Result<home::LoadedIdentity> loaded) { appeared(std::move(loaded), done); });
   });
 }
 

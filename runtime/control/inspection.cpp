@@ -6,6 +6,7 @@
 #include "home/files.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace kith::control {
 namespace {
@@ -62,6 +63,9 @@ Result<InspectedFiles> read_files(const home::Home& home, store::Store& store, c
     out.files.push_back(read.file);
     out.identities.emplace_back().read = std::move(read);
   };
+  if (std::error_code none; std::filesystem::is_directory(only, none)) {
+    return bad_request(only + " is a folder: name one file, or leave it out to check all files of the home");
+  }
   const bool settings_only = !only.empty() && home::base_name(only) == home::base_name(home.settings_path());
   if (only.empty() || settings_only) {
     const std::string file = only.empty() ? home.settings_path() : only;

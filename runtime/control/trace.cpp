@@ -15,10 +15,10 @@ Trace::~Trace() { *alive_ = false; }
 Result<void> Trace::start(const protocol::Request& request, std::vector<protocol::Fd> fds) {
   std::string name;
   std::string peer;
-  std::uint64_t length = default_trace_ms;
+  std::uint64_t length = protocol::default_trace_ms;
   protocol::FieldReader read(request.fields);
   read.only({"id", "type", "fds", "identity", "peer", "for_ms"}).text("identity", name).need_text("peer", peer);
-  read.number_within("for_ms", 100, longest_trace_ms, length);
+  read.number_within("for_ms", protocol::min_trace_ms, protocol::max_trace_ms, length);
   if (read.error()) return *read.error();
   if (fds.size() != 1) return bad_request("trace needs one descriptor, of the folder to write into (\"fds\":1)");
   struct stat about {};

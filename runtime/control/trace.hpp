@@ -7,9 +7,6 @@
 
 namespace kith::control {
 
-inline constexpr std::uint64_t default_trace_ms = 10'000;
-inline constexpr std::uint64_t longest_trace_ms = 3'600'000;
-
 class Trace final : public Operation {
 public:
   Trace(Session& session, std::string id) : session_(session), id_(std::move(id)) {}

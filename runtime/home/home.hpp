@@ -88,8 +88,9 @@ public:
   Result<std::string> remove(std::string_view name, UnixSeconds now) const;
   /// Writes the key as PEM into an empty file that only its owner may read, and syncs it. The descriptor stays the caller's.
   Result<void> export_key(std::string_view name, int fd) const;
-  /// Makes an identity from a key file that only its owner may read. `only`: the id that this name may have; nullopt: any.
-  Result<LoadedIdentity> import_key(std::string_view name, bool online, int fd, const std::optional<PeerId>& only = std::nullopt) const;
+  /// Makes an identity from a key file that only its owner may read. `file`: what errors call it. `only`: the id that this name may have; nullopt: any.
+  Result<LoadedIdentity> import_key(std::string_view name, bool online, int fd, const std::string& file,
+                                    const std::optional<PeerId>& only = std::nullopt) const;
   /// Replaces an identity's YAML by what `change` makes of it. Errors: busy when the file is not what was loaded ("run kith reload"); those of
   /// `change`; bad_request when the outcome is no identity's file or has another id.
   Result<LoadedIdentity> edit(const LoadedIdentity& loaded, const TextEdit& change) const;

@@ -235,8 +235,14 @@ Result<void> Home::export_key(std::string_view name, int fd) const {
   return {};
 }
 
-Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int fd, const std::optional<PeerId>& only) const {
-  auto key = key_from(read_private_fd(fd, "the file to import", max_key_file_size), "the file to import");
+Result<LoadedIdentity> Home::import_key(std::string_view name, bool online, int fd, const std::string& file,
+                                        const std::optional<PeerId>& only) const {
+  const auto size = check_private_fd(fd, file);
+  if (!size) return size.error();
+  if (*size > max_key_file_size)
+    return bad_request(file + ": not a key file: it is larger than " + std::to_string(max_key_file_size) +
+                       " bytes; a key that kith reads is what kith export-identity writes");
+  auto key = key_from(read_private_fd(fd, file, max_key_file_size), file);
   if (!key) return key.error();
   if (only && key->id() != *only) return bad_request(std::string(name) + " is a peer with another id here; nothing was imported");
   const auto all = load_all();

@@ -64,11 +64,28 @@ class Command(Case):
         with open(os.path.join(one.home, "identities", "alice.yaml"), encoding="utf-8") as file:
             self.assertIn("77", file.read())
 
-    def test_a_folder_is_no_key(self):
+    def test_what_is_no_key_is_named(self):
         _, _, one, _ = self.pair()
         done = self.kith(one, "import-identity", "carol", self.folder)
-        self.assertIn("is not a file", done.stderr)
+        self.assertIn(self.folder + ": is not a file", done.stderr)
         self.assertNotIn("chmod", done.stderr)
+        for octets in (b"", b"hello\n", b"-----BEGIN RSA PRIVATE KEY-----\n", os.urandom(100), os.urandom(100_000)):
+            foreign = os.path.join(self.folder, "foreign")
+            with open(os.open(foreign, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(octets)
+            done = self.kith(one, "import-identity", "carol", foreign)
+            self.assertEqual(done.returncode, 101)
+            self.assertIn(foreign + ": not a key file: ", done.stderr)
+            self.assertIn("a key that kith reads is ", done.stderr)
+        done = self.kith(one, "import-identity", "carol", "-", input="hello")
+        self.assertIn("standard input: not a key file: ", done.stderr)
+
+    def test_a_folder_is_no_file_to_check(self):
+        _, _, one, _ = self.pair()
+        for folder in (".", self.folder, "/"):
+            done = self.kith(one, "config", "check", folder, cwd=one.home)
+            self.assertEqual(done.returncode, 101)
+            self.assertIn(" is a folder: name one file, or leave it out to check all files of the home", done.stderr)
 
     def test_deleting_asks(self):
         a, _, one, _ = self.pair()

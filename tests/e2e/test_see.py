@@ -157,6 +157,9 @@ class See(Case):
     def test_traces_that_cannot_be(self):
         a, _, one, _ = self.pair()
         self.assertEqual(self.kith(one.home, "trace", "bob").returncode, 2)
+        short = self.kith(one.home, "trace", "bob", "--qlog", self.folder, "--for", "10ms")
+        self.assertEqual(short.returncode, 2)
+        self.assertIn("`10ms` is not a time from 100ms to 1h", short.stderr)
         missing = self.kith(one.home, "trace", "bob", "--qlog", self.home("nowhere"))
         self.assertEqual(missing.returncode, 101)
         self.assertIn("can't open the folder", missing.stderr)

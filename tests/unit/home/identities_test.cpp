@@ -261,9 +261,9 @@ TEST_F(Identities, ExportAndImport) {
     EXPECT_NE(home_.export_key("alice", out.get()).error().text.find("not empty"), std::string::npos);
   }
   const Fd in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_NE(home_.import_key("other", false, in.get()).error().text.find("is the identity 'alice' already"), std::string::npos);
+  EXPECT_NE(home_.import_key("other", false, in.get(), "a.key").error().text.find("is the identity 'alice' already"), std::string::npos);
   ASSERT_TRUE(home_.remove("alice", 1));
-  const auto back = home_.import_key("back", true, in.get());
+  const auto back = home_.import_key("back", true, in.get(), "a.key");
   ASSERT_TRUE(back) << back.error().text;
   EXPECT_EQ(back->config.id, alice.config.id);
   EXPECT_TRUE(back->config.online);
@@ -275,10 +275,10 @@ TEST_F(Identities, ExportAndImportRefuseFilesThatOthersMayRead) {
   const Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   ASSERT_EQ(::fchmod(fd.get(), 0644), 0);
   EXPECT_FALSE(home_.export_key("alice", fd.get()));
-  EXPECT_FALSE(home_.import_key("x", false, fd.get()));
+  EXPECT_FALSE(home_.import_key("x", false, fd.get(), "x.key"));
   ASSERT_EQ(::fchmod(fd.get(), 0600), 0);
-  EXPECT_FALSE(home_.import_key("x", false, fd.get())) << "an empty file is no key";
-  EXPECT_FALSE(home_.import_key("x", false, -1));
+  EXPECT_FALSE(home_.import_key("x", false, fd.get(), "x.key")) << "an empty file is no key";
+  EXPECT_FALSE(home_.import_key("x", false, -1, "x.key"));
   int pipe_ends[2];
   ASSERT_EQ(::pipe(pipe_ends), 0);
   const Fd read_end(pipe_ends[0]);
