@@ -56,7 +56,7 @@ public:
   void run() override { node_.world.run(); }
   void stop() override { node_.world.stop(); }
 
-  void opened(const IncomingStream&) override {}
+  void opened(IncomingStream) override {}
   void replied(StreamKey, const Result<std::string>& answer) override;
   void readable(StreamKey key) override;
   void writable(StreamKey key) override;

@@ -5,7 +5,7 @@
 
 namespace kith::bench {
 
-void BenchService::opened(const IncomingStream& stream) {
+void BenchService::opened(IncomingStream stream) {
   Served& served = streams_[stream.key];
   served.in = stream.in;
   served.out = stream.out;

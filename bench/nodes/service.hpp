@@ -28,7 +28,7 @@ public:
   void stop(std::function<void()> done) override { done(); }
   std::string state() const override { return "running"; }
 
-  void opened(const IncomingStream& stream) override;
+  void opened(IncomingStream stream) override;
   void replied(StreamKey, const Result<std::string>&) override {}
   void readable(StreamKey key) override;
   void writable(StreamKey key) override;

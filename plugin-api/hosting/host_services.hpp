@@ -103,7 +103,7 @@ public:
   /// Do it away from the instance thread, in order, and call Instance::storage_completed.
   virtual void storage(StorageRequest request) = 0;
   /// kith.dial/1; Error: refused at once (limits). Later failures come as Instance::replied and closed.
-  virtual Result<DialedStream> dial(kith_stream_id stream, const DialRequest& request) = 0;
+  virtual Result<DialedStream> dial(kith_stream_id stream, DialRequest request) = 0;
   /// The peers as this instance has last been told; never null when the host offers kith.peer/1.
   virtual std::shared_ptr<const PeerTable> peers() const = 0;
   /// Plugin code is about to run, has run: for measuring and supervision.

@@ -210,9 +210,9 @@ kith_stream_id Instance::opened(StreamOpening opening) {
     return 0;
   }
   Stream stream;
-  stream.in = opening.in;
-  stream.out = opening.out;
-  stream.port = opening.port;
+  stream.in = std::move(opening.in);
+  stream.out = std::move(opening.out);
+  stream.port = std::move(opening.port);
   const kith_stream_id id = streams_.insert(std::move(stream));
   kith_stream_opened info{};
   info.struct_size = sizeof info;
@@ -249,6 +249,8 @@ void Instance::replied(kith_stream_id id, const Result<std::string>& content_typ
 void Instance::readable(kith_stream_id id) {
   const Stream* stream = streams_.find(id);
   if (stream == nullptr || stream->ended || !takes_streams()) return;
+  // All that came was read while the plugin was told something else, its end too.
+  if (stream->end_seen && stream->in->readable() == 0) return;
   enter("on_readable", [&] { protocol_.capabilities.stream->on_readable(plugin_, id); });
 }
 

@@ -95,6 +95,7 @@ private:
     bool finished = false;
     bool ended = false;
     bool wants_room = false;
+    bool end_seen = false; ///< The plugin was told that nothing follows.
     std::size_t peeked = 0;
     std::size_t reserved = 0;
   };

@@ -84,6 +84,7 @@ struct StreamCalls {
     piece = stream.in->peek();
     stream.peeked = piece.size();
     if (!piece.empty()) return KITH_OK;
+    stream.end_seen = finished;
     return finished ? KITH_END : KITH_WOULD_BLOCK;
   }
 
@@ -228,15 +229,15 @@ struct StreamCalls {
     request.content_type = view(in->content_type);
     request.deadline = from_nanoseconds(in->deadline_ns);
     const kith_stream_id made = self.streams_.insert(Stream{});
-    auto dialed = self.services_.dial(made, request);
+    auto dialed = self.services_.dial(made, std::move(request));
     if (!dialed) {
       self.streams_.erase(made);
       return KITH_E_LIMIT;
     }
     Stream& stream = *self.streams_.find(made);
-    stream.in = dialed->in;
-    stream.out = dialed->out;
-    stream.port = dialed->port;
+    stream.in = std::move(dialed->in);
+    stream.out = std::move(dialed->out);
+    stream.port = std::move(dialed->port);
     stream.incoming = false;
     stream.accepted = true;
     *id = made;

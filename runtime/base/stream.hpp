@@ -51,7 +51,7 @@ class StreamUser {
 public:
   virtual ~StreamUser() = default;
   /// An incoming stream; answer with accept or reject. Never for streams that this user opened.
-  virtual void opened(const IncomingStream& stream) = 0;
+  virtual void opened(IncomingStream stream) = 0;
   /// A stream that this user opened was answered. After an error nothing follows but closed.
   virtual void replied(StreamKey key, const Result<std::string>& content_type) = 0;
   /// `in` has new octets, or its end (edge-triggered, coalesced).

@@ -17,7 +17,7 @@ public:
 
 private:
   Result<node::OpenedStream> open(const protocol::Request& request);
-  void opened(const IncomingStream&) override {}
+  void opened(IncomingStream) override {}
   void replied(StreamKey key, const Result<std::string>& content_type) override;
   void readable(StreamKey key) override;
   void writable(StreamKey) override {}

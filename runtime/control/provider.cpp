@@ -61,7 +61,7 @@ void Provider::stop(std::function<void()> done) {
 
 // --- what peers ask
 
-void Provider::opened(const IncomingStream& stream) {
+void Provider::opened(IncomingStream stream) {
   if (cancelled_) return control().reject(stream.key, Code::plugin_failed, "the provider has gone");
   const OfferPtr offer = std::make_shared<Offer>();
   offer->stream = stream;

@@ -42,7 +42,7 @@ private:
   };
   using OfferPtr = std::shared_ptr<Offer>;
 
-  void opened(const IncomingStream& stream) override;
+  void opened(IncomingStream stream) override;
   void replied(StreamKey, const Result<std::string>&) override {}
   void readable(StreamKey key) override;
   void writable(StreamKey key) override;

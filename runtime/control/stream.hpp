@@ -16,7 +16,7 @@ public:
   void cancel() override;
 
 private:
-  void opened(const IncomingStream&) override {}
+  void opened(IncomingStream) override {}
   void replied(StreamKey key, const Result<std::string>& content_type) override;
   void readable(StreamKey key) override;
   void writable(StreamKey key) override;

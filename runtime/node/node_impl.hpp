@@ -293,8 +293,8 @@ public:
 
   // --- opener.cpp
   OpenedStream open(const OpenRequest& request, StreamUser& user);
-  Result<StreamKey> open(const PeerId& identity, const hosting::DialRequest& dial, PipePtr in, PipePtr out, StreamUser& user) override;
-  StreamKey open(const OpenRequest& request, StreamUser& user, PipePtr in, PipePtr out);
+  StreamKey open(const PeerId& identity, hosting::DialRequest dial, PipePtr in, PipePtr out, StreamUser& user) override;
+  StreamKey open(OpenRequest request, StreamUser& user, PipePtr in, PipePtr out);
   void find_connection(NodeStream& stream);
   void granted(pool::WaiterId waiter, pool::ConnId connection);
   void send_header(NodeStream& stream, Link& link);

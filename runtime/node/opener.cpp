@@ -15,20 +15,20 @@ OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
   return opened;
 }
 
-Result<StreamKey> NodeImpl::open(const PeerId& identity, const hosting::DialRequest& dial, PipePtr in, PipePtr out, StreamUser& user) {
+StreamKey NodeImpl::open(const PeerId& identity, hosting::DialRequest dial, PipePtr in, PipePtr out, StreamUser& user) {
   OpenRequest request;
   request.identity = identity;
   request.peer = dial.peer;
   request.kind = dial.kind;
-  request.protocol = dial.protocol;
-  request.alias = dial.alias;
-  request.command = dial.command;
-  request.content_type = dial.content_type;
+  request.protocol = std::move(dial.protocol);
+  request.alias = std::move(dial.alias);
+  request.command = std::move(dial.command);
+  request.content_type = std::move(dial.content_type);
   request.deadline = dial.deadline;
-  return open(request, user, std::move(in), std::move(out));
+  return open(std::move(request), user, std::move(in), std::move(out));
 }
 
-StreamKey NodeImpl::open(const OpenRequest& request, StreamUser& user, PipePtr in, PipePtr out) {
+StreamKey NodeImpl::open(OpenRequest request, StreamUser& user, PipePtr in, PipePtr out) {
   NodeStream& stream = streams_.add();
   ++counts_.opened;
   stream.phase = Phase::waiting;
@@ -40,8 +40,8 @@ StreamKey NodeImpl::open(const OpenRequest& request, StreamUser& user, PipePtr i
   // A call is kept whole until its reply, to be sent once more if it never ran.
   if (request.kind == StreamKind::call) stream.out->set_limit(settings_.max_call_bytes + small_slab_size);
   stream.outgoing = std::make_unique<Outgoing>();
-  stream.outgoing->request = request;
   stream.identity = find_identity(request.identity);
+  stream.outgoing->request = std::move(request);
   if (stream.identity != nullptr) ++stream.identity->streams;
   defer([this, key = stream.key] {
     if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);

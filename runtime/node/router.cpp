@@ -212,7 +212,7 @@ void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decisio
   }
   incoming.in = stream.in;
   incoming.out = stream.out;
-  stream.user->opened(incoming);
+  stream.user->opened(std::move(incoming));
 }
 
 void NodeImpl::refuse(NodeStream& stream, Code code, std::string_view text) {

@@ -13,8 +13,8 @@ class Dialer {
 public:
   virtual ~Dialer() = default;
   /// Opens a stream in an identity's name. The pipes are the opener's: `out` may hold octets already and be finished, `in` is filled by the node.
-  /// Network thread; never calls the user before it returns. Errors: refused at once; then the user hears nothing of it.
-  virtual Result<StreamKey> open(const PeerId& identity, const hosting::DialRequest& request, PipePtr in, PipePtr out, StreamUser& user) = 0;
+  /// Network thread; never calls the user before it returns. What is wrong with it, the user hears as of a stream that has failed.
+  virtual StreamKey open(const PeerId& identity, hosting::DialRequest request, PipePtr in, PipePtr out, StreamUser& user) = 0;
 };
 
 } // namespace kith::plugin_host

@@ -215,42 +215,42 @@ void InstanceHost::peers_changed(std::shared_ptr<const hosting::PeerTable> peers
 
 // --- StreamUser
 
-InstanceHost::PortPtr InstanceHost::find(StreamKey key) {
+Port* InstanceHost::find(StreamKey key) {
   const auto found = ports_.find(key);
-  return found == ports_.end() ? nullptr : found->second;
+  return found == ports_.end() ? nullptr : found->second.get();
 }
 
-void InstanceHost::opened(const IncomingStream& stream) {
-  auto port = std::make_shared<Port>(*this);
-  port->key = stream.key;
-  ports_.emplace(stream.key, port);
+void InstanceHost::opened(IncomingStream stream) {
+  const StreamKey key = stream.key;
+  Port& port = *ports_.emplace(key, std::allocate_shared<Port>(Recycler<Port>(), *this)).first->second;
+  port.key = key;
   if (state_ == State::failed) {
-    port->over = true; // the instance never hears of it
-    control_.reject(stream.key, Code::plugin_failed, "");
+    port.over = true; // the instance never hears of it
+    control_.reject(key, Code::plugin_failed, "");
     return;
   }
   if (state_ != State::running) {
-    port->over = true;
-    control_.reject(stream.key, Code::going_away, "");
+    port.over = true;
+    control_.reject(key, Code::going_away, "");
     return;
   }
-  port->incoming = stream;
+  port.incoming = std::move(stream);
   signal(port, opened_bit);
 }
 
 void InstanceHost::replied(StreamKey key, const Result<std::string>& content_type) {
-  const PortPtr port = find(key);
+  Port* port = find(key);
   if (port == nullptr) return;
   port->reply = content_type;
-  signal(port, replied_bit);
+  signal(*port, replied_bit);
 }
 
 void InstanceHost::readable(StreamKey key) {
-  if (const PortPtr port = find(key)) signal(port, readable_bit);
+  if (Port* port = find(key)) signal(*port, readable_bit);
 }
 
 void InstanceHost::writable(StreamKey key) {
-  if (const PortPtr port = find(key)) signal(port, writable_bit);
+  if (Port* port = find(key)) signal(*port, writable_bit);
 }
 
 void InstanceHost::closed(StreamKey key, const StreamEnd& end) {
@@ -261,21 +261,21 @@ void InstanceHost::closed(StreamKey key, const StreamEnd& end) {
   const bool known = !port->over;
   port->over = true;
   port->end = end;
-  if (known) signal(port, closed_bit);
+  if (known) signal(*port, closed_bit);
   if (stopping_ && ports_.empty()) to_network([this] { begin_stop(); });
 }
 
-void InstanceHost::signal(const PortPtr& port, std::uint32_t bits) {
+void InstanceHost::signal(Port& port, std::uint32_t bits) {
   if (fenced_.load(std::memory_order_relaxed)) return;
-  const bool queued = port->to_instance.fetch_or(bits, std::memory_order_acq_rel) != 0;
-  if (strand_ == nullptr && !inside_) {
-    deliver(*port, port->to_instance.exchange(0, std::memory_order_acq_rel));
+  if (strand_ == nullptr) { // the node never speaks to us from inside of what we ask of it
+    deliver(port, bits);
+    serve_touched();
     report_failure();
     return;
   }
-  if (!queued) {
+  if (port.to_instance.fetch_or(bits, std::memory_order_acq_rel) == 0) {
     const std::lock_guard lock(instance_lane_.mutex);
-    instance_lane_.ports.push_back(port);
+    instance_lane_.ports.push_back(port.shared_from_this());
   }
   schedule_instance();
   watch();
@@ -283,15 +283,7 @@ void InstanceHost::signal(const PortPtr& port, std::uint32_t bits) {
 
 void InstanceHost::serve(Port& port, std::uint32_t bits) {
   if ((bits & dial_bit) != 0) {
-    const Result<StreamKey> opened = dialer_->open(options_.identity, port.request, port.in, port.out, *this);
-    if (!opened) {
-      port.reply = opened.error();
-      port.end = StreamEnd{false, opened.error(), false, 0, 0};
-      port.over = true;
-      signal(port.shared_from_this(), replied_bit | closed_bit);
-      return;
-    }
-    port.key = *opened;
+    port.key = dialer_->open(options_.identity, std::move(port.request), std::move(port.in), std::move(port.out), *this);
     ports_.emplace(port.key, port.shared_from_this());
   }
   if (port.over) return;

@@ -2,6 +2,7 @@
 // A running binding: a plugin instance between the node's streams and the thread that its code runs on.
 #pragma once
 
+#include "base/recycler.hpp"
 #include "base/stream.hpp"
 #include "base/world.hpp"
 #include "hosting/instance.hpp"
@@ -73,7 +74,7 @@ public:
   void peers_changed(std::shared_ptr<const hosting::PeerTable> peers);
 
   // StreamUser
-  void opened(const IncomingStream& stream) override;
+  void opened(IncomingStream stream) override;
   void replied(StreamKey key, const Result<std::string>& content_type) override;
   void readable(StreamKey key) override;
   void writable(StreamKey key) override;
@@ -95,7 +96,7 @@ private:
   InstanceHost(World& world, StreamControl& control, SlabPool& slabs, Dialer* dialer, InstanceOptions options);
 
   // network thread
-  void signal(const PortPtr& port, std::uint32_t bits);
+  void signal(Port& port, std::uint32_t bits);
   void serve(Port& port, std::uint32_t bits);
   void run_network();
   void begin_stop();
@@ -105,12 +106,14 @@ private:
   void fence();
   void set_failed(std::string text);
   Task completion(Done done, std::function<Result<void>()> work);
-  PortPtr find(StreamKey key);
+  Port* find(StreamKey key);
   // instance thread
   void deliver(Port& port, std::uint32_t bits);
   void run_instance();
   void deliver_all();
-  void notify(const PortPtr& port, std::uint32_t bits);
+  void notify(Port& port, std::uint32_t bits);
+  /// Inline: the node hears what the plugin asked for, once for each stream, when its callback has returned.
+  void serve_touched();
   void report_failure();
   void clear_fenced();
   void take_peers(const std::shared_ptr<const hosting::PeerTable>& peers);
@@ -128,7 +131,7 @@ private:
   UnixSeconds unix_now() const override { return world_.unix_now(); }
   void wake_at(TimePoint at) override;
   void storage(hosting::StorageRequest request) override;
-  Result<hosting::DialedStream> dial(kith_stream_id stream, const hosting::DialRequest& request) override;
+  Result<hosting::DialedStream> dial(kith_stream_id stream, hosting::DialRequest request) override;
   std::shared_ptr<const hosting::PeerTable> peers() const override { return peers_; }
   void entering() override;
   void left() override;
@@ -154,7 +157,7 @@ private:
   // instance thread
   hosting::Instance instance_;
   std::shared_ptr<const hosting::PeerTable> peers_ = std::make_shared<const hosting::PeerTable>();
-  bool inside_ = false;
+  std::vector<PortPtr> touched_; ///< Inline: streams that the callback which runs has asked something for.
   bool failure_reported_ = false;
   bool cleared_ = false;          ///< A fenced instance has been stopped and destroyed.
   Duration entered_{};            ///< Steady time.
@@ -165,7 +168,7 @@ private:
   // network thread
   hosting::State state_ = hosting::State::loaded;
   std::string failure_;
-  std::unordered_map<StreamKey, PortPtr> ports_;
+  std::unordered_map<StreamKey, PortPtr, std::hash<StreamKey>, std::equal_to<>, Recycler<std::pair<const StreamKey, PortPtr>>> ports_;
   std::unique_ptr<Timer> timer_; ///< The plugin's earliest.
   std::unique_ptr<Timer> watch_timer_;
   std::unique_ptr<Timer> stop_timer_;

@@ -74,6 +74,7 @@ void InstanceHost::deliver_all() {
   }
   if (posted_.exchange(false)) instance_.run_posted();
   if (timers_due_.exchange(false)) instance_.run_timers();
+  serve_touched();
   report_failure();
 }
 
@@ -114,16 +115,16 @@ void InstanceHost::report_failure() {
 
 void InstanceHost::deliver(Port& port, std::uint32_t bits) {
   if ((bits & opened_bit) != 0) {
-    const IncomingStream& from = port.incoming;
+    IncomingStream& from = port.incoming;
     hosting::StreamOpening opening;
     opening.peer = from.peer;
     opening.role = from.role;
     opening.kind = from.kind;
-    opening.command = from.command;
-    opening.content_type = from.content_type;
+    opening.command = std::move(from.command);
+    opening.content_type = std::move(from.content_type);
     opening.deadline = from.deadline;
-    opening.in = port.in = from.in;
-    opening.out = port.out = from.out;
+    opening.in = std::move(from.in);
+    opening.out = std::move(from.out);
     opening.port = port.shared_from_this();
     port.id = instance_.opened(std::move(opening));
   }
@@ -134,16 +135,23 @@ void InstanceHost::deliver(Port& port, std::uint32_t bits) {
   if ((bits & closed_bit) != 0) instance_.closed(port.id, port.end);
 }
 
-void InstanceHost::notify(const PortPtr& port, std::uint32_t bits) {
-  if (strand_ == nullptr) {
-    serve(*port, bits);
+void InstanceHost::notify(Port& port, std::uint32_t bits) {
+  if (strand_ == nullptr) { // one thread
+    const std::uint32_t before = port.to_network.load(std::memory_order_relaxed);
+    port.to_network.store(before | bits, std::memory_order_relaxed);
+    if (before == 0) touched_.push_back(port.shared_from_this());
     return;
   }
-  if (port->to_network.fetch_or(bits, std::memory_order_acq_rel) == 0) {
+  if (port.to_network.fetch_or(bits, std::memory_order_acq_rel) == 0) {
     const std::lock_guard lock(network_lane_.mutex);
-    network_lane_.ports.push_back(port);
+    network_lane_.ports.push_back(port.shared_from_this());
   }
   schedule_network();
+}
+
+void InstanceHost::serve_touched() {
+  for (const PortPtr& port : touched_) serve(*port, port->to_network.exchange(0, std::memory_order_relaxed));
+  touched_.clear();
 }
 
 // --- hosting::HostServices
@@ -173,13 +181,13 @@ void InstanceHost::storage(hosting::StorageRequest request) {
   });
 }
 
-Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, const hosting::DialRequest& request) {
+Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, hosting::DialRequest request) {
   if (dialer_ == nullptr) return Error{Code::unsupported_version, "this host opens no streams"};
-  auto port = std::make_shared<Port>(*this);
+  auto port = std::allocate_shared<Port>(Recycler<Port>(), *this);
   port->id = stream;
   std::tie(port->in, port->out) = make_pipes(slabs_);
-  port->request = request;
-  notify(port, dial_bit);
+  port->request = std::move(request);
+  notify(*port, dial_bit);
   return hosting::DialedStream{port->in, port->out, port};
 }
 
@@ -188,7 +196,6 @@ void InstanceHost::entering() {
     entered_at_.store(world_.now().time_since_epoch().count(), std::memory_order_release);
     return;
   }
-  inside_ = true;
   entered_ = options_.steady_time();
   if (entered_ - read_at_ < preemption_reading) return;
   read_at_ = entered_;
@@ -200,7 +207,6 @@ void InstanceHost::left() {
     entered_at_.store(0, std::memory_order_release);
     return;
   }
-  inside_ = false;
   const Duration took = options_.steady_time() - entered_;
   if (took <= options_.inline_overrun) return;
   if (took < longest_preemption && options_.preemptions() != preemptions_) return;

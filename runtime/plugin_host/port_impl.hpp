@@ -27,16 +27,16 @@ public:
 
   void accept(std::string_view content_type) override {
     accept_type = content_type;
-    host_.notify(shared_from_this(), accept_bit);
+    host_.notify(*this, accept_bit);
   }
   void reject(Code code, std::string_view text) override { end_with(code, text, reject_bit); }
   void reset(Code code, std::string_view text) override { end_with(code, text, reset_bit); }
-  void produced() override { host_.notify(shared_from_this(), produced_bit); }
-  void consumed() override { host_.notify(shared_from_this(), consumed_bit); }
-  void blocked() override { host_.notify(shared_from_this(), blocked_bit); }
+  void produced() override { host_.notify(*this, produced_bit); }
+  void consumed() override { host_.notify(*this, consumed_bit); }
+  void blocked() override { host_.notify(*this, blocked_bit); }
   void set_urgency(std::uint8_t value) override {
     urgency.store(value, std::memory_order_relaxed);
-    host_.notify(shared_from_this(), urgency_bit);
+    host_.notify(*this, urgency_bit);
   }
 
   std::atomic<std::uint32_t> to_instance{0};
@@ -61,7 +61,7 @@ private:
   void end_with(Code code, std::string_view text, std::uint32_t bit) {
     end_code = code;
     end_text = text;
-    host_.notify(shared_from_this(), bit);
+    host_.notify(*this, bit);
   }
 
   InstanceHost& host_;

@@ -17,7 +17,7 @@ public:
     stream_ = node_.open(request, *this);
     fill();
   }
-  void opened(const IncomingStream&) override { ADD_FAILURE(); }
+  void opened(IncomingStream) override { ADD_FAILURE(); }
   void replied(StreamKey, const Result<std::string>&) override {}
   void readable(StreamKey key) override {
     for (ByteView piece = stream_.in->peek(); !piece.empty(); piece = stream_.in->peek()) {

@@ -60,7 +60,7 @@ public:
   void stop(std::function<void()> done) override { done(); }
   std::string state() const override { return failure.empty() ? "running" : failure; }
 
-  void opened(const IncomingStream& stream) override {
+  void opened(IncomingStream stream) override {
     ++calls;
     last = stream;
     last.in = last.out = nullptr;
@@ -191,7 +191,7 @@ public:
     if (finish) stream.out->finish();
     node_.control().produced(stream.key);
   }
-  void opened(const IncomingStream&) override { ADD_FAILURE(); }
+  void opened(IncomingStream) override { ADD_FAILURE(); }
   void replied(StreamKey, const Result<std::string>& answer) override {
     EXPECT_FALSE(reply);
     reply = answer;
