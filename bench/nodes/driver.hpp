@@ -31,7 +31,7 @@ public:
   void peer_changed(const PeerId&, const PeerId&, bool) override {}
   void address_worked(const PeerId&, const PeerId&, const Address&) override {}
   void refused(const PeerId&, const PeerId&, std::string_view, std::string_view) override {}
-  void binding_changed(const PeerId&, std::string_view, std::string_view, std::string_view) override {}
+  void binding_changed(const PeerId&, std::string_view, std::string_view, const node::BindingState&) override {}
 
   StderrLog log;
   io::RealWorld world;

@@ -26,7 +26,7 @@ public:
   void reconfigure(const std::string&, std::function<void(Result<void>)> done) override { done({}); }
   void drain(TimePoint) override {}
   void stop(std::function<void()> done) override { done(); }
-  std::string state() const override { return "running"; }
+  node::BindingState state() const override { return {node::BindingState::running}; }
 
   void opened(IncomingStream stream) override;
   void replied(StreamKey, const Result<std::string>&) override {}

@@ -78,19 +78,17 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   const bool wrong = problem != identity.binding_problems.end();
   if (wrong) error = problem->second.front().text;
   // What the file says now is wrong, and what ran before goes on: that is what status tells, access in force and all, beside the error.
-  const bool goes_on = wrong && row != nullptr && row->state == "running" && live->online;
-  const auto [word, why] = row != nullptr ? split_state(row->state) : std::pair<std::string_view, std::string_view>();
+  const bool goes_on = wrong && row != nullptr && row->state.phase == node::BindingState::running && live->online;
+  const auto phase = row != nullptr ? row->state.phase : node::BindingState::stopped;
   if (wrong && !goes_on) {
     state = "failed";
-  } else if (word == "failed") {
-    state = word;
-    error = why;
-  } else if (word == "draining") {
-    state = word;
+  } else if (phase == node::BindingState::failed || phase == node::BindingState::draining) {
+    state = phase_name(phase);
+    if (!row->state.error.empty()) error = row->state.error;
   } else if (!binding.enabled) {
     state = "disabled";
   } else if (row != nullptr && live->online) {
-    state = word == "stopped" ? "starting" : word;
+    state = phase_name(phase == node::BindingState::stopped ? node::BindingState::starting : phase);
   }
   out.text("state", state);
   if (!error.empty()) out.text("error", error);

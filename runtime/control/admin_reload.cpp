@@ -17,7 +17,7 @@ bool runs(const node::Status& status, const PeerId& identity, const config::Bind
   for (const node::IdentityStatus& each : status.identities) {
     if (each.id != identity) continue;
     return std::ranges::any_of(each.bindings, [&](const node::BindingStatus& row) {
-      return row.protocol == binding.protocol && row.alias == binding.alias && row.state == "running";
+      return row.protocol == binding.protocol && row.alias == binding.alias && row.state.phase == node::BindingState::running;
     });
   }
   return false;

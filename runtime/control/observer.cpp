@@ -46,13 +46,12 @@ void Observer::refused(const PeerId& identity, const PeerId& peer, std::string_v
   }
 }
 
-void Observer::binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, std::string_view state) {
+void Observer::binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, const node::BindingState& state) {
   const KnownIdentity* known = roster_.by_id(identity);
   if (known == nullptr) return;
-  const auto [word, error] = split_state(state);
   protocol::ObjectWriter event;
-  event.text("identity", known->name).text("protocol", protocol).text("alias", alias).text("state", word);
-  if (!error.empty()) event.text("error", error);
+  event.text("identity", known->name).text("protocol", protocol).text("alias", alias).text("state", phase_name(state.phase));
+  if (!state.error.empty()) event.text("error", state.error);
   topics_.publish(instance_topic(known->name, protocol, alias), event.finish());
 }
 

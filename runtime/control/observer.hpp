@@ -16,7 +16,7 @@ public:
   void peer_changed(const PeerId& identity, const PeerId& peer, bool connected) override;
   void address_worked(const PeerId& identity, const PeerId& peer, const Address& address) override;
   void refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) override;
-  void binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, std::string_view state) override;
+  void binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, const node::BindingState& state) override;
   /// Writes the audit rows of all minutes that are over at `until`. At the end: the end of time.
   void flush(UnixSeconds until);
 

@@ -25,7 +25,7 @@ public:
   void reconfigure(const std::string& config_json, std::function<void(Result<void>)> done) override;
   void drain(TimePoint deadline) override;
   void stop(std::function<void()> done) override;
-  std::string state() const override { return "running"; }
+  node::BindingState state() const override { return {node::BindingState::running}; }
 
 private:
   /// A call or stream from a peer.

@@ -172,12 +172,6 @@ Error Roster::explain(const PeerId& identity, const PeerId& peer, const StreamEn
 
 // --- words
 
-std::pair<std::string_view, std::string_view> split_state(std::string_view state) {
-  constexpr std::string_view failed = "failed: ";
-  if (state.starts_with(failed)) return {"failed", state.substr(failed.size())};
-  return {state.substr(0, state.find(' ')), {}}; // "waiting for a provider"
-}
-
 std::string binding_key(std::string_view protocol, std::string_view alias) { return std::string(protocol) + "/" + std::string(alias); }
 
 node::PeerSpec peer_spec(const store::PeerRow& row) {

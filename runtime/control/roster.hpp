@@ -74,7 +74,5 @@ private:
 
 node::PeerSpec peer_spec(const store::PeerRow& row);
 std::string binding_key(std::string_view protocol, std::string_view alias);
-/// A binding's state as node tells it, in the one word that programs get, and the error of one that failed.
-std::pair<std::string_view, std::string_view> split_state(std::string_view state);
 
 } // namespace kith::control

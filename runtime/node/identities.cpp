@@ -323,13 +323,13 @@ void NodeImpl::put_binding(const PeerId& id, const BindingSpec& spec, std::funct
   const Result<void> policy = set_policy(binding);
   if (!policy) {
     binding.policy = {};
-    set_state(binding, "failed: " + policy.error().text);
+    set_state(binding, {BindingState::failed, policy.error().text});
   }
   if (identity->online) serve(*identity);
   re_evaluate(*identity);
   want_service();
   const bool wanted = spec.enabled && identity->online && policy;
-  const bool failed = binding.owned && binding.owned->state().starts_with("failed");
+  const bool failed = binding.owned && binding.owned->state().phase == BindingState::failed;
   const bool remade = !fresh && (before.provider != spec.provider || before.inline_ != spec.inline_ || before.sha256 != spec.sha256);
   if (wanted && spec.provider && !remade && !fresh && !binding.draining && !binding.stopping) {
     done({}); // its program goes on; policy and ALPNs are in force already
@@ -370,7 +370,7 @@ void NodeImpl::start_when_stopped(Binding& binding, std::function<void(Result<vo
 
 void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function<void(Result<void>)> done) {
   if (binding.spec.provider) {
-    set_state(binding, binding.service != nullptr ? "running" : "waiting for a provider");
+    set_state(binding, {binding.service != nullptr ? BindingState::running : BindingState::waiting});
     done({});
     return;
   }
@@ -389,7 +389,7 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
   spec.sha256 = binding.spec.sha256;
   spec.peers = peer_table(identity);
   const std::uint64_t generation = ++binding.generation;
-  set_state(binding, "starting");
+  set_state(binding, {BindingState::starting});
   const auto tell = [asked = binding.starting](const Result<void>& result) {
     for (const auto& hear : *asked) hear(result);
   };
@@ -417,14 +417,14 @@ void NodeImpl::start_binding(Identity& identity, Binding& binding, std::function
       return;
     }
     if (!started) {
-      set_state(*same, "failed: " + started.error().text);
+      set_state(*same, {BindingState::failed, started.error().text});
       tell(started.error());
       return;
     }
     same->owned = std::move(*started);
     same->service = same->owned.get();
     same->owned->peers_changed(peer_table(*now)); // it may have missed some while it started
-    set_state(*same, "running");
+    set_state(*same, {BindingState::running});
     tell({});
   });
 }
@@ -435,7 +435,7 @@ void NodeImpl::stop_binding(Binding& binding, std::function<void()> done) {
   ++binding.generation;
   binding.draining = false;
   if (!binding.spec.provider) binding.service = nullptr; // a provider stays attached until its program goes
-  set_state(binding, "stopped");
+  set_state(binding, {BindingState::stopped});
   if (binding.starting) { // the answer to its start comes, and ends it
     binding.stopping = true;
     return;
@@ -459,7 +459,7 @@ void NodeImpl::stop_done(const PeerId& id, const BindingKey& key) {
   run_stopped(*at->second);
 }
 
-void NodeImpl::set_state(Binding& binding, std::string state) {
+void NodeImpl::set_state(Binding& binding, BindingState state) {
   if (binding.state == state) return;
   binding.state = std::move(state);
   observer_.binding_changed(binding.identity, binding.key.first, binding.key.second, binding.state);
@@ -476,7 +476,7 @@ void NodeImpl::drain_binding(Binding& binding, TimePoint until, std::function<vo
   if (binding.owned && binding.service != nullptr) {
     binding.service->drain(until);
     binding.service = nullptr;
-    set_state(binding, "draining");
+    set_state(binding, {BindingState::draining});
   }
   binding.drain_until = binding.draining ? std::min(binding.drain_until, until) : until;
   binding.draining = true;

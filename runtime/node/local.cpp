@@ -8,8 +8,6 @@
 namespace kith::node {
 namespace {
 
-constexpr std::string_view failed_prefix = "failed: ";
-
 std::string binding_name(const Identity& identity, const LocalRequest& request) {
   return identity.name + "'s " + request.protocol + "/" + request.alias;
 }
@@ -61,11 +59,12 @@ Result<Binding*> NodeImpl::find_local(Identity* identity, const LocalRequest& re
   if (!binding->spec.enabled)
     return Error{Code::offline,
                  name + " is disabled; enable it with: kith configure-protocol " + identity->name + " --protocol " + request.protocol + " --enable"};
-  const std::string state = binding->service != nullptr ? binding->service->state() : binding->state;
-  if (state.starts_with(failed_prefix)) return Error{Code::plugin_failed, name + " has failed: " + state.substr(failed_prefix.size())};
+  const BindingState state = binding->service != nullptr ? binding->service->state() : binding->state;
+  if (state.phase == BindingState::failed) return Error{Code::plugin_failed, name + " has failed: " + state.error};
   if (binding->service == nullptr && binding->spec.provider) return Error{Code::offline, "no program serves " + name + " now"};
   if (binding->starting && !binding->stopping) return binding;
-  if (binding->service == nullptr || binding->draining) return Error{Code::busy, name + " is not running now (" + state + ")"};
+  if (binding->service == nullptr || binding->draining)
+    return Error{Code::busy, name + " is not running now (" + std::string(phase_name(state.phase)) + ")"};
   Role least = Role::public_; // for peers; the owner may all
   const CommandScope scope = binding->service->command(request.command, least);
   if (is_for_owner(scope)) return binding;

@@ -235,7 +235,7 @@ Result<void> Node::attach_provider(const PeerId& identity, std::string_view prot
   if (binding->service != nullptr)
     return Error{Code::busy, "another program serves " + std::string(protocol) + "/" + std::string(alias) + " already"};
   binding->service = &service;
-  impl_->set_state(*binding, "running");
+  impl_->set_state(*binding, {BindingState::running});
   return {};
 }
 
@@ -245,7 +245,7 @@ void Node::detach_provider(const PeerId& identity, std::string_view protocol, st
   if (binding == nullptr || !binding->spec.provider || binding->service == nullptr) return;
   impl_->end_streams(*own, binding, {Code::plugin_failed, "the program that served it is gone"});
   binding->service = nullptr;
-  impl_->set_state(*binding, "waiting for a provider");
+  impl_->set_state(*binding, {BindingState::waiting});
 }
 
 void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {

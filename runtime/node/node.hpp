@@ -123,7 +123,7 @@ public:
   /// Somebody was refused; for the audit (aggregate it).
   virtual void refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) = 0;
   /// A binding's state is now another: what BindingStatus::state says.
-  virtual void binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, std::string_view state) = 0;
+  virtual void binding_changed(const PeerId& identity, std::string_view protocol, std::string_view alias, const BindingState& state) = 0;
 };
 
 // --- status
@@ -140,7 +140,7 @@ struct BindingStatus {
   std::string alias;
   bool enabled = true;
   bool provider = false;
-  std::string state; ///< "stopped", "starting", "running", "draining", "failed: …", "waiting for a provider".
+  BindingState state;
   std::vector<std::string> access;
   std::size_t streams = 0;
   std::uint64_t overruns = 0; ///< Of an inline instance: callbacks that took longer than inline_overrun.

@@ -49,7 +49,7 @@ struct Binding {
   access::Policy policy;          ///< `access:` or the protocol's default, and `deny:`.
   std::unique_ptr<Service> owned; ///< A plugin's.
   Service* service = nullptr;     ///< That, or a provider's. Null: takes no streams.
-  std::string state = "stopped";
+  BindingState state;
   std::uint64_t generation = 0; ///< Rises with each start and stop: answers to older starts are dropped.
   bool removing = false;
   bool draining = false; ///< Takes no new streams; stops when the last is gone, or at drain_until.
@@ -391,7 +391,7 @@ public:
   void start_when_stopped(Binding& binding, std::function<void(Result<void>)> done);
   void stop_done(const PeerId& identity, const BindingKey& key);
   void run_stopped(Binding& binding);
-  void set_state(Binding& binding, std::string state);
+  void set_state(Binding& binding, BindingState state);
   Binding* find_binding(const PeerId& identity, const BindingKey& key) noexcept;
   Result<void> set_policy(Binding& binding);
   void serve(Identity& identity);

@@ -55,10 +55,19 @@ public:
     done_ = std::move(done);
   }
 
-  std::string state() const override {
-    const plugin_host::InstanceStatus status = host_->status();
-    if (status.state == hosting::State::failed) return "failed: " + status.failure;
-    return std::string(hosting::state_name(status.state));
+  BindingState state() const override {
+    plugin_host::InstanceStatus status = host_->status();
+    switch (status.state) {
+      case hosting::State::loaded:
+      case hosting::State::created:
+      case hosting::State::configured: return {BindingState::starting};
+      case hosting::State::running: return {BindingState::running};
+      case hosting::State::draining: return {BindingState::draining};
+      case hosting::State::failed: return {BindingState::failed, std::move(status.failure)};
+      case hosting::State::stopped:
+      case hosting::State::destroyed: break;
+    }
+    return {BindingState::stopped};
   }
   std::uint64_t overruns() const override { return host_->status().overruns; }
 

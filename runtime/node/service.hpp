@@ -45,6 +45,19 @@ enum class CommandScope : std::uint8_t { unknown, local, remote, both };
 constexpr bool is_for_peers(CommandScope scope) noexcept { return scope == CommandScope::remote || scope == CommandScope::both; }
 constexpr bool is_for_owner(CommandScope scope) noexcept { return scope == CommandScope::local || scope == CommandScope::both; }
 
+/// What becomes of a binding, or of what serves it.
+struct BindingState {
+  enum Phase : std::uint8_t { stopped, starting, running, draining, failed, waiting }; ///< waiting: for a provider.
+
+  Phase phase = stopped;
+  std::string error{}; ///< Of a failed one.
+
+  friend bool operator==(const BindingState&, const BindingState&) = default;
+};
+
+/// The word that programs get: "running".
+std::string_view phase_name(BindingState::Phase phase) noexcept;
+
 class Service {
 public:
   virtual ~Service() = default;
@@ -60,8 +73,7 @@ public:
   virtual void drain(TimePoint deadline) = 0;
   /// Ends it: every stream gets its closed, then `done` is called (network thread). The object may be destroyed after that.
   virtual void stop(std::function<void()> done) = 0;
-  /// "running", "draining", "failed: …", for status.
-  virtual std::string state() const = 0;
+  virtual BindingState state() const = 0;
   /// Times that it held the network thread for too long.
   virtual std::uint64_t overruns() const { return 0; }
 };

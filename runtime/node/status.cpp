@@ -2,6 +2,7 @@
 // A snapshot for `kith status` and `kith pool`.
 #include "node/node_impl.hpp"
 
+#include <array>
 #include <unordered_map>
 
 namespace kith::node {
@@ -104,6 +105,11 @@ Status NodeImpl::status() const {
     out.identities.push_back(std::move(status));
   }
   return out;
+}
+
+std::string_view phase_name(BindingState::Phase phase) noexcept {
+  static constexpr std::array<std::string_view, 6> names{"stopped", "starting", "running", "draining", "failed", "waiting"};
+  return names[static_cast<std::size_t>(phase)];
 }
 
 } // namespace kith::node

@@ -124,16 +124,16 @@ TEST(LocalTest, ABindingThatIsBeingStartedIsWaitedFor) {
 
 TEST(LocalTest, AFailedInstanceSaysWhy) {
   Ready two;
-  two.alice.factory.echo->failure = "failed: out of tea";
+  two.alice.factory.echo->failure = "out of tea";
   two.alice.factory.echo->changed();
-  EXPECT_EQ(two.alice.states.back(), "failed: out of tea");
+  EXPECT_EQ(two.alice.states.back(), (node::BindingState{node::BindingState::failed, "out of tea"}));
   const Error error = error_of(two, inner(two));
   EXPECT_EQ(error.code, Code::plugin_failed);
   EXPECT_NE(error.text.find("out of tea"), std::string::npos) << error.text;
   const node::BindingSpec same = two.alice.bindings[0];
   two.alice.node->put_binding(two.alice.id, same, [](const Result<void>& done) { EXPECT_TRUE(done); });
   two.sim.run_for(seconds(1));
-  EXPECT_EQ(two.alice.states.back(), "running") << "putting it once more starts it anew";
+  EXPECT_EQ(two.alice.states.back(), node::BindingState{node::BindingState::running}) << "putting it once more starts it anew";
 }
 
 TEST(LocalTest, AStreamMovesMoreThanItsPipesHold) {
@@ -261,11 +261,11 @@ TEST(LocalTest, TheAccessListIsForPeers) {
 
 TEST(LocalTest, StatesAreTold) {
   Ready two;
-  EXPECT_EQ(two.alice.states, (std::vector<std::string>{"starting", "running"}));
+  EXPECT_EQ(two.alice.states, (std::vector<node::BindingState>{{node::BindingState::starting}, {node::BindingState::running}}));
   two.alice.states.clear();
   ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now(), [] {}));
   ASSERT_TRUE(two.run([&] { return !two.alice.states.empty(); }));
-  EXPECT_EQ(two.alice.states.back(), "stopped");
+  EXPECT_EQ(two.alice.states.back(), node::BindingState{});
 }
 
 } // namespace

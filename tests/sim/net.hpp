@@ -58,7 +58,7 @@ public:
   void reconfigure(const std::string&, std::function<void(Result<void>)> done) override { done({}); }
   void drain(TimePoint) override {}
   void stop(std::function<void()> done) override { done(); }
-  std::string state() const override { return failure.empty() ? "running" : failure; }
+  node::BindingState state() const override { return {failure.empty() ? node::BindingState::running : node::BindingState::failed, failure}; }
 
   void opened(IncomingStream stream) override {
     ++calls;
@@ -92,7 +92,7 @@ public:
   bool has_of(const PeerId& peer) const {
     return std::ranges::any_of(streams_, [&](const auto& entry) { return entry.second.peer == peer; });
   }
-  std::string failure; ///< "failed: …"; then changed() tells of it.
+  std::string failure; ///< It has failed for this reason, once changed() tells of it.
   std::function<void()> changed;
   std::function<void()> arrived; ///< With each stream.
   std::size_t calls = 0;
@@ -307,7 +307,7 @@ public:
   void peer_changed(const PeerId&, const PeerId&, bool) override {}
   void address_worked(const PeerId&, const PeerId&, const Address&) override {}
   void refused(const PeerId&, const PeerId&, std::string_view, std::string_view) override { ++refusals; }
-  void binding_changed(const PeerId&, std::string_view, std::string_view, std::string_view state) override { states.emplace_back(state); }
+  void binding_changed(const PeerId&, std::string_view, std::string_view, const node::BindingState& state) override { states.push_back(state); }
 
   std::string name;
   Address ip;
@@ -322,7 +322,7 @@ public:
   std::unique_ptr<SimWorld> world;
   std::unique_ptr<node::Node> node;
   int refusals = 0;
-  std::vector<std::string> states; ///< That Echo's binding went through.
+  std::vector<node::BindingState> states; ///< That Echo's binding went through.
 
 private:
   Sim& sim_;

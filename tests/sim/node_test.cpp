@@ -441,7 +441,7 @@ TEST(NodeTest, OfflineDuringAPluginsStart) {
     for (const auto& finish : std::exchange(two.alice.factory.started, {})) finish();
     two.sim.run_for(milliseconds(10));
     EXPECT_TRUE(drained);
-    EXPECT_EQ(two.alice.node->status().identities.at(0).bindings.at(0).state, back ? "running" : "stopped");
+    EXPECT_EQ(two.alice.node->status().identities.at(0).bindings.at(0).state.phase, back ? node::BindingState::running : node::BindingState::stopped);
     const auto call = two.bob.call(two.alice);
     ASSERT_TRUE(two.run([&] { return call->end.has_value(); }));
     EXPECT_EQ(call->ok(), back) << call->end->error.text;

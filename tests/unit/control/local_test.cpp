@@ -92,11 +92,5 @@ TEST_F(ControlTest, ASubscriberHearsOfItsBindingAlone) {
   EXPECT_EQ(read_line(), R"({"id":"1","event":"topic","topic":"instance:alice/Notes/default","data":2})");
 }
 
-TEST(SplitState, OneWordAndTheError) {
-  EXPECT_EQ(split_state("running"), (std::pair<std::string_view, std::string_view>("running", "")));
-  EXPECT_EQ(split_state("waiting for a provider"), (std::pair<std::string_view, std::string_view>("waiting", "")));
-  EXPECT_EQ(split_state("failed: out of: tea"), (std::pair<std::string_view, std::string_view>("failed", "out of: tea")));
-}
-
 } // namespace
 } // namespace kith::control
