@@ -173,6 +173,18 @@ bool keeps_all_keys(const Node& old, const Node& value) {
          std::ranges::all_of(old.fields, [&](const Field& field) { return value.find(field.key) != nullptr; });
 }
 
+/// Edits that it takes to set a value with the old keys kept.
+std::size_t edits(const Node& old, const Node& value) {
+  if (same(old, value)) return 0;
+  if (!keeps_all_keys(old, value)) return 1;
+  std::size_t count = 0;
+  for (const Field& field : value.fields) {
+    const Node* before = old.find(field.key);
+    count += before == nullptr ? 1 : edits(*before, field.value);
+  }
+  return count;
+}
+
 } // namespace
 
 Result<Editor> Editor::open(std::string text, std::string file) {
@@ -209,7 +221,7 @@ Result<void> Editor::set(const Path& path, const Node& value) {
     return commit(Splicer(text_, root_).append_key(parent_of(path), *key, value), meant, path, value);
   }
   if (same(*old, value)) return {};
-  if (keeps_all_keys(*old, value)) {
+  if (keeps_all_keys(*old, value) && edits(*old, value) <= max_edits) {
     Editor work = *this;
     for (const Field& field : value.fields) {
       Path below = path;

@@ -11,6 +11,8 @@
 
 namespace kith::config {
 
+inline constexpr std::size_t max_edits = 64; ///< That one set() is split into; each parses the whole text.
+
 /// A text and its tree, kept in step. A failed edit changes nothing.
 class Editor {
 public:
@@ -18,7 +20,7 @@ public:
   static Result<Editor> open(std::string text, std::string file);
 
   /// Sets a scalar or replaces a value. A map that replaces a map is set key by key where the old keys all stay, so that comments between them
-  /// survive. Where the last step is a key that its map does not have, the key is appended to the map (the root may be empty). Errors: bad_request.
+  /// survive; one that takes more than max_edits is written anew, without them. Where the last step is a key that its map does not have, the key is appended to the map (the root may be empty). Errors: bad_request.
   Result<void> set(const Path& path, const Node& value);
   /// Appends to a list; an empty or missing one is begun.
   Result<void> append_item(const Path& list, const Node& item);

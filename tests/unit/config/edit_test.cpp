@@ -2,6 +2,7 @@
 #include "config/edit.hpp"
 
 #include "config/json.hpp"
+#include "config/yaml.hpp"
 
 #include <gtest/gtest.h>
 
@@ -95,6 +96,24 @@ TEST(Edit, MapsAreMergedSoThatCommentsSurvive) {
   const auto* text = "config:\n  # the longest\n  max: 10 # chars\n\n  # colours\n  colours: [red, blue]\n";
   EXPECT_EQ(set(text, {"config"s}, json(R"({"max":20,"colours":["red","blue"],"new":"x"})")),
             "config:\n  # the longest\n  max: 20 # chars\n\n  # colours\n  colours: [red, blue]\n  new: x\n");
+}
+
+TEST(Edit, AMapWithVeryManyChangesIsWrittenAnew) {
+  const auto numbers = [](std::size_t count, const std::string& value) {
+    Node map = make_map({});
+    for (std::size_t i = 0; i < count; ++i) map.fields.push_back({"k" + std::to_string(i), {}, make_plain(value)});
+    return map;
+  };
+  for (const std::size_t count : {max_edits, max_edits + 1}) {
+    std::string text = "a:\n";
+    for (std::size_t i = 0; i < count; ++i) text += "  k" + std::to_string(i) + ": 1\n";
+    text.insert(text.find("  k1:"), "  # why\n");
+    const std::string changed = set(text, {"a"s}, numbers(count, "2"));
+    EXPECT_EQ(changed.find("# why") != std::string::npos, count <= max_edits);
+    const auto root = parse_yaml(changed, "f.yaml");
+    ASSERT_TRUE(root) << changed;
+    EXPECT_TRUE(same(*root->find("a"), numbers(count, "2")));
+  }
 }
 
 TEST(Edit, AppendItem) {
