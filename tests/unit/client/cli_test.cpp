@@ -315,7 +315,7 @@ TEST(Cli, LogsReadTheFileWithoutADaemon) {
 TEST(Cli, AnswersMayBeAsDeepAsTheSocketAllows) {
   const std::size_t outside = 2; // the answer, and the object that `data` is
   std::string config = "1";
-  for (std::size_t i = outside; i < protocol::max_json_depth; ++i) config = R"({"a":)" + config + "}";
+  for (std::size_t i = outside; i < protocol::max_json_depth; ++i) config.insert(0, R"({"a":)").append("}");
   FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
     const std::string data = R"({"identity":"alice","protocol":"P","alias":"default","state":"offline","access":[],"config":)" + config + "}";
     peer.send(Answer::ok(request.id, Body::of_json(data)).encode());

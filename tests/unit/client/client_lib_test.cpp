@@ -45,8 +45,9 @@ TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
   const std::string way_out = "start it with `kith daemon --home " + home + "`";
   const std::string pid = std::to_string(::getpid());
   EXPECT_EQ(said(pid + "\nstopping\n"), "the daemon at " + home + " (pid " + pid + ") is stopping: when it is gone, " + way_out);
+  const std::string none = "no daemon at " + home + ": " + way_out;
   for (const std::string& lock : {pid + "\n", std::to_string(gone) + "\nstopping\n", std::string("stopping"), std::string("-1 stopping")})
-    EXPECT_EQ(said(lock), "no daemon at " + home + ": " + way_out) << lock;
+    EXPECT_EQ(said(lock), none) << lock;
 }
 
 TEST(ClientLib, RefusesAHomeThatIsTooLong) {

@@ -85,7 +85,7 @@ TEST(IdentityEdits, AddBindingRefuses) {
 
 TEST(IdentityEdits, TheDeepestConfigFitsIntoTheFile) {
   std::string config = "1";
-  for (int i = 0; i < max_config_depth; i += 2) config = R"({"a":[)" + config + "]}";
+  for (int i = 0; i < max_config_depth; i += 2) config.insert(0, R"({"a":[)").append("]}");
   const auto file = add_binding(new_identity_text(id_of(1), false), "a", {"Deep", "", true, {}, config, {}});
   ASSERT_TRUE(file) << file.error().text;
   EXPECT_EQ(parse_identity(*file, "a")->bindings[0].config_json, config);

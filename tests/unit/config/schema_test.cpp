@@ -35,10 +35,10 @@ TEST(Schema, GoodConfigs) {
 
 TEST(Schema, ConfigsAndSchemasMayBeAsDeepAsTheirLimits) {
   std::string config = "1";
-  for (int i = 0; i < max_config_depth; ++i) config = "{a: " + config + "}";
+  for (int i = 0; i < max_config_depth; ++i) config.insert(0, "{a: ").append("}");
   EXPECT_EQ(check(config), "a.yaml:1:2: config: the key 'a' is not known; known are: max_length, mode, rules");
   std::string schema = R"({"type":"integer"})";
-  for (int i = 0; i < max_config_depth; ++i) schema = R"({"properties":{"a":)" + schema + "}}";
+  for (int i = 0; i < max_config_depth; ++i) schema.insert(0, R"({"properties":{"a":)").append("}}");
   EXPECT_EQ(check(config, schema), "ok");
 }
 
