@@ -46,16 +46,6 @@ struct StreamOpening {
   std::shared_ptr<StreamPort> port;
 };
 
-struct DialRequest {
-  PeerId peer;
-  StreamKind kind = StreamKind::call;
-  std::string protocol;
-  std::string alias;
-  std::string command;
-  std::string content_type;
-  TimePoint deadline = never;
-};
-
 struct DialedStream {
   PipePtr in;
   PipePtr out;
@@ -103,7 +93,7 @@ public:
   /// Do it away from the instance thread, in order, and call Instance::storage_completed.
   virtual void storage(StorageRequest request) = 0;
   /// kith.dial/1; Error: refused at once (limits). Later failures come as Instance::replied and closed.
-  virtual Result<DialedStream> dial(kith_stream_id stream, DialRequest request) = 0;
+  virtual Result<DialedStream> dial(kith_stream_id stream, StreamRequest&& request) = 0;
   /// The peers as this instance has last been told; never null when the host offers kith.peer/1.
   virtual std::shared_ptr<const PeerTable> peers() const = 0;
   /// Plugin code is about to run, has run: for measuring and supervision.

@@ -220,11 +220,11 @@ struct StreamCalls {
       return self.misuse(KITH_E_ARGUMENT, "open: the request is not sound");
     if (self.state_ != State::running) return KITH_E_STOPPED;
     if (self.streams_.size() >= max_instance_streams) return KITH_E_LIMIT;
-    DialRequest request;
+    StreamRequest request;
     std::ranges::copy(in->peer.bytes, request.peer.bytes.begin());
     request.kind = in->kind == KITH_KIND_CALL ? StreamKind::call : StreamKind::stream;
     request.protocol = view(in->protocol);
-    request.alias = in->alias.size == 0 ? std::string("default") : std::string(view(in->alias));
+    if (in->alias.size != 0) request.alias = view(in->alias);
     request.command = view(in->command);
     request.content_type = view(in->content_type);
     request.deadline = from_nanoseconds(in->deadline_ns);

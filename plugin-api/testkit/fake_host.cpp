@@ -178,7 +178,7 @@ void FakeHost::log(LogLevel, std::string_view text) {
   lines_.emplace_back(text);
 }
 
-Result<hosting::DialedStream> FakeHost::dial(kith_stream_id, hosting::DialRequest) {
+Result<hosting::DialedStream> FakeHost::dial(kith_stream_id, StreamRequest&&) {
   return Error{Code::unsupported_version, "the fake host opens no streams"};
 }
 

@@ -94,7 +94,7 @@ private:
   UnixSeconds unix_now() const override { return 1'700'000'000; }
   void wake_at(TimePoint at) override { wake_at_ = at; }
   void storage(hosting::StorageRequest request) override { storage_.push_back(std::move(request)); }
-  Result<hosting::DialedStream> dial(kith_stream_id stream, hosting::DialRequest request) override;
+  Result<hosting::DialedStream> dial(kith_stream_id stream, StreamRequest&& request) override;
   std::shared_ptr<const hosting::PeerTable> peers() const override { return peers_; }
   void entering() override {}
   void left() override {}

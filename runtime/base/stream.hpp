@@ -22,6 +22,17 @@ enum class StreamKind : std::uint8_t { call = 0, stream = 1 };
 
 inline constexpr std::string_view content_json = "json"; ///< A content type; the empty one is bytes.
 
+/// A stream to a peer, as its opener asks for it.
+struct StreamRequest {
+  PeerId peer;
+  StreamKind kind = StreamKind::call;
+  std::string protocol;
+  std::string alias = "default";
+  std::string command;
+  std::string content_type;
+  TimePoint deadline = never; ///< Calls without one get call_timeout.
+};
+
 /// An incoming stream, after the Gate has let it in and before any of its bytes are looked at.
 struct IncomingStream {
   StreamKey key = StreamKey::none;

@@ -5,9 +5,10 @@
 #include <algorithm>
 
 namespace kith::node {
-namespace {
 
 Error no_identity(const PeerId& id) { return {Code::unknown_identity, "no such identity here: " + id.text()}; }
+
+namespace {
 
 /// Keeps a service until its stop is done, then lets it go: outside its own call stack.
 void stop_and_forget(std::unique_ptr<Service> service, const std::function<void(std::function<void()>)>& defer, std::function<void()> done) {

@@ -92,6 +92,7 @@ void NodeImpl::defer(std::function<void()> work) {
 void NodeImpl::service() {
   if (servicing_) return;
   servicing_ = true;
+  note_sleep();
   relieve();
   quic::Event event;
   pool::Action action;

@@ -83,15 +83,8 @@ struct IdentitySpec {
 };
 
 /// A stream to open.
-struct OpenRequest {
+struct OpenRequest : StreamRequest {
   PeerId identity;
-  PeerId peer;
-  StreamKind kind = StreamKind::call;
-  std::string protocol;
-  std::string alias = "default";
-  std::string command;
-  std::string content_type;
-  TimePoint deadline = never;     ///< Calls without one get call_timeout.
   std::vector<Address> addresses; ///< Tried besides those that are known.
 };
 

@@ -37,6 +37,7 @@ inline constexpr std::uint64_t unread_cost =
     4096; ///< Octets that an unread stream counts besides its slabs: itself, its pipes, what its user has of it.
 
 struct Identity;
+Error no_identity(const PeerId& id); // identities.cpp
 
 using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
 
@@ -273,7 +274,7 @@ public:
   // --- router.cpp
   void on_incoming(Link& link, const quic::StreamPtr& quic);
   void on_header(NodeStream& stream);
-  void route(NodeStream& stream, const wire::Open& open);
+  void route(NodeStream& stream, const wire::OpenView& open);
   /// Whether one more may wait for a binding's start; those that have ended meanwhile make room.
   template <class List, class Key> bool may_hold(List& held, Phase phase, Key key) {
     if (held.size() < settings_.max_held) return true;
@@ -284,7 +285,7 @@ public:
     return held.size() < settings_.max_held;
   }
   void release_held(const PeerId& identity, const BindingKey& key);
-  void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open);
+  void offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::OpenView& open);
   void refuse(NodeStream& stream, Code code, std::string_view text);
   void refuse_unseen(const quic::StreamPtr& quic, bool raw, Code code, std::string_view text);
   access::Subject subject(const Identity& identity, const PeerId& peer) const;
@@ -293,8 +294,8 @@ public:
 
   // --- opener.cpp
   OpenedStream open(const OpenRequest& request, StreamUser& user);
-  StreamKey open(const PeerId& identity, hosting::DialRequest dial, PipePtr in, PipePtr out, StreamUser& user) override;
-  StreamKey open(OpenRequest request, StreamUser& user, PipePtr in, PipePtr out);
+  StreamKey open(const PeerId& identity, StreamRequest&& request, PipePtr in, PipePtr out, StreamUser& user) override;
+  StreamKey open(OpenRequest&& request, StreamUser& user, PipePtr in, PipePtr out);
   void find_connection(NodeStream& stream);
   void granted(pool::WaiterId waiter, pool::ConnId connection);
   void send_header(NodeStream& stream, Link& link);
@@ -331,7 +332,9 @@ public:
     PingReport report;
     std::function<void(Result<PingReport>)> done;
   };
-  /// The identity, if it may have connections with this peer. Errors: unknown_identity, offline, denied (blocked).
+  /// Whether it may have connections with this peer. Errors: offline, denied (blocked).
+  static Result<void> may_reach(const Identity& identity, const PeerId& peer);
+  /// That identity, if so. Errors: unknown_identity as well.
   Result<const Identity*> may_reach(const PeerId& identity, const PeerId& peer) const;
   /// Where a peer may be, `more` first.
   std::vector<pool::Candidate> candidates(const Identity& identity, const PeerId& peer, std::span<const Address> more) const;

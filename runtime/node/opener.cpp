@@ -11,24 +11,15 @@ ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
 OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
   auto [in, out] = make_pipes(slabs_);
   OpenedStream opened{StreamKey::none, std::move(in), std::move(out)};
-  opened.key = open(request, user, opened.in, opened.out);
+  opened.key = open(OpenRequest(request), user, opened.in, opened.out);
   return opened;
 }
 
-StreamKey NodeImpl::open(const PeerId& identity, hosting::DialRequest dial, PipePtr in, PipePtr out, StreamUser& user) {
-  OpenRequest request;
-  request.identity = identity;
-  request.peer = dial.peer;
-  request.kind = dial.kind;
-  request.protocol = std::move(dial.protocol);
-  request.alias = std::move(dial.alias);
-  request.command = std::move(dial.command);
-  request.content_type = std::move(dial.content_type);
-  request.deadline = dial.deadline;
-  return open(std::move(request), user, std::move(in), std::move(out));
+StreamKey NodeImpl::open(const PeerId& identity, StreamRequest&& request, PipePtr in, PipePtr out, StreamUser& user) {
+  return open(OpenRequest{std::move(request), identity, {}}, user, std::move(in), std::move(out));
 }
 
-StreamKey NodeImpl::open(OpenRequest request, StreamUser& user, PipePtr in, PipePtr out) {
+StreamKey NodeImpl::open(OpenRequest&& request, StreamUser& user, PipePtr in, PipePtr out) {
   NodeStream& stream = streams_.add();
   ++counts_.opened;
   stream.phase = Phase::waiting;
@@ -51,16 +42,13 @@ StreamKey NodeImpl::open(OpenRequest request, StreamUser& user, PipePtr in, Pipe
 
 void NodeImpl::find_connection(NodeStream& stream) {
   const OpenRequest& request = stream.outgoing->request;
-  const auto identity = may_reach(request.identity, request.peer);
-  if (!identity) {
-    fail(stream, identity.error(), false);
-    return;
-  }
+  if (stream.identity == nullptr) return fail(stream, no_identity(request.identity), false);
+  const Identity& identity = *stream.identity;
+  if (const auto ok = may_reach(identity, request.peer); !ok) return fail(stream, ok.error(), false);
   if (streams_.size() > settings_.max_streams || slabs_.bytes_in_use() > settings_.max_buffer_bytes) {
     fail(stream, {Code::busy, streams_.size() > settings_.max_streams ? "max_streams reached" : "max_buffer_bytes reached"}, false);
     return;
   }
-  note_sleep();
   const pool::Key key{request.identity, request.peer, std::string(wire::alpn)};
   if (const auto connection = pool_.reuse(key, now_)) {
     if (Link* link = find_link(static_cast<quic::ConnectionId>(*connection)); link != nullptr && !link->closing) {
@@ -68,7 +56,7 @@ void NodeImpl::find_connection(NodeStream& stream) {
       return;
     }
   }
-  stream.outgoing->waiter = pool_.want(key, candidates(**identity, request.peer, request.addresses), now_, request.deadline);
+  stream.outgoing->waiter = pool_.want(key, candidates(identity, request.peer, request.addresses), now_, request.deadline);
   stream.outgoing->has_waiter = true;
   waiters_[stream.outgoing->waiter] = stream.key;
 }
@@ -139,10 +127,10 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now_).count();
     open.deadline_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1));
   }
-  Bytes prefix = wire::encode(open);
+  const Bytes prefix = wire::encode(open);
   stream.prefix_out = prefix.size();
   if (stream.outgoing->retryable) stream.quic->retain(true);
-  stream.quic->start_sending(std::move(prefix));
+  stream.quic->start_sending(prefix);
   if (std::exchange(stream.wants_writable, false)) stream.quic->want_writable();
 }
 

@@ -6,14 +6,19 @@
 
 namespace kith::node {
 
+Result<void> NodeImpl::may_reach(const Identity& identity, const PeerId& peer) {
+  if (!identity.online) {
+    return Error{Code::offline, identity.name + " is offline here; bring it back with: kith identity-online " + identity.name};
+  }
+  const auto known = identity.peers.find(peer);
+  if (known != identity.peers.end() && known->second.blocked) return Error{Code::denied, known->second.name + " is blocked"};
+  return {};
+}
+
 Result<const Identity*> NodeImpl::may_reach(const PeerId& id, const PeerId& peer) const {
   const Identity* identity = find_identity(id);
-  if (identity == nullptr) return Error{Code::unknown_identity, "no such identity here: " + id.text()};
-  if (!identity->online) {
-    return Error{Code::offline, identity->name + " is offline here; bring it back with: kith identity-online " + identity->name};
-  }
-  const auto known = identity->peers.find(peer);
-  if (known != identity->peers.end() && known->second.blocked) return Error{Code::denied, known->second.name + " is blocked"};
+  if (identity == nullptr) return no_identity(id);
+  if (const auto ok = may_reach(*identity, peer); !ok) return ok.error();
   return identity;
 }
 

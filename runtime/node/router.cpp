@@ -83,7 +83,7 @@ void NodeImpl::on_header(NodeStream& stream) {
     return;
   }
   stream.header_in = (*decoded)->used;
-  stream.in->consume(stream.header_in);
+  stream.in->consume(stream.header_in); // a slab goes back with the next octets that are read: the header stays until its user reads
   stream.quic->consumed();
   stream.kind = (*decoded)->value.kind;
   route(stream, (*decoded)->value);
@@ -101,7 +101,7 @@ access::Subject NodeImpl::subject(const Identity& identity, const PeerId& peer) 
   return out;
 }
 
-void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
+void NodeImpl::route(NodeStream& stream, const wire::OpenView& open) {
   Identity& identity = *stream.identity;
   const access::Subject who = subject(identity, stream.peer);
   Binding* binding = nullptr;
@@ -120,7 +120,7 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
   // To somebody without a role, all of these are one answer; the owner's log has the detail.
   const auto no = [&](Code code, std::string_view text, std::string_view reason) {
     ++counts_.refused;
-    const std::string name = identity.name + "/" + open.protocol + "/" + open.alias;
+    const std::string name = identity.name + "/" + std::string(open.protocol) + "/" + std::string(open.alias);
     observer_.refused(identity.id, stream.peer, name, reason);
     if (!who.known || who.blocked) {
       refuse(stream, Code::denied, "");
@@ -130,9 +130,9 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
   };
   if (binding == nullptr) {
     if (protocol_known) {
-      no(Code::unknown_alias, "no binding of " + open.protocol + " is called " + open.alias, "unknown alias");
+      no(Code::unknown_alias, "no binding of " + std::string(open.protocol) + " is called " + std::string(open.alias), "unknown alias");
     } else {
-      no(Code::unknown_protocol, "no such protocol here: " + open.protocol, "unknown protocol");
+      no(Code::unknown_protocol, "no such protocol here: " + std::string(open.protocol), "unknown protocol");
     }
     return;
   }
@@ -144,14 +144,15 @@ void NodeImpl::route(NodeStream& stream, const wire::Open& open) {
     return;
   }
   if (!is_for_peers(scope)) {
-    no(Code::unknown_command, open.protocol + " has no such command for peers: " + open.command, "unknown or local command");
+    no(Code::unknown_command, std::string(open.protocol) + " has no such command for peers: " + std::string(open.command),
+       "unknown or local command");
     return;
   }
   if (binding->starting) {
     if (!may_hold(binding->held, Phase::held, &Binding::Held::key)) return refuse(stream, Code::busy, "this protocol is still being started here");
     stream.phase = Phase::held;
     set_deadline(stream, now_ + settings_.stream_open_timeout);
-    binding->held.push_back({stream.key, open, now_});
+    binding->held.push_back({stream.key, wire::copy(open), now_});
     return;
   }
   if (binding->service == nullptr || binding->draining) {
@@ -189,7 +190,7 @@ void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
   }
 }
 
-void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::Open& open) {
+void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::OpenView& open) {
   stream.binding = &binding;
   ++binding.streams;
   stream.phase = Phase::offered;

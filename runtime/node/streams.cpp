@@ -92,7 +92,7 @@ void NodeImpl::accept(StreamKey key, std::string_view content_type) {
   Bytes prefix;
   if (!stream->raw) prefix = wire::encode(wire::Reply{std::nullopt, std::string(content_type)});
   stream->prefix_out = prefix.size();
-  stream->quic->start_sending(std::move(prefix));
+  stream->quic->start_sending(prefix);
   want_service();
 }
 

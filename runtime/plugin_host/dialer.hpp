@@ -5,7 +5,6 @@
 #include "base/error.hpp"
 #include "base/peer_id.hpp"
 #include "base/stream.hpp"
-#include "hosting/host_services.hpp"
 
 namespace kith::plugin_host {
 
@@ -14,7 +13,7 @@ public:
   virtual ~Dialer() = default;
   /// Opens a stream in an identity's name. The pipes are the opener's: `out` may hold octets already and be finished, `in` is filled by the node.
   /// Network thread; never calls the user before it returns. What is wrong with it, the user hears as of a stream that has failed.
-  virtual StreamKey open(const PeerId& identity, hosting::DialRequest request, PipePtr in, PipePtr out, StreamUser& user) = 0;
+  virtual StreamKey open(const PeerId& identity, StreamRequest&& request, PipePtr in, PipePtr out, StreamUser& user) = 0;
 };
 
 } // namespace kith::plugin_host

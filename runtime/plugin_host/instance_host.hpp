@@ -131,7 +131,7 @@ private:
   UnixSeconds unix_now() const override { return world_.unix_now(); }
   void wake_at(TimePoint at) override;
   void storage(hosting::StorageRequest request) override;
-  Result<hosting::DialedStream> dial(kith_stream_id stream, hosting::DialRequest request) override;
+  Result<hosting::DialedStream> dial(kith_stream_id stream, StreamRequest&& request) override;
   std::shared_ptr<const hosting::PeerTable> peers() const override { return peers_; }
   void entering() override;
   void left() override;

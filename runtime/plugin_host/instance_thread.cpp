@@ -181,7 +181,7 @@ void InstanceHost::storage(hosting::StorageRequest request) {
   });
 }
 
-Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, hosting::DialRequest request) {
+Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, StreamRequest&& request) {
   if (dialer_ == nullptr) return Error{Code::unsupported_version, "this host opens no streams"};
   auto port = std::allocate_shared<Port>(Recycler<Port>(), *this);
   port->id = stream;

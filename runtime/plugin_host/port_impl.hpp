@@ -52,7 +52,7 @@ public:
   kith_stream_id id = 0;
   PipePtr in;
   PipePtr out;
-  hosting::DialRequest request;
+  StreamRequest request;
   std::string accept_type;
   Code end_code = Code::internal;
   std::string end_text;

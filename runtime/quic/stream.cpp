@@ -15,9 +15,9 @@ bool Stream::has_output() const noexcept {
   return prefix_sent_ < prefix_.size() || (out_ && (out_->finished() || out_->readable() != 0));
 }
 
-void Stream::start_sending(Bytes prefix) {
+void Stream::start_sending(ByteView prefix) {
   if (gone() || sending_) return;
-  prefix_ = std::move(prefix);
+  prefix_.assign(prefix.begin(), prefix.end());
   sending_ = true;
   connection_->stream_produced(*this);
 }

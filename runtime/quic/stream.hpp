@@ -8,6 +8,7 @@
 #include "base/time.hpp"
 #include "quic/settings.hpp"
 
+#include <boost/container/small_vector.hpp>
 #include <boost/intrusive/list_hook.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
@@ -49,7 +50,7 @@ public:
   std::uint64_t stop_code() const noexcept { return stop_code_; }
 
   /// Sends `prefix`, then whatever `out` holds and will hold; FIN when `out` is finished. Once, and only for a stream that we may send on.
-  void start_sending(Bytes prefix);
+  void start_sending(ByteView prefix);
   /// `out` has more, or was finished.
   void produced();
   /// Octets of `in` were consumed.
@@ -90,7 +91,7 @@ private:
   bool in_queue_ = false; ///< Of the endpoint's events.
 
   // sending
-  Bytes prefix_;
+  boost::container::small_vector<std::uint8_t, 40> prefix_; ///< Most headers fit.
   std::size_t prefix_sent_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t acked_ = 0; ///< Of `out`, not yet released when retaining.

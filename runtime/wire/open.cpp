@@ -21,7 +21,7 @@ void append_meta(Bytes& out, MetaKey key, ByteView value) {
   append_bytes(out, value);
 }
 
-Result<void> read_content_type(const Meta& meta, std::string& out) {
+template <class Text> Result<void> read_content_type(const Meta& meta, Text& out) {
   if (!meta.content_type) return {};
   if (meta.content_type->size() > max_content_type_size) return bad_request("the content type is longer than 64 octets");
   if (!is_utf8(as_text(*meta.content_type))) return bad_request("the content type is not UTF-8");
@@ -31,14 +31,14 @@ Result<void> read_content_type(const Meta& meta, std::string& out) {
 
 Error cut_short() { return bad_request("the header is shorter than its fields"); }
 
-Result<void> take_name(ByteView& in, std::string_view what, std::string& out) {
+Result<void> take_name(ByteView& in, std::string_view what, std::string_view& out) {
   const auto bytes = take_bytes(in);
   if (!bytes) return cut_short();
   out = as_text(*bytes);
   return check_name(out, what);
 }
 
-Result<void> read_meta(ByteView& in, Open& open) {
+Result<void> read_meta(ByteView& in, OpenView& open) {
   const auto meta = take_meta(in);
   if (!meta) return meta.error();
   if (!*meta) return cut_short();
@@ -50,13 +50,13 @@ Result<void> read_meta(ByteView& in, Open& open) {
   if (auto ok = read_content_type(**meta, open.content_type); !ok) return ok;
   if (const auto& value = (*meta)->trace) {
     if (value->size() > max_trace_size) return bad_request("the trace id is longer than 64 octets");
-    open.trace.assign(value->begin(), value->end());
+    open.trace = *value;
   }
   return {};
 }
 
 /// What follows the version octet.
-Result<void> read_body(ByteView in, Open& open) {
+Result<void> read_body(ByteView in, OpenView& open) {
   if (in.empty()) return cut_short();
   if (in[0] > static_cast<std::uint8_t>(StreamKind::stream)) return bad_request("the header's kind is neither call nor stream");
   open.kind = static_cast<StreamKind>(in[0]);
@@ -104,7 +104,7 @@ Bytes encode(const OpenView& open) {
   return out;
 }
 
-Incremental<Open> decode_open(ByteView in) {
+Incremental<OpenView> decode_open(ByteView in) {
   ByteView rest = in;
   const auto length = take_varint(rest);
   if (!length) return std::nullopt;
@@ -116,7 +116,7 @@ Incremental<Open> decode_open(ByteView in) {
   }
   if (rest.size() < *length) return std::nullopt;
   const auto size = static_cast<std::size_t>(*length);
-  Incremental<Open> open = std::optional<Decoded<Open>>(std::in_place);
+  Incremental<OpenView> open = std::optional<Decoded<OpenView>>(std::in_place);
   if (auto ok = read_body(rest.subspan(1, size - 1), (*open)->value); !ok) return ok.error();
   (*open)->used = in.size() - rest.size() + size;
   return open;

@@ -7,6 +7,7 @@
 #include "base/stream.hpp"
 #include "wire/limits.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,37 +23,49 @@ template <class T> struct Decoded {
 /// Nothing: more octets are needed.
 template <class T> using Incremental = Result<std::optional<Decoded<T>>>;
 
-struct Open {
-  StreamKind kind = StreamKind::call;
-  std::string protocol;                     ///< Keeps check_name; `kith.*` are kith's own.
-  std::string alias;                        ///< Keeps check_name.
-  std::string command;                      ///< Keeps check_name, or is empty.
-  std::optional<std::uint64_t> deadline_ms; ///< What was left of the deadline when the header was written; at most max_varint.
-  std::string content_type;                 ///< Of the request; empty: bytes. At most max_content_type_size octets of UTF-8.
-  Bytes trace;                              ///< Empty: none. At most max_trace_size octets.
-  friend bool operator==(const Open&, const Open&) = default;
-};
-
-/// An Open whose fields are somebody else's.
+/// What a header says; the fields are somebody else's.
 struct OpenView {
   StreamKind kind = StreamKind::call;
-  std::string_view protocol;
-  std::string_view alias;
-  std::string_view command;
-  std::optional<std::uint64_t> deadline_ms;
-  std::string_view content_type;
-  ByteView trace;
+  std::string_view protocol;                ///< Keeps check_name; `kith.*` are kith's own.
+  std::string_view alias;                   ///< Keeps check_name.
+  std::string_view command;                 ///< Keeps check_name, or is empty.
+  std::optional<std::uint64_t> deadline_ms; ///< What was left of the deadline when the header was written; at most max_varint.
+  std::string_view content_type;            ///< Of the request; empty: bytes. At most max_content_type_size octets of UTF-8.
+  ByteView trace;                           ///< Empty: none. At most max_trace_size octets.
+  friend bool operator==(const OpenView& a, const OpenView& b) {
+    return a.kind == b.kind && a.protocol == b.protocol && a.alias == b.alias && a.command == b.command && a.deadline_ms == b.deadline_ms &&
+           a.content_type == b.content_type && std::ranges::equal(a.trace, b.trace);
+  }
 };
 
-/// The whole header, its length included. The fields keep what is written beside those of Open.
-Bytes encode(const OpenView& open);
-inline Bytes encode(const Open& open) {
-  return encode(OpenView{open.kind, open.protocol, open.alias, open.command, open.deadline_ms, open.content_type, open.trace});
+/// One that has its fields.
+struct Open {
+  StreamKind kind = StreamKind::call;
+  std::string protocol, alias, command;
+  std::optional<std::uint64_t> deadline_ms;
+  std::string content_type;
+  Bytes trace;
+  operator OpenView() const {
+    return {kind, protocol, alias, command, deadline_ms, content_type, trace};
+  } // NOLINT(google-explicit-constructor): as a string is a view
+};
+
+inline Open copy(const OpenView& open) {
+  return {open.kind,
+          std::string(open.protocol),
+          std::string(open.alias),
+          std::string(open.command),
+          open.deadline_ms,
+          std::string(open.content_type),
+          Bytes(open.trace.begin(), open.trace.end())};
 }
 
+/// The whole header, its length included. The fields keep what is written beside them.
+Bytes encode(const OpenView& open);
+
 /// Reads a header from the front of a stream. Errors: bad_request (what is broken), unsupported_version (as soon as the version octet is there; answer it
-/// with unsupported_version_reply()). At most max_header_size octets and a length are ever needed.
-Incremental<Open> decode_open(ByteView in);
+/// with unsupported_version_reply()). At most max_header_size octets and a length are ever needed. The fields lie in `in`.
+Incremental<OpenView> decode_open(ByteView in);
 
 /// The answer to an open header: either an error, or "ok" with the content type of the response.
 struct Reply {

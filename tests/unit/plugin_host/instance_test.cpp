@@ -51,7 +51,7 @@ public:
   }
 
   // What the plugin dialed; the first octet is the node's to read, as a reply's header is.
-  StreamKey open(const PeerId&, hosting::DialRequest, PipePtr in, PipePtr out, StreamUser&) override {
+  StreamKey open(const PeerId&, StreamRequest&&, PipePtr in, PipePtr out, StreamUser&) override {
     dialed = static_cast<StreamKey>(next_++);
     streams[dialed].in = std::move(in);
     streams[dialed].out = std::move(out);
