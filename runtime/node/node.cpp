@@ -92,6 +92,7 @@ void NodeImpl::defer(std::function<void()> work) {
 void NodeImpl::service() {
   if (servicing_) return;
   servicing_ = true;
+  ++round_;
   note_sleep();
   relieve();
   quic::Event event;
@@ -135,6 +136,7 @@ void NodeImpl::relieve() {
 }
 
 bool NodeImpl::transmit(std::size_t& trains_left) {
+  ++round_;
   now_ = world_.now(); // a turn may be long, and round trips are measured from here
   for (; trains_left > 0; --trains_left) {
     const auto datagram = endpoint_.transmit(buffer_, train_, now_);

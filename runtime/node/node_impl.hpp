@@ -247,6 +247,7 @@ public:
   void reset(StreamKey key, Code code, std::string_view text) override;
   void want_writable(StreamKey key) override;
   void set_urgency(StreamKey key, std::uint8_t urgency) override;
+  std::uint64_t round() const noexcept override { return servicing_ ? round_ : 0; }
 
   // --- streams.cpp
   void set_deadline(NodeStream& stream, TimePoint at);
@@ -453,6 +454,7 @@ public:
   StreamCounts counts_;
   std::uint32_t next_binding_ = 1;
   bool servicing_ = false;
+  std::uint64_t round_ = 0; ///< Of events that are told one after the other.
   bool service_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< Posted work looks here first.
 

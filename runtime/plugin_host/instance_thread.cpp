@@ -196,7 +196,8 @@ void InstanceHost::entering() {
     entered_at_.store(world_.now().time_since_epoch().count(), std::memory_order_release);
     return;
   }
-  entered_ = options_.steady_time();
+  const std::uint64_t round = control_.round();
+  entered_ = round != 0 && round == left_round_ ? left_at_ : options_.steady_time();
   if (entered_ - read_at_ < preemption_reading) return;
   read_at_ = entered_;
   preemptions_ = options_.preemptions();
@@ -207,7 +208,9 @@ void InstanceHost::left() {
     entered_at_.store(0, std::memory_order_release);
     return;
   }
-  const Duration took = options_.steady_time() - entered_;
+  left_at_ = options_.steady_time();
+  left_round_ = control_.round();
+  const Duration took = left_at_ - entered_;
   if (took <= options_.inline_overrun) return;
   if (took < longest_preemption && options_.preemptions() != preemptions_) return;
   const std::uint64_t count = overruns_.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -69,8 +69,7 @@ public:
   Protocol& protocol() noexcept { return *protocol_; }
 
   void on_opened(const kith_stream_opened& in) {
-    auto made = std::make_unique<Flow>();
-    Flow& flow = *made;
+    Flow& flow = add(in.stream);
     flow.host = host_.abi();
     flow.calls = calls_;
     flow.id = in.stream;
@@ -80,7 +79,6 @@ public:
                    std::string(to_view(in.command)),
                    std::string(to_view(in.content_type)),
                    to_time(in.deadline_ns)};
-    flows_.emplace(in.stream, std::move(made));
     try {
       flow.task = flow.opened.kind == Kind::call ? protocol_->on_call(Call(flow)) : protocol_->on_stream(Stream(flow));
       flow.task.start();
@@ -175,9 +173,26 @@ public:
   void set_error(const char* text) const noexcept { host_.abi()->set_error(host_.abi(), to_abi(std::string_view(text))); }
 
 private:
+  using Flows = std::unordered_map<kith_stream_id, Flow>;
+  static constexpr std::size_t max_spare_flows = 256; // of streams that have gone, for those that come
+
+  Flow& add(kith_stream_id id) {
+    if (spare_.empty()) return flows_[id];
+    Flows::node_type node = std::move(spare_.back());
+    spare_.pop_back();
+    node.key() = id;
+    node.mapped() = {};
+    return flows_.insert(std::move(node)).position->second;
+  }
+
+  void remove(kith_stream_id id) {
+    Flows::node_type node = flows_.extract(id);
+    if (spare_.size() < max_spare_flows) spare_.push_back(std::move(node));
+  }
+
   Flow* find(kith_stream_id id) {
     const auto found = flows_.find(id);
-    return found == flows_.end() ? nullptr : found->second.get();
+    return found == flows_.end() ? nullptr : &found->second;
   }
 
   // Looks at a task that has ended, and lets go of a stream that nobody needs any more.
@@ -186,8 +201,9 @@ private:
     if (!flow.reported) {
       flow.reported = true;
       conclude(flow);
+      flow.task = {};
     }
-    if (flow.closed) flows_.erase(flow.id);
+    if (flow.closed) remove(flow.id);
     else if (!flow.ended) discard(flow);
   }
 
@@ -199,7 +215,7 @@ private:
 
   // What a timer, a file or posted work has resumed may be any of them.
   void settle_all() {
-    for (auto it = flows_.begin(); it != flows_.end();) settle(*(it++)->second);
+    for (auto it = flows_.begin(); it != flows_.end();) settle((it++)->second);
   }
 
   static void run_posted(void* self) { static_cast<Runtime*>(self)->run_one(); }
@@ -261,7 +277,8 @@ private:
   Host host_;
   const kith_host_stream* calls_;
   std::unique_ptr<Protocol> protocol_;
-  std::unordered_map<kith_stream_id, std::unique_ptr<Flow>> flows_;
+  Flows flows_;
+  std::vector<Flows::node_type> spare_;
   std::vector<Task<>> background_;
   bool background_ended_ = false;
   std::mutex posted_mutex_;
