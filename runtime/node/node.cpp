@@ -98,11 +98,16 @@ void NodeImpl::service() {
   quic::Event event;
   pool::Action action;
   std::size_t trains_left = trains_per_turn;
-  std::size_t events = 0;
+  // What came of the first events leaves while the rest is worked off: the peer need not wait for all of it. A quarter at a time, so that trains are long.
+  const auto share = [this] { return std::max(events_per_train, endpoint_.pending_events() / 4); };
+  std::size_t until_train = share();
   for (;;) {
     if (endpoint_.next_event(event)) {
       on_quic_event(event);
-      if (++events % events_per_train == 0) transmit(trains_left);
+      if (--until_train == 0) {
+        transmit(trains_left);
+        until_train = share();
+      }
     } else if (pool_.next_action(action)) {
       do_action(action);
     } else if (!deferred_.empty()) {

@@ -26,7 +26,7 @@
 namespace kith::node {
 
 inline constexpr std::size_t trains_per_turn = 64;               ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t events_per_train = 8;               ///< What came of them is sent while the rest is worked off: the peer need not wait.
+inline constexpr std::size_t events_per_train = 8;               ///< At least, before what came of them is sent.
 inline constexpr std::size_t max_error_texts = 64;               ///< ERROR frames kept of one connection, until their streams end.
 inline constexpr std::size_t max_traffic_rows = 64;              ///< Bindings that one connection counts apart; the rest is one sum.
 inline constexpr std::chrono::seconds least_sleep{1};            ///< Of the machine, that puts connections in doubt.

@@ -521,6 +521,8 @@ bool Endpoint::next_event(Event& event) {
   return true;
 }
 
+std::size_t Endpoint::pending_events() const noexcept { return impl_->events.size() - impl_->next_event; }
+
 const Counters& Endpoint::counters() const noexcept { return impl_->counters; }
 std::size_t Endpoint::half_open() const noexcept { return impl_->half_open; }
 

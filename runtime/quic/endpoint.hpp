@@ -170,6 +170,7 @@ public:
   TimePoint next_deadline() const;
   void on_deadline(TimePoint now);
   bool next_event(Event& event);
+  std::size_t pending_events() const noexcept; ///< Without those of connections that have closed.
 
   const Counters& counters() const noexcept;
   std::size_t half_open() const noexcept;
