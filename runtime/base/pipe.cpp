@@ -102,8 +102,8 @@ ByteView Pipe::peek() noexcept {
   return peek({&piece, 1}) == 1 ? piece : ByteView{};
 }
 
-std::size_t Pipe::peek(std::span<ByteView> out) noexcept {
-  std::uint64_t left = readable();
+std::size_t Pipe::peek(std::span<ByteView> out, std::uint64_t most) noexcept {
+  std::uint64_t left = std::min(readable(), most);
   if (left == 0) return 0;
   if (read_slab_ == nullptr) {
     read_slab_ = first_.load(std::memory_order_acquire);

@@ -89,8 +89,8 @@ public:
   // --- consumer
   /// The first unread octets in one piece; empty when there are none. Valid until consume or release passes them.
   ByteView peek() noexcept;
-  /// Up to `out.size()` consecutive pieces of unread octets; returns how many were filled.
-  std::size_t peek(std::span<ByteView> out) noexcept;
+  /// Up to `out.size()` consecutive pieces of unread octets, and no more octets than `most`; returns how many were filled.
+  std::size_t peek(std::span<ByteView> out, std::uint64_t most = UINT64_MAX) noexcept;
   void advance(std::uint64_t count) noexcept; ///< Marks octets read; they stay valid until released.
   void release(std::uint64_t count) noexcept; ///< Frees the oldest read octets.
   void drop() noexcept;                       ///< Frees all that is committed now, and leaves a producer no room for more.

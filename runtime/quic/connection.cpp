@@ -518,6 +518,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     for (const PingOutcome& outcome : pings_->received(numbers_before, numbers(), now)) endpoint_.emit(id_, outcome);
     if (pings_->empty()) pings_.reset();
   }
+  cwnd_ = numbers().cwnd;
   unblock();
   if (parked_ > endpoint_.settings.max_parked_bytes) check_parked();
   if (transport_bytes_ > endpoint_.settings.connection_window + max_transport_overhead) close(Code::busy, "too many holes in what was sent", now);

@@ -180,6 +180,7 @@ private:
   std::size_t bidi_streams_ = 0;
   std::uint64_t parked_ = 0;
   std::uint64_t condemned_parked_ = 0; ///< Of these, on streams that were reset for it.
+  std::uint64_t cwnd_ = 0;             ///< After the last packet that came.
   std::uint64_t held_ = 0;             ///< In the `out` pipes: written by our side, not acknowledged by the peer's.
   std::uint64_t packets_written_ = 0;
   // A path that swallows large packets without a word (RFC 8899 §4.2): ngtcp2 looks for larger sizes only.

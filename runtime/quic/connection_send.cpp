@@ -94,8 +94,8 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
         vectors[count++] = {stream->prefix_.data() + stream->prefix_sent_, stream->prefix_.size() - stream->prefix_sent_};
         offered += vectors[0].len;
       }
-      const bool finished = stream->out_->finished(); // before peek: octets come before the finish
-      const std::size_t filled = stream->out_->peek(pieces);
+      const bool finished = stream->out_->finished();              // before peek: octets come before the finish
+      const std::size_t filled = stream->out_->peek(pieces, size); // no packet takes so much
       for (std::size_t i = 0; i < filled; ++i) {
         vectors[count++] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};
         offered += pieces[i].size();
@@ -103,7 +103,7 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
       fin = finished && stream->out_->readable() == offered - (stream->prefix_.size() - stream->prefix_sent_);
       if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
       // GSO wants even packets: one that has no room for the next stream's octets is padded. The last one of a train is written for no stream, and isn't.
-      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered > size ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
+      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered >= size ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
     }
     ngtcp2_ssize taken = -1;
     const ngtcp2_ssize written = ngtcp2_conn_writev_stream(conn_.get(), path, info, dest, size, &taken, flags, stream != nullptr ? stream->id_ : -1,

@@ -62,11 +62,9 @@ void Connection::grow_window(Stream& stream) {
     return;
   }
   if (stream.received_ - stream.doubled_at_ < stream.window_) return;
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
   // A whole window within four round trips: the window, not the sender, is what limits. Of the shortest ones: where nothing is lost, as on loopback, a longer window is
   // but a longer queue, and would be the reason for the next doubling.
-  const bool fast = now_ - stream.doubled_when_ < Duration(static_cast<std::int64_t>(4 * info.min_rtt)) + std::chrono::microseconds(250);
+  const bool fast = now_ - stream.doubled_when_ < Duration(static_cast<std::int64_t>(4 * numbers().min_rtt)) + std::chrono::microseconds(250);
   stream.doubled_at_ = stream.received_;
   stream.doubled_when_ = now_;
   if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
@@ -215,9 +213,7 @@ void Connection::count_output(Stream& stream) {
 // peer stops reading leaves a fifth of it all to the others.
 std::uint64_t Connection::send_limit(const Stream& stream) const noexcept {
   const Settings& s = endpoint_.settings;
-  ngtcp2_conn_info info{};
-  ngtcp2_conn_get_conn_info2(conn_.get(), &info);
-  std::uint64_t wanted = std::max<std::uint64_t>(2 * info.cwnd, default_pipe_limit);
+  std::uint64_t wanted = std::max(2 * cwnd_, default_pipe_limit);
   if (endpoint_.slabs.bytes_in_use() > s.max_buffer_bytes / 2) wanted = default_pipe_limit;
   const std::uint64_t left = s.max_send_buffer - std::min(held_, s.max_send_buffer);
   return std::max(scarce_send_buffer, std::min({wanted, 4 * left, stream.held_ + left}));

@@ -150,6 +150,8 @@ TEST(Pipe, PeekFillsSeveralPieces) {
   pipe.consume(own_slab_size);
   EXPECT_EQ(pipe.peek(std::span<ByteView>(pieces).first(2)), 2U);
   EXPECT_EQ(pipe.peek(std::span<ByteView>{}), 0U);
+  ASSERT_EQ(pipe.peek(pieces, small_slab_size + 1), 2U);
+  EXPECT_EQ(pieces[1].size(), 1U);
   pipe.advance(small_slab_size + 1);
   ASSERT_EQ(pipe.peek(pieces), 2U);
   EXPECT_EQ(pieces[0].size(), large_slab_size - 1);
