@@ -27,6 +27,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
   switch (event.kind) {
     case Kind::stream: on_stream_event(event); return;
     case Kind::ready: on_ready(event.connection); return;
+    case Kind::confirmed: on_confirmed(event.connection); return;
     case Kind::closed: on_closed(event); return;
     case Kind::address_changed:
       if (const auto info = endpoint_.info(event.connection)) pool_.moved(to_pool(event.connection), info->remote);
@@ -58,11 +59,8 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   link.alpn = info->alpn;
   link.dialer = info->dialer;
   links_.emplace(id, std::move(owned));
-  if (++identity->connected[link.peer] == 1) {
-    observer_.peer_changed(identity->id, link.peer, true);
-    if (identity->peers.contains(link.peer)) peers_changed(*identity); // strangers are nobody's peers
-  }
   if (!link.dialer) {
+    on_confirmed(id);
     // Until the dialer's HELLO or first stream it may yet abandon this connection for another; on ALPNs of bindings there is no HELLO.
     if (link.alpn != wire::alpn) {
       announce(link);
@@ -87,6 +85,18 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   pool_.attempt_ready(attempt_id, to_pool(id), now_);
   pool_.heard(to_pool(id), info->pto, now_);
   send_hello(link);
+}
+
+// Both ends have taken each other: only now is the peer said to be there.
+void NodeImpl::on_confirmed(quic::ConnectionId id) {
+  Link* link = find_link(id);
+  Identity* identity = link != nullptr && !link->closing ? find_identity(link->identity) : nullptr;
+  if (identity == nullptr) return;
+  link->confirmed = true;
+  for (const Reaching& asked : std::exchange(link->reaching, {})) tell_reached(*link, asked);
+  if (++identity->connected[link->peer] != 1) return;
+  observer_.peer_changed(identity->id, link->peer, true);
+  if (identity->peers.contains(link->peer)) peers_changed(*identity); // strangers are nobody's peers
 }
 
 void NodeImpl::on_unproven_deadlines() {
@@ -130,7 +140,7 @@ void NodeImpl::on_closed(quic::Event& event) {
     const pool::AttemptId id = attempt->second;
     attempts_.erase(attempt);
     dials_.erase(id);
-    pool_.attempt_failed(id, event.reason.error, now_, event.reason.proven && event.reason.error.code == Code::denied);
+    pool_.attempt_failed(id, event.reason.error, now_);
   }
   end_pings(event.connection, event.reason.error);
   Link* link = find_link(event.connection);
@@ -138,6 +148,12 @@ void NodeImpl::on_closed(quic::Event& event) {
   link->closing = true;
   no_longer_unproven(*link);
   link->reason = event.reason;
+  if (!link->confirmed) { // as a dial that failed
+    const auto info = endpoint_.info(link->id);
+    Error& error = link->reason.error;
+    error.text = "no connection to " + link->peer.text() + ": " + (info ? info->remote.text() + ": " : std::string()) + error.text;
+    for (const Reaching& asked : std::exchange(link->reaching, {})) asked.then(error);
+  }
   pool_.closed(to_pool(link->id), now_);
   for (const StreamKey key : link->waiting) {
     defer([this, key] {
@@ -145,7 +161,7 @@ void NodeImpl::on_closed(quic::Event& event) {
     });
   }
   link->waiting.clear();
-  if (Identity* identity = find_identity(link->identity)) {
+  if (Identity* identity = find_identity(link->identity); identity != nullptr && link->confirmed) {
     const auto connected = identity->connected.find(link->peer);
     if (connected != identity->connected.end() && --connected->second == 0) {
       identity->connected.erase(connected);

@@ -88,6 +88,16 @@ struct Identity {
   std::size_t streams = 0;
 };
 
+struct Reached {
+  quic::ConnectionId connection{};
+  Path path;
+};
+struct Reaching {
+  TimePoint since;
+  bool fresh = false;
+  std::function<void(Result<Reached>)> then;
+};
+
 /// One authenticated connection.
 struct Link {
   quic::ConnectionId id = quic::ConnectionId::none;
@@ -95,6 +105,7 @@ struct Link {
   PeerId peer;
   std::string alpn;
   bool dialer = false;
+  bool confirmed = false; ///< The acceptor took it, whichever that is.
   bool announced = false; ///< The pool knows it.
   bool unproven = false;  ///< Accepted, and it has shown nothing yet.
   bool refused = false;   ///< The pool has no room for it.
@@ -112,6 +123,7 @@ struct Link {
   wire::ControlDecoder decoder;
   std::map<std::uint64_t, Error> error_texts; ///< By stream id; an ERROR frame may come before or after its RESET_STREAM.
   std::deque<StreamKey> waiting;              ///< For stream credit.
+  std::vector<Reaching> reaching;             ///< For its confirmation.
   std::vector<Traffic> traffic;               ///< Of streams that are over; live ones know their row.
 
   /// The row that a new stream counts into.
@@ -318,15 +330,6 @@ public:
   void fail_local(NodeStream& end, const Error& error, bool remote);
 
   // --- reach.cpp
-  struct Reached {
-    quic::ConnectionId connection{};
-    Path path;
-  };
-  struct Reaching {
-    TimePoint since;
-    bool fresh = false;
-    std::function<void(Result<Reached>)> then;
-  };
   struct PendingPing {
     quic::ConnectionId connection{};
     TimePoint deadline;
@@ -343,6 +346,7 @@ public:
   void reach(const PeerId& identity, const PeerId& peer, bool anew, std::function<void(Result<Reached>)> then);
   /// The pool's answer; false: it was for a stream.
   bool reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& connection);
+  void tell_reached(const Link& link, const Reaching& asked);
   void ping(const PeerId& identity, const PeerId& peer, Duration patience, std::function<void(Result<PingReport>)> done);
   void answer_ping(quic::PingId id, std::optional<Duration> rtt);
   void on_ping_deadlines();
@@ -354,6 +358,7 @@ public:
   // --- links.cpp
   void on_quic_event(quic::Event& event);
   void on_ready(quic::ConnectionId id);
+  void on_confirmed(quic::ConnectionId id);
   void on_closed(quic::Event& event);
   void announce(Link& link);
   /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).

@@ -68,13 +68,20 @@ bool NodeImpl::reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& 
     asked.then(connection.error());
     return true;
   }
-  const auto info = endpoint_.info(*connection);
-  if (!info || !info->ready) {
+  Link* link = find_link(*connection);
+  if (link == nullptr || link->closing) {
     asked.then(Error{Code::connection_lost, "the connection went as soon as it was there"});
-    return true;
+  } else if (!link->confirmed) {
+    link->reaching.push_back(asked);
+  } else {
+    tell_reached(*link, asked);
   }
-  asked.then(Reached{*connection, {world_.udp().bound(info->socket), info->remote, info->dialer, asked.fresh, now_ - asked.since, info->mtu}});
   return true;
+}
+
+void NodeImpl::tell_reached(const Link& link, const Reaching& asked) {
+  const auto info = endpoint_.info(link.id);
+  asked.then(Reached{link.id, {world_.udp().bound(info->socket), info->remote, info->dialer, asked.fresh, now_ - asked.since, info->mtu}});
 }
 
 // --- ping

@@ -51,10 +51,9 @@ public:
   void addresses_changed(TimePoint now);
 
   // --- events
-  void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< Authenticated.
+  void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< The peer's key is proven.
   /// `error` is one of offline, wrong_key, unsupported_version, unreachable, … with a text that does not repeat the address.
-  /// `final`: the peer itself said so, and would at its other addresses too: the race is over.
-  void attempt_failed(AttemptId attempt, const Error& error, TimePoint now, bool final = false);
+  void attempt_failed(AttemptId attempt, const Error& error, TimePoint now);
   /// A peer dialed us, is authenticated and has shown (HELLO or a first stream) that it uses the connection. False: there is no room, it is closed `busy`.
   bool accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
   void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).

@@ -173,7 +173,7 @@ void Pool::lose_race(Entry& entry, TimePoint now) {
   drop_if_empty(entry);
 }
 
-void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now, bool final) {
+void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now) {
   const auto it = attempts_.find(id);
   if (it == attempts_.end()) return;
   Entry& entry = *it->second.entry;
@@ -182,7 +182,6 @@ void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now, bool 
   route->said = error;
   attempts_.erase(it);
   --used_by_identity_[entry.key.identity];
-  if (final) return lose_race(entry, now);
   entry.next_start = now; // the next one at once
   start_routes(entry, now);
 }

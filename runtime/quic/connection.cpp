@@ -439,12 +439,13 @@ Result<void> Connection::start_accept(const Incoming& incoming, const Datagram& 
 
 // --- handshake
 
-int Connection::on_handshake_completed() {
-  if (dialer_) return 0; // a dialer that sees its handshake completed is not accepted yet: the acceptor may still refuse its key
-  return become_ready();
-}
+int Connection::on_handshake_completed() { return become_ready(); }
 
-int Connection::on_handshake_confirmed() { return become_ready(); }
+int Connection::on_handshake_confirmed() {
+  endpoint_.emit(Event::Kind::confirmed, id_);
+  confirmed_ = true;
+  return 0;
+}
 
 int Connection::fail_authentication(const Error& error) {
   refusal_ = error;
@@ -468,6 +469,7 @@ int Connection::become_ready() {
     alpn_ = alpn;
     half_open_ = false;
     endpoint_.end_half_open(first_remote_);
+    confirmed_ = true; // RFC 9001 §4.1.2
   }
   state_ = State::ready;
   ++(dialer_ ? endpoint_.counters.handshakes_dialed : endpoint_.counters.handshakes_accepted);
@@ -503,7 +505,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     fail(result, now);
     return;
   }
-  if (tls_ && state_ == State::ready) { // 11 KB that an idle connection need not hold
+  if (tls_ && confirmed_) { // 11 KB that an idle connection need not hold
     ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
     tls_.reset();
   }

@@ -112,10 +112,6 @@ CloseReason Connection::peers_reason() const {
     const auto code = static_cast<Code>(error->error_code);
     reason.error.code = find_code(code) != nullptr ? code : Code::connection_lost;
     if (text.empty()) reason.error.text = "the peer closed the connection (" + code_name(code) + ")";
-    if (dialer_ && !was_ready && tls_) { // a code of ours comes under the keys of a whole handshake only (RFC 9000 §10.2.3)
-      const Result<PeerId> peer = tls::proven_peer(tls_.get());
-      reason.proven = peer && *peer == peer_;
-    }
   } else if (error->error_code == crypto_error + tls::alert_unrecognized_name) {
     reason.error = {Code::offline, "the peer is not online there"};
   } else if (error->error_code == crypto_error + tls::alert_no_application_protocol) {

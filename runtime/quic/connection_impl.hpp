@@ -153,7 +153,8 @@ private:
   ConnectionId id_;
   bool dialer_;
   bool half_open_ = false;
-  bool lingers_ = false; ///< Closing, and counted so.
+  bool confirmed_ = false; ///< RFC 9001 §4.1.2
+  bool lingers_ = false;   ///< Closing, and counted so.
   State state_ = State::handshaking;
   PeerId identity_;
   PeerId peer_; ///< The one asked for, then the one proven.

@@ -43,12 +43,12 @@ struct CloseReason {
   bool by_peer = false;
   bool stateless_reset = false; ///< The peer has forgotten this connection: it was restarted.
   bool was_ready = false;       ///< It was authenticated before.
-  bool proven = false;          ///< Of a dial: whoever closed it has shown the key that was asked for, so the reason is that peer's own.
 };
 
 struct Event {
   enum class Kind : std::uint8_t {
-    ready,           ///< Authenticated, both ends (DESIGN: Authenticated). Only now may streams be opened.
+    ready, ///< The peer's key is proven (docs/security.md). Only now may streams be opened. A dialer's may still be refused: nothing of it has run then.
+    confirmed,       ///< A dialer's: the acceptor took it (RFC 9001 §4.1.2). An acceptor's `ready` says that already.
     closed,          ///< Over; its streams have their own closed signals after this.
     address_changed, ///< The peer's address changed and was validated (RFC 9000 §9).
     heard,           ///< The first packet of the peer's after ping(); and streams moved, either way: told at most once a second.

@@ -15,7 +15,8 @@ template <class Decode> void round_trip(ByteView in, Decode decode) {
   const auto read = decode(in);
   if (!read || !*read) return;
   if ((*read)->used > in.size()) std::abort();
-  const auto again = decode(wire::encode((*read)->value));
+  const Bytes written = wire::encode((*read)->value);
+  const auto again = decode(written);
   if (!again || !*again || !((*again)->value == (*read)->value)) std::abort();
 }
 

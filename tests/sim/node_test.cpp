@@ -15,6 +15,17 @@ TEST(NodeTest, ACallIsEchoed) {
   EXPECT_EQ(two.alice.factory.echo->last.role, Role::member);
 }
 
+TEST(NodeTest, AColdCallTakesTwoRoundTrips) {
+  Two two;
+  LinkRules link;
+  link.delay = milliseconds(50);
+  two.network.set_both("host1", "host2", link);
+  const TimePoint began = two.sim.now();
+  const auto call = two.bob.call(two.alice);
+  EXPECT_TRUE(two.run([&] { return call->ended; }));
+  EXPECT_LT(two.sim.now() - began, milliseconds(210));
+}
+
 TEST(NodeTest, AThousandCallsShareOneHandshake) {
   Two two;
   for (int i = 0; i < 1000; ++i) {

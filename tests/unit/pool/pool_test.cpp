@@ -104,18 +104,6 @@ TEST_F(PoolTest, AFailedAddressStartsTheNextAtOnce) {
   EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(2));
 }
 
-TEST_F(PoolTest, WhatThePeerItselfSaidEndsTheRace) {
-  const WaiterId waiter = want({{at(1)}, {at(2)}, {at(3)}});
-  const std::vector<StartAttempt> starts = only<StartAttempt>(run(60ms));
-  ASSERT_EQ(starts.size(), 2U);
-  pool_->attempt_failed(starts[1].attempt, {Code::denied, "denied"}, now_, true);
-  const auto after = take(*pool_);
-  EXPECT_EQ(one<AbandonAttempt>(after).attempt, starts[0].attempt);
-  EXPECT_EQ(one<Fail>(after).waiter, waiter);
-  EXPECT_EQ(one<Fail>(after).error.code, Code::denied);
-  EXPECT_TRUE(only<StartAttempt>(run(11s)).empty());
-}
-
 TEST_F(PoolTest, TheErrorTellsWhatEachAddressSaid) {
   const WaiterId waiter = want({{at(1)}, {at(2)}, {at(3)}});
   std::vector<StartAttempt> starts = only<StartAttempt>(run(200ms));
