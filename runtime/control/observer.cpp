@@ -5,6 +5,8 @@ namespace kith::control {
 namespace {
 
 constexpr Duration flush_gap = std::chrono::seconds(60);
+constexpr Duration note_gap =
+    std::chrono::minutes(10); // an address that goes on working is written again after this: the store drops those that worked longest ago
 
 } // namespace
 
@@ -21,17 +23,17 @@ void Observer::peer_changed(const PeerId& identity, const PeerId& peer, bool con
   const auto row = known->peers.find(peer);
   event.text("identity", known->name).text("peer", peer.text()).text("name", row == known->peers.end() ? "" : row->second.name);
   event.text("state", connected ? "connected" : "disconnected");
-  if (const auto at = last_worked_.find({identity, peer}); connected && at != last_worked_.end()) event.text("address", at->second.text());
-  if (!connected) last_worked_.erase({identity, peer});
+  if (const auto at = last_worked_.find({identity, peer}); connected && at != last_worked_.end()) event.text("address", at->second.address.text());
+  if (!connected && row == known->peers.end()) last_worked_.erase({identity, peer});
   topics_.publish("peers", event.finish());
 }
 
 void Observer::address_worked(const PeerId& identity, const PeerId& peer, const Address& address) {
   const KnownIdentity* known = roster_.by_id(identity);
   if (known == nullptr || !known->peers.contains(peer)) return;
-  Address& last = last_worked_[{identity, peer}];
-  if (last == address) return;
-  last = address;
+  Worked& last = last_worked_[{identity, peer}];
+  if (last.address == address && world_.now() < last.noted + note_gap) return;
+  last = {address, world_.now()};
   world_.disk().post([this, identity, peer, address, now = world_.unix_now()] {
     if (const auto done = store_.note_address_ok(identity, peer, address, now); !done)
       world_.log().warn("control", "address book: " + done.error().text);

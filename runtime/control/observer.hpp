@@ -27,7 +27,11 @@ private:
   Topics& topics_;
   std::map<PeerId, access::DenialCounter> denials_; ///< By identity.
   std::unique_ptr<Timer> timer_;
-  std::map<std::pair<PeerId, PeerId>, Address> last_worked_; ///< An address that goes on working is not written again.
+  struct Worked {
+    Address address;
+    TimePoint noted; ///< When it was last written.
+  };
+  std::map<std::pair<PeerId, PeerId>, Worked> last_worked_; ///< Of known peers.
 };
 
 } // namespace kith::control
