@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <list>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -122,7 +123,7 @@ struct Link {
   quic::StreamPtr control_in;
   wire::ControlDecoder decoder;
   std::map<std::uint64_t, Error> error_texts; ///< By stream id; an ERROR frame may come before or after its RESET_STREAM.
-  std::deque<StreamKey> waiting;              ///< For stream credit.
+  std::list<StreamKey> waiting;               ///< For stream credit. A list: it holds no memory while nobody waits.
   std::vector<Reaching> reaching;             ///< For its confirmation.
   std::vector<Traffic> traffic;               ///< Of streams that are over; live ones know their row.
 

@@ -145,7 +145,7 @@ void Pool::end_race(Entry& entry) {
     attempts_.erase(*route.attempt);
     --used_by_identity_[entry.key.identity];
   }
-  entry.routes.clear();
+  std::vector<Route>().swap(entry.routes); // and its memory: the entry may stay for long
   entry.racing = false;
   entry.next_start = never;
   entry.redialing = false;

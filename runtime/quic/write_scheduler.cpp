@@ -6,15 +6,22 @@
 namespace kith::quic {
 
 WriteScheduler::~WriteScheduler() {
-  for (Level& level : levels_) {
-    level.fresh.clear();
-    for (auto& group : level.bulk) group->streams.clear();
+  for (const auto& level : levels_) {
+    if (level == nullptr) continue;
+    level->fresh.clear();
+    for (auto& group : level->bulk) group->streams.clear();
   }
+}
+
+WriteScheduler::Level& WriteScheduler::level_of(const Stream& stream) {
+  std::unique_ptr<Level>& level = levels_[stream.urgency_];
+  if (level == nullptr) level = std::make_unique<Level>();
+  return *level;
 }
 
 void WriteScheduler::push(Stream& stream) {
   if (stream.queued_ != Stream::Queue::none) return;
-  Level& level = levels_[stream.urgency_];
+  Level& level = level_of(stream);
   ++level.waiting;
   ++waiting_;
   if (stream.sent_ < fresh_stream_bytes) {
@@ -41,7 +48,7 @@ void WriteScheduler::to_bulk(Level& level, Stream& stream) {
 
 void WriteScheduler::remove(Stream& stream) {
   if (stream.queued_ == Stream::Queue::none) return;
-  Level& level = levels_[stream.urgency_];
+  Level& level = level_of(stream);
   --level.waiting;
   --waiting_;
   if (stream.queued_ == Stream::Queue::fresh) {
@@ -64,15 +71,15 @@ bool WriteScheduler::bulk_goes_first(const Level& level) noexcept {
 
 Stream* WriteScheduler::front() noexcept {
   if (waiting_ == 0) return nullptr;
-  for (Level& level : levels_) {
-    if (level.waiting == 0) continue;
-    return bulk_goes_first(level) ? &level.bulk.front()->streams.front() : &level.fresh.front();
+  for (const auto& level : levels_) {
+    if (level == nullptr || level->waiting == 0) continue;
+    return bulk_goes_first(*level) ? &level->bulk.front()->streams.front() : &level->fresh.front();
   }
   return nullptr;
 }
 
 void WriteScheduler::sent(Stream& stream, std::uint64_t count) {
-  Level& level = levels_[stream.urgency_];
+  Level& level = level_of(stream);
   if (stream.queued_ == Stream::Queue::fresh) {
     if (!level.bulk.empty()) level.owed_to_bulk += count / fresh_share;
     level.fresh.erase(level.fresh.iterator_to(stream));

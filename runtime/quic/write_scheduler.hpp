@@ -49,9 +49,10 @@ private:
     std::size_t waiting = 0;
   };
   static bool bulk_goes_first(const Level& level) noexcept;
+  Level& level_of(const Stream& stream);
   void to_bulk(Level& level, Stream& stream);
 
-  std::array<Level, 8> levels_;
+  std::array<std::unique_ptr<Level>, 8> levels_; ///< Made when first used: most connections use two.
   std::size_t waiting_ = 0;
 };
 
