@@ -187,8 +187,9 @@ Result<hosting::DialedStream> InstanceHost::dial(kith_stream_id stream, StreamRe
   port->id = stream;
   std::tie(port->in, port->out) = make_pipes(slabs_);
   port->request = std::move(request);
-  notify(*port, dial_bit);
-  return hosting::DialedStream{port->in, port->out, port};
+  hosting::DialedStream dialed{port->in, port->out, port};
+  notify(*port, dial_bit); // from here on its pipes and request are the network thread's
+  return dialed;
 }
 
 void InstanceHost::entering() {
