@@ -3,9 +3,9 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/id_table.hpp"
 #include "hosting/descriptor.hpp"
 #include "hosting/host_services.hpp"
-#include "hosting/id_table.hpp"
 
 #include <atomic>
 #include <map>

@@ -4,6 +4,7 @@
 // tells.
 #pragma once
 
+#include "base/id_table.hpp"
 #include "base/recycler.hpp"
 #include "node/node.hpp"
 #include "plugin_host/dialer.hpp"
@@ -200,33 +201,22 @@ struct NodeStream : boost::intrusive::set_base_hook<>, Recycled<NodeStream> {
   friend bool operator<(const NodeStream& a, const NodeStream& b) noexcept { return std::pair(a.deadline, a.key) < std::pair(b.deadline, b.key); }
 };
 
-/// Streams by key: a slot and its generation, so that a key is never reused and a look-up is an index.
+/// Streams by key, each where it is for as long as it lives.
 class StreamTable {
 public:
   NodeStream& add();
   NodeStream* find(StreamKey key) noexcept;
-  void erase(StreamKey key);
-  std::size_t size() const noexcept { return size_; }
+  void erase(StreamKey key) { table_.erase(static_cast<std::uint64_t>(key)); }
+  std::size_t size() const noexcept { return table_.size(); }
   template <class F> void for_each(F&& use) {
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
-      if (slots_[i].stream) use(*slots_[i].stream);
-    }
+    table_.for_each([&](const std::unique_ptr<NodeStream>& stream) { use(*stream); });
   }
   template <class F> void for_each(F&& use) const {
-    for (const Slot& slot : slots_) {
-      if (slot.stream) use(std::as_const(*slot.stream));
-    }
+    table_.for_each([&](const std::unique_ptr<NodeStream>& stream) { use(std::as_const(*stream)); });
   }
 
 private:
-  struct Slot {
-    std::unique_ptr<NodeStream> stream;
-    std::uint64_t generation = 0;
-  };
-  static constexpr unsigned index_bits = 24;
-  std::vector<Slot> slots_;
-  std::vector<std::size_t> free_;
-  std::size_t size_ = 0;
+  IdTable<std::unique_ptr<NodeStream>> table_;
 };
 
 class NodeImpl : public StreamControl, public UdpReceiver, public plugin_host::Dialer {

@@ -10,32 +10,15 @@ namespace kith::node {
 // --- StreamTable
 
 NodeStream& StreamTable::add() {
-  std::size_t index = slots_.size();
-  if (free_.empty()) {
-    slots_.emplace_back();
-  } else {
-    index = free_.back();
-    free_.pop_back();
-  }
-  Slot& slot = slots_[index];
-  slot.stream = std::make_unique<NodeStream>();
-  slot.stream->key = static_cast<StreamKey>((++slot.generation << index_bits) | index);
-  ++size_;
-  return *slot.stream;
+  auto made = std::make_unique<NodeStream>();
+  NodeStream& stream = *made;
+  stream.key = static_cast<StreamKey>(table_.insert(std::move(made)));
+  return stream;
 }
 
 NodeStream* StreamTable::find(StreamKey key) noexcept {
-  const auto n = static_cast<std::uint64_t>(key);
-  const std::size_t index = n & ((std::uint64_t{1} << index_bits) - 1);
-  if (index >= slots_.size() || slots_[index].generation != n >> index_bits) return nullptr;
-  return slots_[index].stream.get();
-}
-
-void StreamTable::erase(StreamKey key) {
-  const std::size_t index = static_cast<std::uint64_t>(key) & ((std::uint64_t{1} << index_bits) - 1);
-  slots_[index].stream.reset();
-  free_.push_back(index);
-  --size_;
+  const std::unique_ptr<NodeStream>* found = table_.find(static_cast<std::uint64_t>(key));
+  return found != nullptr ? found->get() : nullptr;
 }
 
 // --- deadlines
