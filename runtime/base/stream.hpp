@@ -88,8 +88,6 @@ public:
   virtual void want_writable(StreamKey key) = 0;
   /// Lower goes first on the wire; 3 at first (RFC 9218 §4.1: 0 to 7).
   virtual void set_urgency(StreamKey key, std::uint8_t urgency) = 0;
-  /// The same from one call of a user to the next as long as nothing but such calls has run between them; 0: that can't be said.
-  virtual std::uint64_t round() const noexcept { return 0; }
 };
 
 } // namespace kith

@@ -160,9 +160,7 @@ private:
   std::vector<PortPtr> touched_; ///< Inline: streams that the callback which runs has asked something for.
   bool failure_reported_ = false;
   bool cleared_ = false;          ///< A fenced instance has been stopped and destroyed.
-  Duration entered_{};            ///< Steady time; that of the callback before, when nothing but the node's next event lies between them.
-  Duration left_at_{};            ///< Steady time.
-  std::uint64_t left_round_ = 0;  ///< The node's, at that time.
+  Duration entered_{};            ///< Steady time.
   Duration read_at_{};            ///< Steady time when preemptions_ was read.
   std::uint64_t preemptions_ = 0; ///< Up to preemption_reading before `entered_`.
   std::atomic<std::uint64_t> overruns_{0};

@@ -197,8 +197,7 @@ void InstanceHost::entering() {
     entered_at_.store(world_.now().time_since_epoch().count(), std::memory_order_release);
     return;
   }
-  const std::uint64_t round = control_.round();
-  entered_ = round != 0 && round == left_round_ ? left_at_ : options_.steady_time();
+  entered_ = options_.steady_time();
   if (entered_ - read_at_ < preemption_reading) return;
   read_at_ = entered_;
   preemptions_ = options_.preemptions();
@@ -209,9 +208,7 @@ void InstanceHost::left() {
     entered_at_.store(0, std::memory_order_release);
     return;
   }
-  left_at_ = options_.steady_time();
-  left_round_ = control_.round();
-  const Duration took = left_at_ - entered_;
+  const Duration took = options_.steady_time() - entered_;
   if (took <= options_.inline_overrun) return;
   if (took < longest_preemption && options_.preemptions() != preemptions_) return;
   const std::uint64_t count = overruns_.fetch_add(1, std::memory_order_relaxed) + 1;
