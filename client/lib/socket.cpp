@@ -27,7 +27,7 @@ pid_t stopping_daemon(const std::string& home) {
   pid_t pid = 0;
   std::string state;
   const bool told = file >> pid >> state && state == "stopping" && pid > 0;
-  return told && (::kill(pid, 0) == 0 || errno != ESRCH) ? pid : 0;
+  return told && ::kill(pid, 0) == 0 ? pid : 0; // one that was killed meanwhile has left the word behind
 }
 
 Error no_daemon(const std::string& home) {

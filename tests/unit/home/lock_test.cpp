@@ -39,15 +39,20 @@ TEST(Lock, WhoeverWantsItIsToldThatItsHolderIsStopping) {
     EXPECT_EQ(second.error().text,
               "the daemon on " + folder.path() + " (pid " + pid + ") is stopping; wait until it is gone, or end its drain with 'kith stop --now'");
   }
-  ASSERT_TRUE(Lock::acquire(folder.path()));
+  const auto third = Lock::acquire(folder.path());
+  ASSERT_TRUE(third);
   EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), pid + "\n");
 }
 
 TEST(Lock, TextLeftByADeadDaemonIsNoLock) {
   const TempFolder folder;
   spill(folder.path() + "/daemon.lock", "99999999999999999999 and more\n");
-  ASSERT_TRUE(Lock::acquire(folder.path()));
-  EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), std::to_string(::getpid()) + "\n");
+  {
+    const auto lock = Lock::acquire(folder.path());
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), std::to_string(::getpid()) + "\n");
+  }
+  EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), "") << "a pid that may be somebody else's next";
 }
 
 TEST(Lock, ALiveSocketCountsAsADaemon) {
