@@ -168,9 +168,11 @@ private:
   std::string newline_;
 };
 
+constexpr std::size_t most_keys = 1024; // each is looked for among all: larger maps are written anew
+
 bool keeps_all_keys(const Node& old, const Node& value) {
-  return old.is(Node::Kind::map) && value.is(Node::Kind::map) && !old.fields.empty() &&
-         std::ranges::all_of(old.fields, [&](const Field& field) { return value.find(field.key) != nullptr; });
+  return old.is(Node::Kind::map) && value.is(Node::Kind::map) && !old.fields.empty() && old.fields.size() <= most_keys &&
+         value.fields.size() <= most_keys && std::ranges::all_of(old.fields, [&](const Field& field) { return value.find(field.key) != nullptr; });
 }
 
 /// Edits that it takes to set a value with the old keys kept.
