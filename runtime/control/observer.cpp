@@ -23,15 +23,14 @@ void Observer::peer_changed(const PeerId& identity, const PeerId& peer, bool con
   const auto row = known->peers.find(peer);
   event.text("identity", known->name).text("peer", peer.text()).text("name", row == known->peers.end() ? "" : row->second.name);
   event.text("state", connected ? "connected" : "disconnected");
-  if (const auto at = last_worked_.find({identity, peer}); connected && at != last_worked_.end()) event.text("address", at->second.address.text());
-  if (!connected && row == known->peers.end()) last_worked_.erase({identity, peer});
+  if (const auto at = known->worked.find(peer); connected && at != known->worked.end()) event.text("address", at->second.address.text());
   topics_.publish("peers", event.finish());
 }
 
 void Observer::address_worked(const PeerId& identity, const PeerId& peer, const Address& address) {
-  const KnownIdentity* known = roster_.by_id(identity);
+  KnownIdentity* known = roster_.by_id(identity);
   if (known == nullptr || !known->peers.contains(peer)) return;
-  Worked& last = last_worked_[{identity, peer}];
+  KnownIdentity::Worked& last = known->worked[peer];
   if (last.address == address && world_.now() < last.noted + note_gap) return;
   last = {address, world_.now()};
   world_.disk().post([this, identity, peer, address, now = world_.unix_now()] {

@@ -27,11 +27,6 @@ private:
   Topics& topics_;
   std::map<PeerId, access::DenialCounter> denials_; ///< By identity.
   std::unique_ptr<Timer> timer_;
-  struct Worked {
-    Address address;
-    TimePoint noted; ///< When it was last written.
-  };
-  std::map<std::pair<PeerId, PeerId>, Worked> last_worked_; ///< Of known peers.
 };
 
 } // namespace kith::control

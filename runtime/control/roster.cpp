@@ -116,6 +116,7 @@ void Roster::remove_peer(KnownIdentity& identity, const PeerId& id) {
   if (found == identity.peers.end()) return;
   identity.peer_ids.erase(found->second.name);
   identity.peers.erase(found);
+  identity.worked.erase(id);
 }
 
 Result<const KnownIdentity*> Roster::find_usable(std::string_view name) const {

@@ -30,6 +30,11 @@ struct KnownIdentity {
   std::map<std::string, std::vector<Error>> binding_problems; ///< "Echo/default" → why node was not given it.
   config::PeerIds peer_ids;                                   ///< By name.
   std::unordered_map<PeerId, store::PeerRow> peers;
+  struct Worked {
+    Address address;
+    TimePoint noted; ///< When it was last written.
+  };
+  std::unordered_map<PeerId, Worked> worked; ///< Of these: where they were last reached.
 
   /// Why its files can't be used, or it can't be online, in one line.
   std::string problem_text() const;
