@@ -181,12 +181,12 @@ private:
     Flows::node_type node = std::move(spare_.back());
     spare_.pop_back();
     node.key() = id;
-    node.mapped() = {};
     return flows_.insert(std::move(node)).position->second;
   }
 
   void remove(kith_stream_id id) {
     Flows::node_type node = flows_.extract(id);
+    node.mapped() = {};
     if (spare_.size() < max_spare_flows) spare_.push_back(std::move(node));
   }
 
