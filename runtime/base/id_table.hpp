@@ -2,6 +2,7 @@
 // Ids instead of pointers: an index and a generation, so that an id that is no longer known, or was made up, is seen and never followed.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -18,6 +19,7 @@ public:
       slots_.emplace_back();
     }
     const std::uint64_t index = free_.back();
+    assert(index <= index_mask); // every user has a limit below that
     free_.pop_back();
     slots_[index].value.emplace(std::move(value));
     return make_id(index);

@@ -25,7 +25,9 @@ std::string connected_json(const node::IdentityStatus& identity) {
   std::vector<std::string> items;
   std::set<PeerId> seen;
   std::vector<const node::ConnectionStatus*> rows;
-  for (const auto& each : identity.connections) rows.push_back(&each);
+  for (const auto& each : identity.connections) {
+    if (each.confirmed) rows.push_back(&each);
+  }
   std::stable_sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->current > b->current; });
   for (const auto* row : rows) {
     if (!seen.insert(row->peer).second) continue;
@@ -123,7 +125,9 @@ void Admin::pool_list(Ask& ask, const Tell& tell) {
                          .text("address", each.remote.text())
                          .text("alpn", each.alpn)
                          .flag("dialed", each.dialer)
-                         .text("state", each.draining ? "retiring" : "up")
+                         .text("state", !each.confirmed ? "dialing"
+                                        : each.draining ? "retiring"
+                                                        : "up")
                          .number("age_s", seconds(each.age))
                          .number("idle_s", seconds(each.idle))
                          .number("rtt_us", microseconds(each.rtt))
@@ -151,12 +155,7 @@ void Admin::pool_close(Ask& ask, const Tell& tell) {
   if (!identity) return tell(identity.error());
   const auto id = parts_.roster.find_peer(**identity, peer);
   if (!id) return tell(id.error());
-  std::size_t closed = 0;
-  for (const auto& each : parts_.node.status().identities) {
-    if (each.id != (*identity)->id) continue;
-    closed = static_cast<std::size_t>(std::count_if(each.connections.begin(), each.connections.end(), [&](const auto& c) { return c.peer == *id; }));
-  }
-  parts_.node.close_peer((*identity)->id, *id);
+  const std::size_t closed = parts_.node.close_peer((*identity)->id, *id);
   tell(protocol::ObjectWriter().number("closed", closed).finish());
 }
 

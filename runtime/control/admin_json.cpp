@@ -119,7 +119,7 @@ protocol::ObjectWriter Admin::peer_fields(const KnownIdentity& identity, const s
   const node::ConnectionStatus* connection = nullptr;
   if (const node::IdentityStatus* live = find(status, identity.id)) {
     for (const auto& each : live->connections) {
-      if (each.peer == row.id && (connection == nullptr || each.current)) connection = &each;
+      if (each.confirmed && each.peer == row.id && (connection == nullptr || each.current)) connection = &each;
     }
   }
   out.flag("connected", connection != nullptr);

@@ -64,15 +64,16 @@ void Provider::stop(std::function<void()> done) {
 void Provider::opened(IncomingStream stream) {
   if (cancelled_) return control().reject(stream.key, Code::plugin_failed, "the provider has gone");
   const OfferPtr offer = std::make_shared<Offer>();
-  offer->stream = stream;
+  const StreamKey key = stream.key;
+  offer->stream = std::move(stream);
   const bool full = offers_.size() >= max_in_flight_;
-  offers_.emplace(stream.key, offer);
+  offers_.emplace(key, offer);
   if (full) {
     offer->answered = true;
-    return control().reject(stream.key, Code::busy, "the provider has its hands full");
+    return control().reject(key, Code::busy, "the provider has its hands full");
   }
-  if (stream.kind == StreamKind::stream) return offer_stream(*offer);
-  readable(stream.key);
+  if (offer->stream.kind == StreamKind::stream) return offer_stream(*offer);
+  readable(key);
 }
 
 void Provider::readable(StreamKey key) {

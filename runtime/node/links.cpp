@@ -32,7 +32,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
     case Kind::address_changed:
       if (const auto info = endpoint_.info(event.connection)) pool_.moved(to_pool(event.connection), info->remote);
       return;
-    case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), now_); return;
+    case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), endpoint_.heard_at(event.connection)); return;
     case Kind::pinged: answer_ping(event.ping.id, event.ping.lost ? std::nullopt : std::optional(event.ping.rtt)); return;
     case Kind::streams:
       if (Link* link = find_link(event.connection)) {
@@ -148,16 +148,23 @@ void NodeImpl::on_closed(quic::Event& event) {
   link->closing = true;
   no_longer_unproven(*link);
   link->reason = event.reason;
-  if (!link->confirmed) { // as a dial that failed
+  const bool refused = link->refuses();
+  if (refused) { // as a dial that failed
     const auto info = endpoint_.info(link->id);
     Error& error = link->reason.error;
     error.text = "no connection to " + link->peer.text() + ": " + (info ? info->remote.text() + ": " : std::string()) + error.text;
-    for (const Reaching& asked : std::exchange(link->reaching, {})) asked.then(error);
+  }
+  const Error& why = link->reason.error;
+  for (const Reaching& asked : std::exchange(link->reaching, {})) {
+    asked.then(refused ? why : Error{Code::connection_lost, why.text.empty() ? "the connection was lost" : why.text});
   }
   pool_.closed(to_pool(link->id), now_);
   for (const StreamKey key : link->waiting) {
-    defer([this, key] {
-      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) find_connection(*stream);
+    defer([this, key, refusal = refused ? std::optional(why) : std::nullopt] {
+      NodeStream* stream = streams_.find(key);
+      if (stream == nullptr || stream->phase != Phase::waiting) return;
+      if (refusal) fail(*stream, *refusal, true);
+      else find_connection(*stream);
     });
   }
   link->waiting.clear();

@@ -118,7 +118,7 @@ void NodeImpl::offer_local(NodeStream& caller, const LocalRequest& request) {
   incoming.in = served.in;
   incoming.out = served.out;
   signal_local(served, LocalEnd::readable_due); // what was written before it was offered
-  served.user->opened(incoming);
+  served.user->opened(std::move(incoming));
 }
 
 // --- StreamControl: notes for the other end

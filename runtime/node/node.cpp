@@ -56,7 +56,7 @@ void NodeImpl::close_socket(SocketId socket) {
 
 void NodeImpl::on_timer() {
   now_ = world_.now();
-  note_sleep();
+  note_sleep(); // before what is late is taken for silence
   endpoint_.on_deadline(now_);
   pool_.on_deadline(now_);
   on_stream_deadlines();
@@ -92,12 +92,10 @@ void NodeImpl::defer(std::function<void()> work) {
 void NodeImpl::service() {
   if (servicing_) return;
   servicing_ = true;
-  ++round_;
   note_sleep();
   relieve();
   quic::Event event;
   pool::Action action;
-  std::size_t trains_left = trains_per_turn;
   // What came of the first events leaves while the rest is worked off: the peer need not wait for all of it. A quarter at a time, so that trains are long.
   const auto share = [this] { return std::max(events_per_train, endpoint_.pending_events() / 4); };
   std::size_t until_train = share();
@@ -105,7 +103,7 @@ void NodeImpl::service() {
     if (endpoint_.next_event(event)) {
       on_quic_event(event);
       if (--until_train == 0) {
-        transmit(trains_left);
+        transmit(trains_per_turn / 4); // the rest of the events may have what is more urgent
         until_train = share();
       }
     } else if (pool_.next_action(action)) {
@@ -118,7 +116,7 @@ void NodeImpl::service() {
       break;
     }
   }
-  const bool all = transmit(trains_left);
+  const bool all = transmit(trains_per_turn);
   servicing_ = false;
   if (!all) want_service(); // after the loop has looked at what arrived meanwhile
   arm_timer();
@@ -140,10 +138,9 @@ void NodeImpl::relieve() {
   if (slabs_.bytes_in_use() > most + unread_given_ || unread_given_ == 0) endpoint_.relieve(now_);
 }
 
-bool NodeImpl::transmit(std::size_t& trains_left) {
-  ++round_;
+bool NodeImpl::transmit(std::size_t most) {
   now_ = world_.now(); // a turn may be long, and round trips are measured from here
-  for (; trains_left > 0; --trains_left) {
+  for (std::size_t trains = 0; trains < most; ++trains) {
     const auto datagram = endpoint_.transmit(buffer_, train_, now_);
     if (!datagram) return true;
     if (blocked_.contains(datagram->socket)) continue; // it probes another path than its own: as if it were lost on the way
@@ -301,14 +298,14 @@ std::optional<PeerSpec> Node::find_peer(const PeerId& identity, const PeerId& pe
   return at == own->peers.end() ? std::nullopt : std::optional(at->second);
 }
 
-bool Node::close_peer(const PeerId& identity, const PeerId& peer) {
-  const Identity* own = impl_->find_identity(identity);
-  if (own == nullptr || !own->connected.contains(peer)) return false;
+std::size_t Node::close_peer(const PeerId& identity, const PeerId& peer) {
+  const auto count = std::ranges::count_if(
+      impl_->links_, [&](const auto& entry) { return !entry.second->closing && entry.second->identity == identity && entry.second->peer == peer; });
   impl_->now_ = impl_->world_.now();
   impl_->close_unproven(identity, &peer, Code::cancelled);
   impl_->pool_.close_peer(identity, peer, {Code::cancelled, "closed by hand"}, impl_->now_);
   impl_->want_service();
-  return true;
+  return static_cast<std::size_t>(count);
 }
 
 OpenedStream Node::open(const OpenRequest& request, StreamUser& user) { return impl_->open(request, user); }

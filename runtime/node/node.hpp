@@ -156,7 +156,8 @@ struct ConnectionStatus {
   Address local; ///< Of our socket.
   Address remote;
   bool dialer = false;
-  bool current = false; ///< New streams go here.
+  bool confirmed = false; ///< The peer has taken it: it is connected.
+  bool current = false;   ///< New streams go here.
   bool draining = false;
   Duration rtt{};
   std::uint64_t congestion_window = 0;
@@ -258,8 +259,8 @@ public:
   /// Its own entries go from the bindings' `access` with it; those of `deny` stay.
   void remove_peer(const PeerId& identity, const PeerId& peer);
   std::optional<PeerSpec> find_peer(const PeerId& identity, const PeerId& peer) const;
-  /// Closes every connection with this peer. False: there was none.
-  bool close_peer(const PeerId& identity, const PeerId& peer);
+  /// Closes every connection with this peer; how many there were.
+  std::size_t close_peer(const PeerId& identity, const PeerId& peer);
 
   // --- streams
   /// Never fails at once: replied (with an error) and closed follow. `user` must stay valid until closed.

@@ -85,7 +85,7 @@ struct Identity {
   std::vector<SocketId> sockets;
   std::map<BindingKey, std::unique_ptr<Binding>> bindings;
   std::unordered_map<PeerId, PeerSpec> peers;
-  std::unordered_map<PeerId, std::size_t> connected; ///< Ready connections.
+  std::unordered_map<PeerId, std::size_t> connected; ///< Confirmed connections.
   bool peers_told = true;                            ///< False: its services are about to hear of a change of these.
   std::size_t streams = 0;
 };
@@ -128,6 +128,8 @@ struct Link {
   std::vector<Reaching> reaching;             ///< For its confirmation.
   std::vector<Traffic> traffic;               ///< Of streams that are over; live ones know their row.
 
+  /// The acceptor closed it before the dialer knew that it was taken: no stream on it has run, if the code says so.
+  bool refuses() const noexcept { return closing && !confirmed && reason.by_peer; }
   /// The row that a new stream counts into.
   std::uint32_t traffic_row(std::string_view protocol, std::string_view alias, bool ours);
 };
@@ -234,8 +236,8 @@ public:
   /// The machine slept: every connection is in doubt, though no time passed for its timers.
   void note_sleep();
   void service();
-  /// Sends what connections have, one train after the other; false: `trains_left` came to its end first.
-  bool transmit(std::size_t& trains_left);
+  /// Sends what connections have, one train after the other; false: there may be more than `most`.
+  bool transmit(std::size_t most);
   /// Past max_buffer_bytes somebody pays.
   void relieve();
   void arm_timer();
@@ -250,7 +252,6 @@ public:
   void reset(StreamKey key, Code code, std::string_view text) override;
   void want_writable(StreamKey key) override;
   void set_urgency(StreamKey key, std::uint8_t urgency) override;
-  std::uint64_t round() const noexcept override { return servicing_ ? round_ : 0; }
 
   // --- streams.cpp
   void set_deadline(NodeStream& stream, TimePoint at);
@@ -450,7 +451,6 @@ public:
   StreamCounts counts_;
   std::uint32_t next_binding_ = 1;
   bool servicing_ = false;
-  std::uint64_t round_ = 0; ///< Of events that are told one after the other.
   bool service_posted_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< Posted work looks here first.
 

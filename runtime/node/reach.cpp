@@ -49,8 +49,9 @@ void NodeImpl::reach(const PeerId& identity, const PeerId& peer, bool anew, std:
   now_ = world_.now();
   const auto own = may_reach(identity, peer);
   if (!own) return then(own.error());
-  if (reaching_.size() >= max_reaching)
-    return then(Error{Code::busy, std::to_string(max_reaching) + " pings and traces wait for connections already"});
+  std::size_t asking = reaching_.size();
+  for (const auto& [id, link] : links_) asking += link->reaching.size();
+  if (asking >= max_reaching) return then(Error{Code::busy, std::to_string(max_reaching) + " pings and traces wait for connections already"});
   note_sleep();
   const pool::Key key{identity, peer, std::string(wire::alpn)};
   if (anew) pool_.renew(key, now_);
@@ -80,7 +81,7 @@ bool NodeImpl::reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& 
 }
 
 void NodeImpl::tell_reached(const Link& link, const Reaching& asked) {
-  const auto info = endpoint_.info(link.id);
+  const auto info = endpoint_.info(link.id); // it is there: a link is closing before its connection goes
   asked.then(Reached{link.id, {world_.udp().bound(info->socket), info->remote, info->dialer, asked.fresh, now_ - asked.since, info->mtu}});
 }
 

@@ -63,10 +63,10 @@ Status NodeImpl::status() const {
     connection.age = since(row.since, now);
     if (row.streams == 0) connection.idle = since(row.idle_since, now);
     const auto id = static_cast<quic::ConnectionId>(row.connection);
-    if (const auto live = traffic.find(id); live != traffic.end()) {
-      connection.traffic = std::move(live->second);
-    } else if (const auto link = links_.find(id); link != links_.end()) {
-      connection.traffic = link->second->traffic;
+    if (const auto link = links_.find(id); link != links_.end()) {
+      connection.confirmed = link->second->confirmed;
+      const auto live = traffic.find(id);
+      connection.traffic = live != traffic.end() ? std::move(live->second) : link->second->traffic;
     }
     if (const auto info = endpoint_.info(id)) {
       connection.local = world_.udp().bound(info->socket);

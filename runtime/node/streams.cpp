@@ -257,7 +257,12 @@ void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {
   } else if (lost) {
     Error error{Code::connection_lost, "the connection was lost"};
     if (stream.link != nullptr && !stream.link->reason.error.text.empty()) error.text = stream.link->reason.error.text;
-    if (stream.link != nullptr && stream.link->reason.error.code == Code::denied && stream.phase == Phase::sent) error.code = Code::denied;
+    if (stream.link != nullptr && stream.phase == Phase::sent) {
+      // What an acceptor says of a key, before it looks at any stream; and nobody says `denied` of a stream that he has taken (docs/wire.md).
+      const Code said = stream.link->reason.error.code;
+      const bool refused = stream.link->refuses() && (said == Code::offline || said == Code::unsupported_version);
+      if (refused || said == Code::denied) error.code = said;
+    }
     fail(stream, std::move(error), true, true);
   } else {
     fail(stream, {static_cast<Code>(stream.quic->stop_code() != 0 ? stream.quic->stop_code() : static_cast<std::uint64_t>(Code::cancelled)), ""},

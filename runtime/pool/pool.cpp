@@ -224,7 +224,7 @@ TimePoint Pool::due(const Connection& c) const {
 }
 
 void Pool::check(Connection& c, TimePoint now) {
-  if (now >= c.drain_until) return close(c, Code::offline, "this identity went offline", now);
+  if (now >= c.drain_until) return close(c, Code::shutting_down, "this identity went offline", now); // streams have run on it
   if (c.suspect() && now >= c.suspect_since + silent_ptos * c.pto) {
     return close(c, Code::connection_lost, "no answer to a PING", now);
   }

@@ -355,6 +355,7 @@ Result<void> Connection::make_session(WOLFSSL_CTX* context) {
 
 Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   now_ = now;
+  confirm_by_ = now + endpoint_.settings.handshake_timeout;
   EndpointImpl::Identity* own = endpoint_.find_identity(dial.identity);
   if (own == nullptr || !own->client) return Error{Code::unknown_identity, "no such identity here: " + dial.identity.text()};
   identity_ = dial.identity;

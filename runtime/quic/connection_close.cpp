@@ -15,7 +15,8 @@ constexpr std::chrono::seconds longest_linger{3};
 
 TimePoint Connection::deadline() const noexcept {
   if (state_ == State::closing || state_ == State::gone) return linger_until_;
-  return from_ngtcp2(ngtcp2_conn_get_expiry2(conn_.get()));
+  const TimePoint at = from_ngtcp2(ngtcp2_conn_get_expiry2(conn_.get()));
+  return confirmed_ ? at : std::min(at, confirm_by_);
 }
 
 void Connection::on_deadline(TimePoint now) {
@@ -25,6 +26,7 @@ void Connection::on_deadline(TimePoint now) {
     return;
   }
   if (state_ == State::gone) return;
+  if (!confirmed_ && now >= confirm_by_) return fail(NGTCP2_ERR_IDLE_CLOSE, now);
   const int result = ngtcp2_conn_handle_expiry(conn_.get(), to_ngtcp2(now));
   if (result != 0) {
     fail(result, now);

@@ -78,6 +78,7 @@ public:
   State state() const noexcept { return state_; }
   bool dialer() const noexcept { return dialer_; }
   bool half_open() const noexcept { return half_open_; }
+  TimePoint heard_at() const noexcept { return heard_at_; }
   const PeerId& identity() const noexcept { return identity_; }
   SocketId socket() const noexcept; ///< Which its next packets leave by.
   std::size_t transport_bytes() const noexcept { return transport_bytes_; }
@@ -153,8 +154,9 @@ private:
   ConnectionId id_;
   bool dialer_;
   bool half_open_ = false;
-  bool confirmed_ = false; ///< RFC 9001 §4.1.2
-  bool lingers_ = false;   ///< Closing, and counted so.
+  bool confirmed_ = false;       ///< RFC 9001 §4.1.2
+  TimePoint confirm_by_ = never; ///< Or it is given up: ngtcp2's own limit ends when the handshake is completed.
+  bool lingers_ = false;         ///< Closing, and counted so.
   State state_ = State::handshaking;
   PeerId identity_;
   PeerId peer_; ///< The one asked for, then the one proven.

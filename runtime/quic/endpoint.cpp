@@ -390,6 +390,11 @@ std::vector<ConnectionInfo> Endpoint::list() const {
   return out;
 }
 
+TimePoint Endpoint::heard_at(ConnectionId id) const {
+  const Connection* connection = impl_->find(id);
+  return connection != nullptr ? connection->heard_at() : TimePoint{};
+}
+
 Duration Endpoint::pto(ConnectionId id) const {
   const Connection* connection = impl_->find(id);
   return connection != nullptr ? connection->pto() : Duration(std::chrono::milliseconds(100));

@@ -149,6 +149,7 @@ public:
   std::optional<ConnectionInfo> info(ConnectionId connection) const;
   std::vector<ConnectionInfo> list() const;
   /// The smoothed probe timeout (RFC 9002 §6.2), for deadlines that follow the path.
+  TimePoint heard_at(ConnectionId connection) const; ///< When its last packet came.
   Duration pto(ConnectionId connection) const;
 
   // --- streams

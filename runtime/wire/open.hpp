@@ -38,16 +38,16 @@ struct OpenView {
   }
 };
 
-/// One that has its fields.
+/// One that has its fields; they keep the same rules.
 struct Open {
   StreamKind kind = StreamKind::call;
-  std::string protocol, alias, command;
+  std::string protocol;
+  std::string alias;
+  std::string command;
   std::optional<std::uint64_t> deadline_ms;
   std::string content_type;
   Bytes trace;
-  operator OpenView() const {
-    return {kind, protocol, alias, command, deadline_ms, content_type, trace};
-  } // NOLINT(google-explicit-constructor): as a string is a view
+  operator OpenView() const { return {kind, protocol, alias, command, deadline_ms, content_type, trace}; }
 };
 
 inline Open copy(const OpenView& open) {

@@ -304,7 +304,7 @@ public:
   }
   std::size_t connections() const { return node->status().identities.at(0).connections.size(); }
 
-  void peer_changed(const PeerId&, const PeerId&, bool) override {}
+  void peer_changed(const PeerId&, const PeerId& peer, bool connected) override { presence.emplace_back(peer, connected); }
   void address_worked(const PeerId&, const PeerId&, const Address&) override {}
   void refused(const PeerId&, const PeerId&, std::string_view, std::string_view) override { ++refusals; }
   void binding_changed(const PeerId&, std::string_view, std::string_view, const node::BindingState& state) override { states.push_back(state); }
@@ -322,7 +322,8 @@ public:
   std::unique_ptr<SimWorld> world;
   std::unique_ptr<node::Node> node;
   int refusals = 0;
-  std::vector<node::BindingState> states; ///< That Echo's binding went through.
+  std::vector<std::pair<PeerId, bool>> presence; ///< As it was told.
+  std::vector<node::BindingState> states;        ///< That Echo's binding went through.
 
 private:
   Sim& sim_;

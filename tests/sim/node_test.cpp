@@ -26,6 +26,52 @@ TEST(NodeTest, AColdCallTakesTwoRoundTrips) {
   EXPECT_LT(two.sim.now() - began, milliseconds(210));
 }
 
+TEST(NodeTest, APeerThatRefusesUsIsNeverSaidToBeThere) {
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(50);
+  two.alice.node->remove_peer(two.alice.id, two.bob.id); // bob, whose request comes with his handshake, is a stranger to her
+  const auto call = two.bob.call(two.alice);
+  std::optional<Result<node::PingReport>> ping;
+  two.bob.node->ping(two.bob.id, two.alice.id, seconds(5), [&](const Result<node::PingReport>& report) { ping = report; });
+  bool connected = false;
+  const auto refused = [&] {
+    for (const node::ConnectionStatus& each : two.bob.node->status().identities.at(0).connections) connected |= each.confirmed;
+    return call->end && ping;
+  };
+  ASSERT_TRUE(two.run(refused));
+  EXPECT_EQ(call->end->error.code, Code::denied) << call->end->error.text;
+  EXPECT_EQ(call->end->error.text.find("no connection to "), 0U) << call->end->error.text;
+  ASSERT_FALSE(*ping);
+  EXPECT_EQ(ping->error().code, Code::denied) << ping->error().text;
+  EXPECT_EQ(two.alice.factory.echo->calls, 0U);
+  EXPECT_FALSE(connected);
+  EXPECT_TRUE(two.bob.presence.empty());
+}
+
+// The path dies behind the acceptor's first flight: bob knows that she is alice, and hears nothing more.
+TEST(NodeTest, AConnectionThatIsNeverConfirmedIsGivenUp) {
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(50);
+  const TimePoint began = two.sim.now();
+  const auto call = two.bob.call(two.alice);
+  std::optional<Result<node::PingReport>> ping;
+  two.bob.node->ping(two.bob.id, two.alice.id, seconds(1), [&](const Result<node::PingReport>& report) { ping = report; });
+  two.sim.run_for(milliseconds(110));
+  two.network.partition("host1", "host2", true);
+  EXPECT_EQ(two.bob.connections(), 1U);
+  ASSERT_TRUE(two.run([&] { return call->end && ping; }, seconds(15)));
+  EXPECT_LE(two.sim.now() - began, node::Settings{}.quic.handshake_timeout + milliseconds(1));
+  EXPECT_EQ(call->end->error.code, Code::connection_lost) << call->end->error.text;
+  ASSERT_FALSE(*ping);
+  EXPECT_EQ(ping->error().code, Code::connection_lost) << ping->error().text;
+  EXPECT_TRUE(two.bob.presence.empty());
+  EXPECT_EQ(two.bob.connections(), 0U);
+  two.network.partition("host1", "host2", false);
+  const auto again = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return again->ok(); }));
+  EXPECT_EQ(two.bob.presence.size(), 1U);
+}
+
 TEST(NodeTest, AThousandCallsShareOneHandshake) {
   Two two;
   for (int i = 0; i < 1000; ++i) {
