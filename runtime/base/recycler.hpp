@@ -23,6 +23,7 @@ public:
 
   static T* allocate(std::size_t count) {
     Spare& own = spare();
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): a hash map's table is an array of pointers, and T one of them
     if (count != 1 || own.first == nullptr) return static_cast<T*>(::operator new(count * sizeof(T)));
     Block* block = own.first;
     own.first = block->next;
@@ -57,6 +58,7 @@ private:
     }
   };
   static Spare& spare() noexcept {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): as above
     static_assert(sizeof(T) >= sizeof(Block) && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
     static thread_local Spare own;
     return own;
