@@ -4,6 +4,7 @@
 #include "kith/home.hpp"
 #include "protocol/error_object.hpp"
 
+#include <algorithm>
 #include <boost/json/value.hpp>
 #include <ostream>
 
@@ -38,9 +39,15 @@ int Context::usage(const std::string& text) const {
   return report(io, options.json, bad_request(text + "\nTry `kith " + std::string(command.name) + " --help`."), exit_usage);
 }
 
+std::chrono::milliseconds Context::patience() const {
+  if (!options.timeout) return client::default_patience;
+  const auto timeout = parse_duration_ms(*options.timeout);
+  return timeout ? std::chrono::milliseconds(*timeout) + client::patience_margin : client::default_patience;
+}
+
 Result<client::Client*> Context::daemon() {
   if (!client_) {
-    auto connected = client::Client::connect(home);
+    auto connected = client::Client::connect(home, std::min(client::connect_patience, patience()));
     if (!connected) return connected.error();
     client_.emplace(std::move(*connected));
   }
@@ -60,7 +67,7 @@ Result<std::string> Context::take_identity() {
   // Between least and most: the first word is an identity, or a last one that may be left out was given.
   auto connected = daemon();
   if (!connected) return connected.error();
-  const auto answer = (*connected)->request("identity.list", {});
+  const auto answer = (*connected)->request("identity.list", {}, patience());
   if (!answer) return answer.error();
   const auto data = parse_answer(answer->payload.bytes);
   for (const auto& identity : data.at("identities").as_array()) {

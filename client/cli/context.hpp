@@ -45,6 +45,8 @@ public:
   /// The same for wrong usage: exit code 2.
   int usage(const std::string& text) const;
 
+  /// How long the daemon may take to answer: --timeout and the margin, where it was given.
+  std::chrono::milliseconds patience() const;
   /// The daemon, connected at first use.
   Result<client::Client*> daemon();
 

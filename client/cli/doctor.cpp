@@ -60,11 +60,11 @@ int doctor(Context& context) {
   check_system(checkup, context.home);
   auto daemon = context.daemon();
   if (!daemon) {
-    checkup.warn("daemon", daemon.error().text, "kith daemon --detach; what only it knows was not looked at");
+    check_absence(checkup, daemon.error(), context.home);
     if (const auto port = remembered_port(context.home); port != 0) checkup.ok("port", "remembered: " + std::to_string(port));
   } else {
     try {
-      if (const auto done = check_daemon(checkup, **daemon, context.home); !done) checkup.bad("daemon", done.error().text, "kith logs");
+      if (const auto done = check_daemon(checkup, **daemon, context.home); !done) check_absence(checkup, done.error(), context.home);
     } catch (const std::exception& error) { // a member that this version expects is not there
       checkup.bad("daemon", std::string("its answers can't be read: ") + error.what(), "restart it: kith stop, kith daemon --detach");
     }

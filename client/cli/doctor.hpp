@@ -39,6 +39,8 @@ private:
 void check_files(Checkup& out, const std::string& home);
 /// Of this machine: UDP buffers, GSO and GRO, clock, open files.
 void check_system(Checkup& out, const std::string& home);
+/// Why no daemon could be asked, with what helps.
+void check_absence(Checkup& out, const Error& error, const std::string& home);
 /// Of the daemon, when one runs. Errors: it went away meanwhile.
 Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::string& home);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor.hpp"
 
+#include "kith/home.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -132,6 +134,24 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon) {
 }
 
 } // namespace
+
+void check_absence(Checkup& out, const Error& error, const std::string& home) {
+  const client::LockHolder holder = client::lock_holder(home);
+  const std::string pid = holder.pid > 0 ? std::to_string(holder.pid) : "PID";
+  switch (error.code) {
+    case Code::timeout:
+      return out.bad("daemon", error.text,
+                     "kith logs; when it stays like this: kill -9 " + pid + " (" + client::lock_path(home) + " names it), then kith daemon --detach");
+    case Code::denied: return out.bad("daemon", error.text, "run kith as that user, or choose a --home of your own");
+    case Code::busy:
+      return out.bad("daemon", error.text, "end programs that hold the socket, or raise max_clients in kith.yaml; kill -HUP " + pid + " is a reload");
+    case Code::bad_request: return out.bad("daemon", error.text, "a shorter --home");
+    case Code::unreachable:
+      if (holder.stopping) return out.warn("daemon", error.text, "wait until pid " + pid + " is gone, then kith daemon --detach");
+      return out.warn("daemon", error.text, "kith daemon --detach; what only it knows was not looked at");
+    default: return out.bad("daemon", error.text, "kith logs");
+  }
+}
 
 Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::string& home) {
   check_version(out, daemon.hello());

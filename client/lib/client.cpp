@@ -5,6 +5,7 @@
 #include "protocol/scanner.hpp"
 #include "socket.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace kith::client {
@@ -13,6 +14,12 @@ namespace {
 constexpr std::size_t max_kept_events = 1024;
 constexpr std::chrono::milliseconds octets_patience{30'000}; ///< For octets whose line has come already.
 
+/// What is left of a patience that began with the deadline.
+std::chrono::milliseconds time_left(Deadline deadline) {
+  if (!deadline) return forever;
+  return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(*deadline - std::chrono::steady_clock::now()));
+}
+
 Closed to_closed(protocol::ClosedEvent event) { return {event.sent, event.received, std::move(event.error)}; }
 
 } // namespace
@@ -20,7 +27,9 @@ Closed to_closed(protocol::ClosedEvent event) { return {event.sent, event.receiv
 struct Client::State {
   explicit State(Socket connected) : socket(std::move(connected)) {}
 
-  Result<std::string> submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds);
+  Result<std::string> submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds, Deadline deadline);
+  /// What the daemon said before it closed the socket while we wrote; else `error`.
+  Error last_word(Error error);
   /// Files one message that has come where its waiter looks for it.
   Result<void> file(std::string line);
   Result<void> file_answer(const protocol::Object& line);
@@ -36,7 +45,17 @@ struct Client::State {
   std::deque<Event> events;
 };
 
-Result<std::string> Client::State::submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds) {
+Error Client::State::last_word(Error error) {
+  while (error.code == Code::connection_lost) {
+    auto line = socket.poll_line();
+    if (!line || !*line) break;
+    if (const auto filed = file(std::move(**line)); !filed) return filed.error();
+  }
+  return error;
+}
+
+Result<std::string> Client::State::submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds,
+                                          Deadline deadline) {
   const std::string id = std::to_string(++last_id);
   protocol::Body body;
   if (payload != nullptr && payload->json) {
@@ -54,7 +73,7 @@ Result<std::string> Client::State::submit(std::string_view type, const ObjectWri
   std::string line = protocol::encode_request(id, type, fields, body, fds.size());
   line.push_back('\n');
   if (payload != nullptr && !payload->json) line += payload->bytes;
-  if (auto sent = socket.send(line, fds, deadline_in(default_patience)); !sent) return sent.error();
+  if (auto sent = socket.send(line, fds, deadline); !sent) return last_word(sent.error());
   return id;
 }
 
@@ -130,10 +149,11 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 Result<Client> Client::connect(const std::string& home, std::chrono::milliseconds patience) {
-  auto socket = Socket::connect(home);
+  const Deadline deadline = deadline_in(patience);
+  auto socket = Socket::connect(home, deadline);
   if (!socket) return socket.error();
   Client client(std::make_unique<State>(std::move(*socket)));
-  const auto answer = client.request("hello", protocol::HelloRequest{protocol::api_version}.fields(), patience);
+  const auto answer = client.request("hello", protocol::HelloRequest{protocol::api_version}.fields(), time_left(deadline));
   if (!answer) return answer.error();
   const auto data = protocol::Object::parse(answer->payload.bytes);
   if (!data) return Error{Code::unsupported_version, "the daemon's hello can't be read: it is of another version"};
@@ -156,8 +176,9 @@ Result<Client> Client::connect(const std::string& home, std::chrono::millisecond
 const Hello& Client::hello() const noexcept { return state_->hello; }
 int Client::fd() const noexcept { return state_->socket.fd(); }
 
-Result<std::string> Client::submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds) {
-  return state_->submit(type, fields, payload, fds);
+Result<std::string> Client::submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds,
+                                   std::chrono::milliseconds patience) {
+  return state_->submit(type, fields, payload, fds, deadline_in(patience));
 }
 
 Result<Answer> Client::wait(const std::string& id, std::chrono::milliseconds patience) {
@@ -173,9 +194,10 @@ Result<Answer> Client::request(std::string_view type, const ObjectWriter& fields
 
 Result<Answer> Client::request(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds,
                                std::chrono::milliseconds patience) {
-  const auto id = submit(type, fields, payload, fds);
+  const Deadline deadline = deadline_in(patience);
+  const auto id = state_->submit(type, fields, payload, fds, deadline);
   if (!id) return id.error();
-  return wait(*id, patience);
+  return wait(*id, time_left(deadline));
 }
 
 Result<Payload> Client::call(const Target& target, const Payload& payload) {
@@ -192,9 +214,10 @@ Result<Payload> Client::local(const protocol::LocalRequest& local, const Payload
 }
 
 Result<Stream> Client::open_stream(const Target& target) {
-  const auto id = submit("stream", protocol::StreamRequest{target, false}.fields());
+  const auto patience = std::chrono::milliseconds(target.timeout_ms) + patience_margin;
+  const auto id = submit("stream", protocol::StreamRequest{target, false}.fields(), nullptr, {}, patience);
   if (!id) return id.error();
-  auto answer = wait(*id, std::chrono::milliseconds(target.timeout_ms) + patience_margin);
+  auto answer = wait(*id, patience);
   if (!answer) return answer.error();
   if (answer->fds.size() != 1) return Error{Code::internal, "the daemon opened a stream without a descriptor"};
   return Stream{*id, std::move(answer->fds.front())};

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kith/home.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <signal.h>
 
 namespace kith::client {
 
@@ -26,5 +29,15 @@ std::string resolve_home(const std::string& option) {
 std::string socket_path(const std::string& home) { return home + "/daemon.sock"; }
 std::string lock_path(const std::string& home) { return home + "/daemon.lock"; }
 std::string log_path(const std::string& home) { return home + "/logs/kithd.log"; }
+
+LockHolder lock_holder(const std::string& home) {
+  std::ifstream file(lock_path(home));
+  LockHolder holder;
+  std::string state;
+  if (!(file >> holder.pid) || holder.pid <= 0) return {};
+  if (::kill(holder.pid, 0) != 0 && errno != EPERM) return {}; // one that was killed has left its words behind
+  holder.stopping = file >> state && state == "stopping";
+  return holder;
+}
 
 } // namespace kith::client

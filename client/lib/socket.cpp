@@ -7,9 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
@@ -21,20 +19,13 @@ std::string reason(int error) { return std::generic_category().message(error); }
 
 Error gone() { return {Code::connection_lost, "the daemon closed the connection: see `kith logs` for why"}; }
 
-/// The daemon's lock file tells of one that has closed its socket and is not gone yet: its pid, and "stopping".
-pid_t stopping_daemon(const std::string& home) {
-  std::ifstream file(lock_path(home));
-  pid_t pid = 0;
-  std::string state;
-  const bool told = file >> pid >> state && state == "stopping" && pid > 0;
-  return told && ::kill(pid, 0) == 0 ? pid : 0; // one that was killed meanwhile has left the word behind
-}
+Error no_answer() { return {Code::timeout, "the daemon does not answer: see `kith logs` and `kith doctor`"}; }
 
 Error no_daemon(const std::string& home) {
   const std::string option = home == resolve_home("") ? "" : " --home " + home;
   const std::string way_out = "start it with `kith daemon" + option + "`";
-  if (const pid_t pid = stopping_daemon(home); pid != 0) {
-    return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(pid) + ") is stopping: when it is gone, " + way_out};
+  if (const LockHolder holder = lock_holder(home); holder.stopping) { // it has closed its socket and is not gone yet
+    return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") is stopping: when it is gone, " + way_out};
   }
   return {Code::unreachable, "no daemon at " + home + ": " + way_out};
 }
@@ -46,7 +37,17 @@ Deadline deadline_in(std::chrono::milliseconds patience) {
   return std::chrono::steady_clock::now() + patience;
 }
 
-Result<Socket> Socket::connect(const std::string& home) {
+/// connect() of a Unix socket waits while the queue of the listener is full, for as long as this says.
+static Result<void> limit_connect(int fd, Deadline deadline) {
+  if (!deadline) return {};
+  const auto left = std::max(*deadline - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration(std::chrono::milliseconds(1)));
+  const auto whole = std::chrono::floor<std::chrono::seconds>(left);
+  const timeval most{whole.count(), std::chrono::ceil<std::chrono::microseconds>(left - whole).count()};
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) != 0) return Error{Code::internal, "setsockopt: " + reason(errno)};
+  return {};
+}
+
+Result<Socket> Socket::connect(const std::string& home, Deadline deadline) {
   const std::string path = socket_path(home);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -57,8 +58,10 @@ Result<Socket> Socket::connect(const std::string& home) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   protocol::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return Error{Code::internal, "no socket: " + reason(errno)};
+  if (const auto limited = limit_connect(fd.get(), deadline); !limited) return limited.error();
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) return no_daemon(home);
+    if (errno == EAGAIN) return no_answer();
     if (errno == EACCES) return Error{Code::denied, "the daemon at " + home + " belongs to another user"};
     return Error{Code::unreachable, "can't connect to " + path + ": " + reason(errno)};
   }
@@ -77,7 +80,7 @@ Result<void> Socket::wait_for(short events, Deadline deadline) const {
     const int ready = ::poll(&entry, 1, patience);
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return Error{Code::internal, "poll: " + reason(errno)};
-    if (deadline && std::chrono::steady_clock::now() >= *deadline) return Error{Code::timeout, "the daemon does not answer: see `kith logs`"};
+    if (deadline && std::chrono::steady_clock::now() >= *deadline) return no_answer();
   }
 }
 

@@ -21,7 +21,7 @@ Deadline deadline_in(std::chrono::milliseconds patience);
 class Socket {
 public:
   /// Connects to a path. Errors as Client::connect.
-  static Result<Socket> connect(const std::string& home);
+  static Result<Socket> connect(const std::string& home, Deadline deadline);
 
   explicit Socket(protocol::Fd fd) : fd_(std::move(fd)), reader_(protocol::default_max_call_bytes + protocol::line_overhead) {}
 

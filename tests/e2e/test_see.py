@@ -82,6 +82,7 @@ class See(Case):
         shown = self.kith(one.home, "ping", "bob", "--count", "1")
         self.assertEqual(shown.returncode, 109, shown.stdout + shown.stderr)
         self.assertRegex(shown.stdout + shown.stderr, r"no connection to bob \([0-9a-z]+…\)")
+        self.assertIn("its owner decides, by the peer's role", shown.stdout + shown.stderr)
 
     def test_a_ping_that_is_interrupted_has_its_summary(self):
         _, _, one, _ = self.pair(echo=False)
@@ -266,6 +267,17 @@ class See(Case):
         with open(home + "/state.db", "r+b") as file:
             file.write(b"this is no database at all")
         self.assertIn("state.db", self.doctor(home, 1)["start"]["found"])
+
+    def test_doctor_knows_a_daemon_that_hangs(self):
+        one = self.start("one")
+        one.process.send_signal(signal.SIGSTOP)
+        try:
+            found = self.doctor(one.home, 1)["daemon"]
+        finally:
+            one.process.send_signal(signal.SIGCONT)
+        self.assertEqual(found["state"], "bad")
+        self.assertIn("does not answer", found["found"])
+        self.assertIn("kill -9 %d " % one.process.pid, found["advice"])
 
     def test_doctor_without_a_home(self):
         checks = self.doctor(self.home("nowhere"), 0)

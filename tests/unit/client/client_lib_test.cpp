@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 #include <kith/client.hpp>
 #include <kith/home.hpp>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +50,37 @@ TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
   const std::string none = "no daemon at " + home + ": " + way_out;
   for (const std::string& lock : {pid + "\n", std::to_string(gone) + "\nstopping\n", std::string("stopping"), std::string("-1 stopping")})
     EXPECT_EQ(said(lock), none) << lock;
+}
+
+TEST(ClientLib, ADaemonThatTakesNobodyInIsNotWaitedForForEver) {
+  const std::string home = FakeDaemon(no_requests).home(); // a folder without a socket: it is closed again
+  std::filesystem::create_directory(home);
+  const protocol::Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  client::socket_path(home).copy(name.sun_path, sizeof name.sun_path - 1);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  for (const char* what : {"one is let into the queue and gets no hello", "the queue is full"}) {
+    const auto client = Client::connect(home, std::chrono::milliseconds(1));
+    ASSERT_FALSE(client) << what;
+    EXPECT_EQ(client.error(), (Error{Code::timeout, "the daemon does not answer: see `kith logs` and `kith doctor`"})) << what;
+  }
+  std::filesystem::remove_all(home);
+}
+
+TEST(ClientLib, HearsWhyTheDaemonClosedTheSocket) {
+  FakeDaemon daemon([](Peer& peer, const Request&, Seen&) {
+    peer.send(Answer::failed("", {Code::busy, "full"}).encode());
+    peer.hang_up();
+  });
+  auto client = *Client::connect(daemon.home());
+  ASSERT_TRUE(client.submit("first", {}));
+  pollfd end{client.fd(), 0, 0};
+  ASSERT_EQ(::poll(&end, 1, 30'000), 1); // it has closed its end: what is sent now fails
+  const auto sent = client.submit("second", {});
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error(), (Error{Code::busy, "full"}));
 }
 
 TEST(ClientLib, RefusesAHomeThatIsTooLong) {

@@ -34,7 +34,9 @@ using protocol::Target;
 inline constexpr std::chrono::milliseconds default_patience{40'000};
 inline constexpr std::chrono::milliseconds forever{-1};
 /// What a patience must exceed the daemon's timeout by, so that the daemon's answer is the one that is heard.
-inline constexpr std::chrono::milliseconds patience_margin{10'000};
+inline constexpr std::chrono::milliseconds patience_margin{2'000};
+/// For connecting and hello, which a daemon that is well answers at once.
+inline constexpr std::chrono::milliseconds connect_patience{10'000};
 
 /// What a call carries either way: one JSON value, or octets.
 struct Payload {
@@ -85,7 +87,7 @@ class Client {
 public:
   /// Connects to the daemon of a home and says hello. Errors: unreachable when no daemon runs there, with the way out; unsupported_version when it speaks
   /// another API; timeout; bad_request for a home whose socket path is too long.
-  static Result<Client> connect(const std::string& home, std::chrono::milliseconds patience = std::chrono::seconds(10));
+  static Result<Client> connect(const std::string& home, std::chrono::milliseconds patience = connect_patience);
 
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
@@ -113,8 +115,9 @@ public:
   /// The end of a stream, if it is known by now; takes what the socket has without waiting. For loops of their own over fd().
   Result<std::optional<Closed>> poll_closed(const Stream& stream);
 
-  /// Sends without waiting; returns the id to wait for.
-  Result<std::string> submit(std::string_view type, const ObjectWriter& fields, const Payload* payload = nullptr, std::span<const int> fds = {});
+  /// Sends without waiting for the answer; returns the id to wait for. Errors: those of sending, timeout when the daemon does not take it.
+  Result<std::string> submit(std::string_view type, const ObjectWriter& fields, const Payload* payload = nullptr, std::span<const int> fds = {},
+                             std::chrono::milliseconds patience = default_patience);
   Result<Answer> wait(const std::string& id, std::chrono::milliseconds patience = default_patience);
 
   /// The next event of any request but streams'; at most 1,024 are kept, the oldest go first.

@@ -13,4 +13,11 @@ std::string socket_path(const std::string& home);
 std::string lock_path(const std::string& home);
 std::string log_path(const std::string& home);
 
+/// What daemon.lock says of the daemon of a home.
+struct LockHolder {
+  int pid = 0; ///< 0: none is named, or the one that is has ended.
+  bool stopping = false;
+};
+LockHolder lock_holder(const std::string& home);
+
 } // namespace kith::client
