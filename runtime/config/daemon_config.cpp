@@ -114,7 +114,8 @@ constexpr std::array settings{
     row(Unit::bytes, &D::max_retry_bytes, live, "max_retry_bytes", "256KiB", "0B", "16MiB",
         "Sent bytes of a stream that are kept until its reply, to open it again elsewhere."),
     // Programs on the socket
-    row(Unit::count, &D::max_clients, live, "max_clients", "256", "1", "65536", "Programs connected to the socket."),
+    row(Unit::count, &D::max_clients, live, "max_clients", "256", "1", "65536",
+        "Programs connected to the socket; 4 more may look, reload and stop."),
     row(Unit::count, &D::max_client_requests, live, "max_client_requests", "1024", "1", "65536", "Requests that one program may have in flight."),
     row(Unit::count, &D::max_client_streams, live, "max_client_streams", "256", "1", "65536", "Streams that one program may have open."),
     row(Unit::bytes, &D::max_client_queue, live, "max_client_queue", "16MiB", "64KiB", "1GiB",

@@ -32,11 +32,15 @@ struct Limits {
   Duration stall_timeout = std::chrono::seconds(30); ///< A client that takes nothing for so long is closed.
 };
 
-inline constexpr std::size_t read_size = 64 * 1024;          ///< Octets asked for in one read of a socket.
-inline constexpr int reads_per_turn = 4;                     ///< Then the loop has a turn.
-inline constexpr std::size_t turn_budget = 256 * 1024;       ///< Octets a stream may move, each way, before others have a turn.
-inline constexpr std::size_t parse_inline_limit = 64 * 1024; ///< Longer JSON is parsed off the network thread.
-inline constexpr std::size_t max_waiting_mutations = 64;     ///< Administration that waits for one identity.
+/// Beyond max_clients so many more may still stop, reload and look (Session::Kind::reserve): an owner must be able to end what fills the socket.
+inline constexpr std::size_t reserved_clients = 4;
+inline constexpr Duration reserve_patience = std::chrono::seconds(10); ///< One of them that asks nothing for so long is closed.
+inline constexpr Duration full_log_interval = std::chrono::minutes(1); ///< From one line in the log about a full socket to the next.
+inline constexpr std::size_t read_size = 64 * 1024;                    ///< Octets asked for in one read of a socket.
+inline constexpr int reads_per_turn = 4;                               ///< Then the loop has a turn.
+inline constexpr std::size_t turn_budget = 256 * 1024;                 ///< Octets a stream may move, each way, before others have a turn.
+inline constexpr std::size_t parse_inline_limit = 64 * 1024;           ///< Longer JSON is parsed off the network thread.
+inline constexpr std::size_t max_waiting_mutations = 64;               ///< Administration that waits for one identity.
 
 /// What sessions need of the node; tests have one of their own.
 class Backend {

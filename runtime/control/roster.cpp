@@ -13,6 +13,12 @@ std::string suggestion(std::string_view typed, const std::vector<std::string_vie
   return near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?";
 }
 
+/// How quic puts it when a peer that takes no strangers closes the connection: nothing was asked of it yet.
+constexpr std::string_view closed_as_denied = "(denied)";
+/// True for strangers and for members: a role may be too low, and a binding's lists may leave one out, or name him.
+constexpr std::string_view rights_hint =
+    "; its owner decides, by the peer's role (`kith peer role`, for a new one `kith peer add … --role`) and the `access` and `deny` of the binding";
+
 constexpr std::size_t shown_of_an_id = 4; ///< Beside a name: enough to tell which of two keys it was.
 
 /// Failures of ours that concern the peer, whether or not their texts say so.
@@ -161,10 +167,10 @@ Error Roster::explain(const PeerId& identity, const PeerId& peer, const StreamEn
   }
   if (const auto at = error.text.find(id); at != std::string::npos) {
     error.text.replace(at, id.size(), called);
+    if (error.code == Code::denied && error.text.find(closed_as_denied) != std::string::npos) error.text += rights_hint;
   } else if (end.remote && error.code == Code::denied && error.text.empty()) {
-    error.text = called + ": denied: " + (own != nullptr ? own->name : "this identity") +
-                 " has no right to that there, if it is there at all; its owner gives one with `kith peer role PEER member`, or to a new peer with "
-                 "`kith peer add … --role member`";
+    error.text = called + ": denied: " + (own != nullptr ? own->name : "this identity") + " has no right to that there, if it is there at all" +
+                 std::string(rights_hint);
   } else if (end.remote || is_of_the_peer(error.code)) {
     error.text = called + ": " + (error.text.empty() ? code_name(error.code) : error.text);
   }

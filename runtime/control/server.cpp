@@ -17,20 +17,35 @@ Result<void> Server::listen(const std::string& path) {
 }
 
 void Server::accept(io::UniqueFd socket) {
-  if (sessions_.size() >= context_.limits.max_clients) {
-    const std::string line =
-        protocol::Answer::failed("", {Code::busy, "the daemon has " + std::to_string(sessions_.size()) + " clients (max_clients)"}).encode() + "\n";
-    static_cast<void>(protocol::send_with_fds(socket.get(), line, {}));
+  const bool full = sessions_.size() - reserve_used_ >= context_.limits.max_clients;
+  if (full) log_full();
+  if (full && reserve_used_ >= reserved_clients) {
+    static_cast<void>(protocol::send_with_fds(socket.get(), protocol::Answer::failed("", socket_full(context_)).encode() + "\n", {}));
     return; // the socket closes here
   }
   auto key = std::make_shared<Session*>(nullptr);
-  auto session = std::make_shared<Session>(context_, std::move(socket), [this, key] { sessions_.erase(*key); });
+  const auto kind = full ? Session::Kind::reserve : Session::Kind::ordinary;
+  auto session = std::make_shared<Session>(context_, std::move(socket), kind, [this, key, full] {
+    if (full) --reserve_used_;
+    sessions_.erase(*key);
+  });
   *key = session.get();
   if (const auto started = session->start(); !started) {
     context_.world.log().warn("control", "a client is turned away: " + started.error().text);
     return;
   }
   sessions_.emplace(session.get(), session);
+  if (full) ++reserve_used_;
+}
+
+void Server::log_full() {
+  ++turned_away_;
+  const TimePoint now = context_.world.now();
+  if (now < next_log_) return;
+  context_.world.log().warn("control", std::to_string(context_.limits.max_clients) + " programs are connected (max_clients); " +
+                                           std::to_string(turned_away_) + " more came and may only look, reload and stop");
+  turned_away_ = 0;
+  next_log_ = now + full_log_interval;
 }
 
 void Server::stop_listening() { listener_.reset(); }

@@ -31,9 +31,15 @@ public:
   std::size_t clients() const noexcept { return sessions_.size(); }
 
 private:
+  /// Says in the log that max_clients are here, now and then.
+  void log_full();
+
   Context& context_;
   std::unique_ptr<io::UnixListener> listener_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
+  std::size_t reserve_used_ = 0;  ///< Of the sessions, those beyond max_clients.
+  std::uint64_t turned_away_ = 0; ///< Since the last line in the log.
+  TimePoint next_log_ = TimePoint::min();
 };
 
 } // namespace kith::control

@@ -10,6 +10,7 @@
 #include "protocol/scanner.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,13 +20,33 @@ namespace kith::control {
 using protocol::Answer;
 using protocol::Request;
 
-Session::Session(Context& context, io::UniqueFd socket, std::function<void()> gone)
+namespace {
+
+/// What a client in the reserve may ask: it ends soon, and helps whoever looks for the way out.
+bool reserve_serves(std::string_view type) {
+  constexpr std::array<std::string_view, 9> served{"hello",        "stop",          "reload",    "status",   "health",
+                                                   "config.check", "identity.list", "peer.list", "pool.list"};
+  return std::ranges::find(served, type) != served.end();
+}
+
+} // namespace
+
+Error socket_full(const Context& context) {
+  return {Code::busy, "the daemon has as many programs connected as it may (max_clients: " + std::to_string(context.limits.max_clients) +
+                          "); end one, or raise it in kith.yaml and `kith reload`"};
+}
+
+Session::Session(Context& context, io::UniqueFd socket, Kind kind, std::function<void()> gone)
     : context_(context), socket_(std::move(socket)), gone_(std::move(gone)), reader_(context.limits.max_call_bytes + protocol::line_overhead) {
   stall_ = context_.world.make_timer([this] {
     stalled_ = false;
     if (outbox_.written() == written_at_stall_) return lose(); // it took nothing in all that time
     watch_stall();
   });
+  if (kind == Kind::reserve) {
+    reserve_ = context_.world.make_timer([this] { in_flight_ > 0 ? keep_reserve() : close_when_written(); });
+    keep_reserve();
+  }
 }
 
 Session::~Session() = default;
@@ -201,6 +222,11 @@ void Session::handle(Result<Request>&& request, const std::string& id, std::stri
 void Session::dispatch(Request& request, std::string_view line, ByteView octets) {
   const std::string_view type = request.type;
   std::vector<protocol::Fd> fds = fds_.take(request.fds);
+  if (reserve_ && !reserve_serves(type)) {
+    refuse(request.id, socket_full(context_));
+    return close_when_written();
+  }
+  keep_reserve();
   if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
   if (type == "call" || type == "local" || type == "stream" || type == "serve" || type == "subscribe" || type == "trace") {
     return start_operation(request, octets, std::move(fds));
@@ -426,6 +452,11 @@ void Session::watch_stall() {
   stall_->arm(context_.world.now() + context_.limits.stall_timeout);
 }
 
+/// A place in the reserve is for those who use it.
+void Session::keep_reserve() {
+  if (reserve_) reserve_->arm(context_.world.now() + reserve_patience);
+}
+
 void Session::close_when_written() {
   closing_ = true;
   schedule_flush();
@@ -443,6 +474,7 @@ void Session::lose() {
   alive_ = false;
   const auto self = shared_from_this();
   stall_->arm(never);
+  if (reserve_) reserve_->arm(never);
   watch_ = {};
   socket_.reset();
   fds_.clear();

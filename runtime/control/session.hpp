@@ -42,10 +42,16 @@ public:
   virtual void output_room() = 0;
 };
 
+/// What whoever comes when max_clients are here is told.
+Error socket_full(const Context& context);
+
 class Session final : public std::enable_shared_from_this<Session> {
 public:
+  /// A `reserve` one is beyond max_clients: it may stop the daemon, reload, and look; anything else is refused, and closes it.
+  enum class Kind : std::uint8_t { ordinary, reserve };
+
   /// `gone` is called once, when the socket is closed and nothing that it started is left; the owner lets go of the session then.
-  Session(Context& context, io::UniqueFd socket, std::function<void()> gone);
+  Session(Context& context, io::UniqueFd socket, Kind kind, std::function<void()> gone);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -100,6 +106,7 @@ private:
   void hello(const protocol::Request& request);
   void cancel(const protocol::Request& request);
   void refuse(const std::string& id, Error error);
+  void keep_reserve();
   bool paused() const noexcept;
   void schedule_flush();
   void watch_stall();
@@ -119,6 +126,7 @@ private:
   std::uint64_t last_offer_ = 0;
   std::vector<std::unique_ptr<Operation>> over_; ///< Destroyed outside of their own functions.
   std::unique_ptr<Timer> stall_;
+  std::unique_ptr<Timer> reserve_;   ///< Of a session in the reserve: closes it when it asks for nothing.
   std::shared_ptr<Executor> strand_; ///< For long JSON; made when it is needed.
   InlineInput* inline_ = nullptr;
 

@@ -102,14 +102,43 @@ class Programs(Case):
         clients = [self.client_of(one) for _ in range(2)]
         for c in clients:
             c.data("hello")
-        self.assertEqual(self.client_of(one).read_message()["code"], "busy")
+        refused = self.client_of(one)  # it is in the reserve, for the owner's way out
+        refused.send_line('{"id":"x","type":"protocol.list"}')
+        self.assertEqual(refused.answer("x")["code"], "busy")
+        self.assertTrue(refused.at_end())
+        self.assertEqual(self.kith(one.home, "status").returncode, 0)
+        self.assertEqual(self.kith(one.home, "doctor").returncode, 0)
+        self.assertIn("2 programs are connected (max_clients)", one.log())
         clients[0].close()
         self.until(lambda: self.served(one), "room for another")
+
+    def test_the_owner_gets_into_a_full_daemon(self):
+        one = self.start("home")
+        write(one.home + "/kith.yaml", "max_clients: 1\n")
+        self.assertEqual(self.kith(one.home, "reload").returncode, 0)
+        kept = self.client_of(one)
+        kept.data("hello")
+        idle = [self.client_of(one) for _ in range(4)]
+        for c in idle:
+            c.data("hello")
+        self.assertEqual(self.client_of(one).read_message()["code"], "busy")  # the reserve is full as well
+        for c in idle:
+            self.assertTrue(c.at_end())  # it asked for nothing
+        write(one.home + "/kith.yaml", "max_clients: 2\n")
+        self.assertEqual(self.kith(one.home, "reload").returncode, 0)
+        self.until(lambda: self.served(one), "room for another")
+        more = self.client_of(one)
+        self.until(lambda: more.data("hello"), "it is in")
+        self.assertEqual(self.kith(one.home, "stop").returncode, 0)
+        one.wait()
+
+    def kith(self, home, *words):
+        return subprocess.run([BUILD + "/bin/kith", "--home", home, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def served(self, daemon):
         c = self.client_of(daemon)
         try:
-            return c.data("hello")["api"] == 1
+            return c.data("protocol.list") is not None
         except (EOFError, BrokenPipeError, ConnectionResetError, Exception):
             return False
 
