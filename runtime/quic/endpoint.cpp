@@ -165,6 +165,11 @@ void EndpointImpl::want_write(Connection& connection) {
   writers.push_back(connection.id());
 }
 
+namespace {
+constexpr std::size_t timers_for_each = 4; // entries in the heap for each connection, most of them overtaken
+constexpr std::size_t least_timers = 64;
+} // namespace
+
 // Deadlines mostly move later: the heap keeps the earliest that was asked for, and looks at the real one when that comes.
 void EndpointImpl::update_timer(Connection& connection) {
   const TimePoint at = connection.deadline();
@@ -172,6 +177,12 @@ void EndpointImpl::update_timer(Connection& connection) {
   connection.timer_at = at;
   timers.push_back({at, connection.id()});
   std::push_heap(timers.begin(), timers.end(), std::greater<>());
+  if (timers.size() <= timers_for_each * connections.size() + least_timers) return;
+  std::erase_if(timers, [this](const TimerEntry& entry) {
+    const Connection* owner = find(entry.connection);
+    return owner == nullptr || owner->timer_at != entry.at; // asked for, then overtaken by an earlier one
+  });
+  std::make_heap(timers.begin(), timers.end(), std::greater<>());
 }
 
 void EndpointImpl::emit_closed(ConnectionId connection, CloseReason reason) { closes.emplace_back(connection, std::move(reason)); }
