@@ -2,6 +2,7 @@
 #include "control/admin.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace kith::control {
 
@@ -55,6 +56,8 @@ void Admin::handle(std::unique_ptr<Ask> ask, Tell tell) {
   const bool takes_fd = ask->type == "identity.export" || ask->type == "identity.import";
   if (takes_fd && ask->fds.size() != 1) return tell(bad_request(ask->type + " needs one descriptor (\"fds\":1)"));
   if (!takes_fd && !ask->fds.empty()) return tell(bad_request(ask->type + " takes no descriptors"));
+  static constexpr std::array<std::string_view, 4> sets_online{"identity.create", "identity.import", "identity.online", "reload"};
+  if (stopping_ && std::ranges::find(sets_online, ask->type) != sets_online.end()) return tell(node::stopping_error());
   for (const auto& [type, handler] : handlers()) {
     if (type == ask->type) return (this->*handler)(*ask, tell);
   }

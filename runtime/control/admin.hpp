@@ -54,7 +54,7 @@ public:
 
   /// What is wrong with the files, each with its place.
   std::set<std::string> problem_lines() const;
-  /// `status` says so from now on.
+  /// `status` says so from now on, and what would set an identity online is refused.
   void tell_stopping() { stopping_ = true; }
 
 private:

@@ -144,6 +144,7 @@ void Admin::identity_online(Ask& ask, const Tell& tell) {
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
   in_lane(lane_of(**identity), tell, [this, id = (*identity)->id](const Tell& done) {
+    if (stopping_) return done(node::stopping_error()); // it is since this was asked for
     const auto found = still_there(id);
     if (!found) return done(found.error());
     const auto finish = [this, id, done](Result<home::LoadedIdentity> loaded) {

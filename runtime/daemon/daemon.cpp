@@ -248,6 +248,7 @@ int Daemon::run(Readiness readiness) {
         begin_stop(world_.now() + ground_.settings.drain_deadline);
       },
       [this] {
+        if (stopping_) return; // the next start reads the files
         notifier_.notify(io::ServiceState::reloading, world_.now());
         admin_->reload([this](const control::Told& told) {
           if (!told) log_->error("daemon", "reload: " + told.error().text);

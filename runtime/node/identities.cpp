@@ -6,6 +6,8 @@
 
 namespace kith::node {
 
+Error stopping_error() { return {Code::shutting_down, "the daemon is stopping"}; }
+
 Error no_identity(const PeerId& id) { return {Code::unknown_identity, "no such identity here: " + id.text()}; }
 
 namespace {
@@ -88,6 +90,7 @@ void NodeImpl::serve(Identity& identity) {
 Result<void> NodeImpl::set_online(const PeerId& id) {
   Identity* identity = find_identity(id);
   if (identity == nullptr || identity->removing) return no_identity(id);
+  if (stop_by_) return stopping_error();
   if (identity->online) return {};
   std::vector<SocketId> opened;
   for (std::size_t i = identity->sockets.size(); i < identity->listen.size(); ++i) {
@@ -123,16 +126,16 @@ Result<void> NodeImpl::set_offline(const PeerId& id, TimePoint drain_until, std:
   }
   identity->online = false;
   identity->draining = true;
-  identity->drain_until = drain_until;
+  identity->drain_until = stop_by_ ? std::min(*stop_by_, drain_until) : drain_until;
   if (drained) identity->drained.push_back(std::move(drained));
   endpoint_.stop_serving(id);
   close_unproven(id, nullptr, Code::offline);
-  pool_.identity_offline(id, drain_until, now_);
+  const Error why = stop_by_ ? stopping_error() : Error{Code::offline, "the identity went offline"};
+  pool_.identity_offline(id, why, drain_until, now_);
   streams_.for_each([&](NodeStream& stream) {
     if (stream.identity != identity || stream.phase != Phase::waiting) return;
-    defer([this, key = stream.key] {
-      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting)
-        fail(*late, {Code::offline, "the identity went offline"}, false);
+    defer([this, key = stream.key, why] {
+      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) fail(*late, why, false);
     });
   });
   defer([this] { check_drains(); });
@@ -148,7 +151,7 @@ void NodeImpl::check_drains() {
         ready.push_back(identity.get());
       } else if (now_ >= identity->drain_until) {
         identity->drain_until = never;
-        end_streams(*identity, nullptr, {Code::shutting_down, "the identity went offline"});
+        end_streams(*identity, nullptr, stop_by_ ? stopping_error() : Error{Code::shutting_down, "the identity went offline"});
       }
     }
     for (const auto& [key, binding] : identity->bindings) {
@@ -268,7 +271,7 @@ void NodeImpl::end_streams(const Identity& identity, const Binding* binding, con
       if (stream->phase == Phase::header) --stream->link->headerless;
       refuse(*stream, error.code, error.text);
     } else if (stream->phase == Phase::waiting) {
-      fail(*stream, {Code::offline, error.text}, false); // it never left
+      fail(*stream, {stop_by_ ? error.code : Code::offline, error.text}, false); // it never left
     } else {
       fail(*stream, error, false);
     }

@@ -327,6 +327,7 @@ void Node::stop_trace(const PeerId& identity, const PeerId& peer) { impl_->trace
 Status Node::status() const { return impl_->status(); }
 
 void Node::shutdown(TimePoint deadline, std::function<void()> done) {
+  impl_->stop_by_ = deadline;
   auto left = std::make_shared<std::size_t>(1);
   const auto one_less = [left, done = std::move(done)] {
     if (--*left == 0 && done) done();

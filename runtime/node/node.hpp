@@ -27,6 +27,9 @@ class Dialer;
 
 namespace kith::node {
 
+/// What whoever wants something new is told once Node::shutdown was called.
+Error stopping_error();
+
 /// Limits and times, with their defaults; kith.yaml sets them.
 struct Settings {
   quic::Settings quic;
@@ -234,7 +237,7 @@ public:
   /// Adds one, offline. Errors: internal (its key can't be used), bad_request (exists).
   Result<void> add_identity(const IdentitySpec& spec);
   void rename_identity(const PeerId& identity, std::string name);
-  /// Starts its enabled bindings and answers its handshakes. Errors: internal (its own sockets). A binding that fails to start is shown in status and keeps
+  /// Starts its enabled bindings and answers its handshakes. Errors: internal (its own sockets), shutting_down. A binding that fails to start is shown in status and keeps
   /// nothing else from working.
   Result<void> set_online(const PeerId& identity);
   /// On return new streams, dials and handshakes are refused, both ways. What runs may go on until `drain_until`; then `drained` is called.
@@ -287,7 +290,7 @@ public:
 
   // --- status and the end
   Status status() const;
-  /// Every identity goes offline; `done` when everything is stopped, at the latest a little after `deadline`.
+  /// Every identity goes offline, for good, and what wants something new hears stopping_error(); `done` when everything is stopped, at the latest a little after `deadline`.
   void shutdown(TimePoint deadline, std::function<void()> done);
 
 private:

@@ -328,8 +328,8 @@ public:
     PingReport report;
     std::function<void(Result<PingReport>)> done;
   };
-  /// Whether it may have connections with this peer. Errors: offline, denied (blocked).
-  static Result<void> may_reach(const Identity& identity, const PeerId& peer);
+  /// Whether it may have connections with this peer. Errors: shutting_down, offline, denied (blocked).
+  Result<void> may_reach(const Identity& identity, const PeerId& peer) const;
   /// That identity, if so. Errors: unknown_identity as well.
   Result<const Identity*> may_reach(const PeerId& identity, const PeerId& peer) const;
   /// Where a peer may be, `more` first.
@@ -447,7 +447,8 @@ public:
   std::uint64_t unread_given_ = 0; ///< What those held that were cut off for memory a moment ago; their users are letting go.
   TimePoint unread_given_at_{};
   std::deque<std::function<void()>> deferred_;
-  TimePoint next_drain_ = never; ///< The earliest drain_until of what drains.
+  TimePoint next_drain_ = never;     ///< The earliest drain_until of what drains.
+  std::optional<TimePoint> stop_by_; ///< Since shutdown(): nothing new begins, and what drains has until then at most.
   StreamCounts counts_;
   std::uint32_t next_binding_ = 1;
   bool servicing_ = false;

@@ -6,7 +6,8 @@
 
 namespace kith::node {
 
-Result<void> NodeImpl::may_reach(const Identity& identity, const PeerId& peer) {
+Result<void> NodeImpl::may_reach(const Identity& identity, const PeerId& peer) const {
+  if (stop_by_) return stopping_error();
   if (!identity.online) {
     return Error{Code::offline, identity.name + " is offline here; bring it back with: kith identity-online " + identity.name};
   }

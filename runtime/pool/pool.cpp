@@ -238,11 +238,11 @@ void Pool::check(Connection& c, TimePoint now) {
   schedule(c);
 }
 
-void Pool::identity_offline(const PeerId& identity, TimePoint drain_until, TimePoint now) {
+void Pool::identity_offline(const PeerId& identity, const Error& why, TimePoint drain_until, TimePoint now) {
   for_identity(identity, [&](Entry& entry) {
     end_race(entry);
     entry.redial_at = never;
-    fail_all(entry, {Code::offline, "the identity " + identity.text() + " went offline"});
+    fail_all(entry, why);
     for (const ConnId id : entry.connections) {
       Connection& c = *find(id);
       retire(c, now);

@@ -37,7 +37,7 @@ public:
   std::optional<ConnId> reuse(const Key& key, TimePoint now);
   void cancel(WaiterId waiter);
   /// Attempts end and waiters fail `offline` at once; connections get GOAWAY and close when their streams have ended, at the latest at `drain_until`.
-  void identity_offline(const PeerId& identity, TimePoint drain_until, TimePoint now);
+  void identity_offline(const PeerId& identity, const Error& why, TimePoint drain_until, TimePoint now);
   /// Everything with this peer ends at once (blocked, revoked): waiters with `error`; connections, whose streams may be running, as `cancelled`.
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
   /// The key's connections take no new streams and close when those they have end; the next want() dials.

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import BUILD, PATIENCE, Case, as_socket, read_all, write
+from harness import BUILD, PATIENCE, Case, as_socket, read, read_all, write
 
 KITH = os.path.join(BUILD, "bin", "kith")
 ECHO = {"target": "alice", "protocol": "Echo", "data": {"message": "x"}}
@@ -131,6 +131,28 @@ class Life(Daemons):
         self.assertEqual(one.wait(), 0)
         self.assertEqual(b.event(id, "closed")["status"], "error")
         self.assertFalse(os.path.exists(one.home + "/daemon.sock"))
+
+    def test_nothing_begins_during_a_drain_and_nothing_ends_it(self):
+        self.with_settings("alice", "drain_deadline: 1h\n")
+        a, b, one, _ = self.pair()
+        id, stream = self.stream(b)
+        self.says(stream, b"before")
+        file = one.home + "/identities/alice.yaml"
+        before = read(file)
+        a.ask("stop")
+        for type, fields in (("identity.online", {"identity": "alice"}), ("identity.create", {"name": "carol", "online": True}), ("reload", {}),
+                             ("call", {"target": "bob", "protocol": "Echo", "data": {"message": "x"}}), ("ping", {"peer": "bob"}),
+                             ("local", {"protocol": "Echo", "command": "echo", "data": {}})):
+            self.assertEqual(self.refused("shutting_down", a.ask, type, **fields), "the daemon is stopping", type)
+        done = subprocess.run([KITH, "--home", one.home, "trace", "bob", "--qlog", self.folder], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertIn("the daemon is stopping", done.stderr)
+        self.assertEqual(read(file), before)
+        a.ask("identity.offline")  # shortens no drain, and lengthens none: it is saved for the next start
+        self.says(stream, b"after")
+        stream.shutdown(socket.SHUT_WR)
+        self.assertEqual(read_all(stream), b"")
+        self.assertEqual(b.event(id, "closed")["status"], "ok")
+        self.assertEqual(one.wait(), 0)
 
     def test_a_second_signal_ends_it_at_once(self):
         _, b, one, _ = self.pair()

@@ -269,7 +269,7 @@ TEST_F(PoolTest, OfflineFailsWaitersAndDrainsConnections) {
   pool_->stream_opened(ConnId{7});
   pool_->want(larger_, std::vector<Candidate>{{at(1)}}, now_);
   take(*pool_);
-  pool_->identity_offline(key_.identity, now_ + 10s, now_);
+  pool_->identity_offline(key_.identity, {Code::offline, "the identity went offline"}, now_ + 10s, now_);
   const auto actions = take(*pool_);
   EXPECT_EQ(one<Fail>(actions).error.code, Code::offline);
   EXPECT_EQ(only<AbandonAttempt>(actions).size(), 1U);
