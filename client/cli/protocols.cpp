@@ -77,9 +77,15 @@ Result<void> add_settings(const Options& options, client::ObjectWriter& fields) 
   return {};
 }
 
+/// "running", or "running, denies peer:alice".
+std::string state_of(const boost::json::value& binding) {
+  const std::string denied = list_of(binding, "deny");
+  return text_of(binding, "state") + (denied.empty() ? "" : ", denies " + denied);
+}
+
 void show_binding(Context& context, const boost::json::value& data) {
   auto& out = context.io.out;
-  out << printable(text_of(data, "identity") + ": " + text_of(data, "protocol") + "/" + text_of(data, "alias") + " is " + text_of(data, "state"))
+  out << printable(text_of(data, "identity") + ": " + text_of(data, "protocol") + "/" + text_of(data, "alias") + " is " + state_of(data))
       << ", access: " << printable(items_of(data, "access").empty() ? "nobody" : list_of(data, "access")) << '\n';
   for (const auto& grant : items_of(data, "grants")) out << "  may " << printable(std::string(grant.as_string())) << '\n';
   if (const std::string error = text_of(data, "error"); !error.empty()) context.io.err << "kith: " << printable(error) << '\n';
@@ -97,7 +103,7 @@ int refuse(Context& context, const Error& error) { return error.code == Code::ba
 Table bindings_table(const boost::json::value& identity) {
   Table table({"PROTOCOL", "ALIAS", "STATE", "ACCESS", "ERROR"});
   for (const auto& item : items_of(identity, "bindings")) {
-    table.add({text_of(item, "protocol"), text_of(item, "alias"), text_of(item, "state"),
+    table.add({text_of(item, "protocol"), text_of(item, "alias"), state_of(item),
                items_of(item, "access").empty() ? "nobody" : list_of(item, "access"), text_of(item, "error")});
   }
   return table;

@@ -29,6 +29,14 @@ std::string access_json(const std::vector<config::AccessWord>& words) {
   return json_list(items);
 }
 
+/// Peers by the names that the identity has for them: who is refused is what people look for.
+std::string with_name(const KnownIdentity& identity, const std::string& entry) {
+  constexpr std::string_view of_a_peer = "peer:";
+  const auto id = entry.starts_with(of_a_peer) ? parse_peer_id(entry.substr(of_a_peer.size())) : Result<PeerId>(Error{});
+  const auto row = id ? identity.peers.find(*id) : identity.peers.end();
+  return row == identity.peers.end() ? entry : std::string(of_a_peer) + row->second.name;
+}
+
 } // namespace
 
 std::string json_list(const std::vector<std::string>& items) {
@@ -98,6 +106,14 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   } else {
     out.texts("access", row != nullptr ? row->access : std::vector<std::string>{});
   }
+  std::vector<std::string> deny;
+  if (goes_on) {
+    deny = row->deny;
+  } else if (binding.deny) {
+    for (const auto& word : *binding.deny) deny.push_back(word.text);
+  }
+  for (std::string& entry : deny) entry = with_name(identity, entry);
+  out.texts("deny", deny);
   if (with_config && binding.config.mark.line > 0) out.raw("config", binding.config_json);
   return out.finish();
 }

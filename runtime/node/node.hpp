@@ -138,6 +138,7 @@ struct BindingStatus {
   bool provider = false;
   BindingState state;
   std::vector<std::string> access;
+  std::vector<std::string> deny;
   std::size_t streams = 0;
   std::uint64_t overruns = 0; ///< Of an inline instance: callbacks that took longer than inline_overrun.
 };

@@ -90,12 +90,13 @@ Status NodeImpl::status() const {
     for (const SocketId socket : identity->sockets) status.listen.push_back(world_.udp().bound(socket));
     for (const auto& [key, binding] : identity->bindings) {
       if (binding->removing) continue;
-      BindingStatus row{key.first, key.second, binding->spec.enabled, binding->spec.provider, binding->state, {}, binding->streams, 0};
+      BindingStatus row{key.first, key.second, binding->spec.enabled, binding->spec.provider, binding->state, {}, {}, binding->streams, 0};
       if (binding->service != nullptr) {
         row.state = binding->service->state();
         row.overruns = binding->service->overruns();
       }
       for (const access::Entry& entry : binding->policy.allow) row.access.push_back(entry.text());
+      for (const access::Entry& entry : binding->policy.deny) row.deny.push_back(entry.text());
       status.bindings.push_back(std::move(row));
     }
     status.connections = std::move(connections[id]);

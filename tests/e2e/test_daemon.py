@@ -289,6 +289,16 @@ class Rights(Daemons):
         self.edited(a, one, "access: [public]", "access: [public]\n    deny: [peer:bob]")
         self.assertEqual(b.event(id, "closed")["code"], "cancelled")
         self.refused("denied", b.ask, "call", **ECHO)
+        stranger = "peer:" + b.data("identity.create", name="eve")["id"]
+        self.edited(a, one, "deny: [peer:", "deny: [%s, admin, peer:" % stranger)
+        for binding in a.data("status")["identities"][0]["bindings"] + a.data("identity.show")["bindings"]:
+            self.assertEqual(binding["deny"], [stranger, "admin", "peer:bob"])
+        self.edited(a, one, stranger + ", admin, ", "")
+        for words in (("status",), ("show-identity", "alice"), ("configure-protocol", "alice", "--protocol", "Echo", "--access", "member")):
+            done = subprocess.run([KITH, "--home", one.home, *words], capture_output=True, text=True, timeout=PATIENCE)
+            self.assertIn("running, denies peer:bob", done.stdout, words)
+        self.edited(a, one, "deny: [peer:", "deny: [] # peer:[")
+        self.assertEqual(a.data("identity.show")["bindings"][0]["deny"], [])
 
     def test_a_removed_peers_streams_end(self):
         a, b, _, _ = self.pair()
