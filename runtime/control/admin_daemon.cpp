@@ -155,7 +155,7 @@ void Admin::pool_close(Ask& ask, const Tell& tell) {
   if (!identity) return tell(identity.error());
   const auto id = parts_.roster.find_peer(**identity, peer);
   if (!id) return tell(id.error());
-  const std::size_t closed = parts_.node.close_peer((*identity)->id, *id);
+  const std::size_t closed = parts_.node.close_peer((*identity)->id, *id, "this daemon's owner closed the connection");
   tell(protocol::ObjectWriter().number("closed", closed).finish());
 }
 

@@ -286,7 +286,7 @@ void Admin::peer_remove(Ask& ask, const Tell& tell) {
   const Error unknown = peer ? no_peer(**own) : peer.error();
   const auto forget = [this, identity](const PeerId& id) {
     parts_.node.remove_peer(identity, id);
-    parts_.node.close_peer(identity, id);
+    parts_.node.close_peer(identity, id, "this daemon's owner removed the peer");
     if (KnownIdentity* known = parts_.roster.by_id(identity); known != nullptr) parts_.roster.remove_peer(*known, id);
   };
   const bool ended = peer && (*own)->peers.contains(*peer);

@@ -119,6 +119,14 @@ void NodeImpl::close_unproven(const PeerId& identity, const PeerId* peer, Code c
   }
 }
 
+void NodeImpl::end_connections(const PeerId& identity, const PeerId& peer, const Error& why) {
+  for (const auto& [id, link] : links_) {
+    if (link->identity == identity && link->peer == peer && link->ended.empty()) link->ended = why.text;
+  }
+  close_unproven(identity, &peer, why.code);
+  pool_.close_peer(identity, peer, why, now_);
+}
+
 void NodeImpl::announce(Link& link) {
   const Identity* identity = find_identity(link.identity);
   const auto info = endpoint_.info(link.id);
@@ -142,8 +150,9 @@ void NodeImpl::on_closed(quic::Event& event) {
     dials_.erase(id);
     pool_.attempt_failed(id, event.reason.error, now_);
   }
-  end_pings(event.connection, event.reason.error);
   Link* link = find_link(event.connection);
+  if (link != nullptr && !event.reason.by_peer && !link->ended.empty()) event.reason.error.text = link->ended;
+  end_pings(event.connection, event.reason.error);
   if (link == nullptr) return;
   link->closing = true;
   no_longer_unproven(*link);

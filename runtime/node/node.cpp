@@ -260,8 +260,7 @@ void Node::put_peer(const PeerId& identity, const PeerSpec& peer) {
   own->peers[peer.id] = peer;
   impl_->peers_changed(*own);
   if (peer.blocked) {
-    impl_->close_unproven(identity, &peer.id, Code::denied);
-    impl_->pool_.close_peer(identity, peer.id, {Code::denied, ""}, impl_->now_);
+    impl_->end_connections(identity, peer.id, {Code::denied, "this daemon's owner blocked the peer"});
   } else {
     impl_->pool_.set_stranger(identity, peer.id, false, impl_->now_);
   }
@@ -283,8 +282,7 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   impl_->peers_changed(*own);
   impl_->re_evaluate(*own);
   if (!impl_->admissible(*own, peer)) {
-    impl_->close_unproven(identity, &peer, Code::denied);
-    impl_->pool_.close_peer(identity, peer, {Code::denied, ""}, impl_->now_);
+    impl_->end_connections(identity, peer, {Code::denied, "this daemon's owner removed the peer"});
   } else {
     impl_->pool_.set_stranger(identity, peer, true, impl_->now_);
   }
@@ -298,12 +296,11 @@ std::optional<PeerSpec> Node::find_peer(const PeerId& identity, const PeerId& pe
   return at == own->peers.end() ? std::nullopt : std::optional(at->second);
 }
 
-std::size_t Node::close_peer(const PeerId& identity, const PeerId& peer) {
+std::size_t Node::close_peer(const PeerId& identity, const PeerId& peer, const std::string& why) {
   const auto count = std::ranges::count_if(
       impl_->links_, [&](const auto& entry) { return !entry.second->closing && entry.second->identity == identity && entry.second->peer == peer; });
   impl_->now_ = impl_->world_.now();
-  impl_->close_unproven(identity, &peer, Code::cancelled);
-  impl_->pool_.close_peer(identity, peer, {Code::cancelled, "closed by hand"}, impl_->now_);
+  impl_->end_connections(identity, peer, {Code::cancelled, why});
   impl_->want_service();
   return static_cast<std::size_t>(count);
 }

@@ -263,8 +263,8 @@ public:
   /// Its own entries go from the bindings' `access` with it; those of `deny` stay.
   void remove_peer(const PeerId& identity, const PeerId& peer);
   std::optional<PeerSpec> find_peer(const PeerId& identity, const PeerId& peer) const;
-  /// Closes every connection with this peer; how many there were.
-  std::size_t close_peer(const PeerId& identity, const PeerId& peer);
+  /// Closes every connection with this peer; how many there were. `why` is what their streams here end with.
+  std::size_t close_peer(const PeerId& identity, const PeerId& peer, const std::string& why);
 
   // --- streams
   /// Never fails at once: replied (with an error) and closed follow. `user` must stay valid until closed.

@@ -114,6 +114,7 @@ struct Link {
   bool goaway_sent = false;
   bool closing = false;
   quic::CloseReason reason; ///< When closing.
+  std::string ended;        ///< What its streams here are told when we close it; the peer is told nothing of it.
   bool goaway_seen = false;
   std::size_t goaways = 0;
   std::optional<std::uint64_t> goaway_limit;  ///< With goaway_seen: streams of ours above this never ran; nothing: none did.
@@ -355,6 +356,8 @@ public:
   void announce(Link& link);
   /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).
   void close_unproven(const PeerId& identity, const PeerId* peer, Code code);
+  /// Ends every connection with this peer; `why` is for whoever uses them here.
+  void end_connections(const PeerId& identity, const PeerId& peer, const Error& why);
   void on_unproven_deadlines();
   void end_oldest_unproven();
   void no_longer_unproven(Link& link) noexcept {

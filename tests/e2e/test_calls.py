@@ -132,6 +132,21 @@ class Calls(Case):
         self.assertEqual(b.answer(asked)["code"], "cancelled")
         self.assertEqual(a.event(served, "cancelled")["code"], "cancelled")
 
+    def test_who_ended_the_connection_is_said(self):
+        a, b, _, _ = self.pair(echo=False)
+        served = self.provider(a)
+        for who, type, fields, text in ((b, "pool.close", {"peer": "alice"}, "this daemon's owner closed the connection"),
+                                        (a, "pool.close", {"peer": "bob"}, "the peer closed the connection"),
+                                        (a, "peer.remove", {"peer": "bob"}, "the peer closed the connection"),
+                                        (b, "peer.remove", {"peer": "alice"}, "this daemon's owner removed the peer")):
+            asked = b.send("call", target="alice", protocol="Prov", octets=b"")
+            a.event(served, "incoming")
+            who.ask(type, **fields)
+            answer = b.answer(asked)
+            self.assertEqual(answer["code"], "connection_lost")
+            self.assertIn(text, answer["data"])
+            self.assertEqual(a.event(served, "cancelled")["code"], "connection_lost")
+
     def test_one_dead_address_costs_little(self):
         a, b, one, _ = self.pair()
         b.ask("peer.remove", peer="alice")

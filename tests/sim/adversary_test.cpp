@@ -384,7 +384,7 @@ TEST(NodeAdversaryTest, AConnectionThatEndsInTheBatchThatMadeItReadyIsForgotten)
   siege.sim.run_for(milliseconds(100)); // alice's flight came; the answer waits in alice's socket
   siege.mallory.close(connection, Code{});
   siege.sim.run_for(seconds(60));
-  EXPECT_EQ(siege.alice.node->close_peer(siege.alice.id, siege.mallory.id), 0U) << "nobody is connected";
+  EXPECT_EQ(siege.alice.node->close_peer(siege.alice.id, siege.mallory.id, "closed"), 0U) << "nobody is connected";
   EXPECT_EQ(siege.link(), nullptr);
   EXPECT_TRUE(siege.bob_is_served());
 }

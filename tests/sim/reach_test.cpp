@@ -83,7 +83,7 @@ TEST(ReachTest, AConnectionThatEndsEndsItsPings) {
   two.alice.node->ping(two.alice.id, two.bob.id, seconds(2), [&](Result<node::PingReport> got) { report = std::move(got); });
   two.sim.run_for(milliseconds(100));
   ASSERT_FALSE(report);
-  two.alice.node->close_peer(two.alice.id, two.bob.id);
+  two.alice.node->close_peer(two.alice.id, two.bob.id, "closed");
   two.sim.run_for(milliseconds(100));
   ASSERT_TRUE(report);
   EXPECT_EQ(report->error().code, Code::connection_lost);
@@ -142,7 +142,7 @@ TEST(ReachTest, ATraceDialsAnewAndHarmsNoStreamThatRuns) {
   ASSERT_TRUE(two.run([&] { return stream->body == "hello again"; }));
   EXPECT_EQ(two.alice.node->start_trace(two.alice.id, two.bob.id, sink, [](const Result<node::Path>&) {}).error().code, Code::busy);
   two.alice.node->stop_trace(two.alice.id, two.bob.id);
-  ASSERT_TRUE(two.alice.node->close_peer(two.alice.id, two.bob.id));
+  ASSERT_TRUE(two.alice.node->close_peer(two.alice.id, two.bob.id, "closed"));
   const auto after = two.alice.call(two.bob, "not traced");
   ASSERT_TRUE(two.run([&] { return after->end.has_value(); }));
   EXPECT_EQ(sink->connections, 1);
