@@ -227,6 +227,7 @@ void Session::dispatch(Request& request, std::string_view line, ByteView octets)
     return close_when_written();
   }
   keep_reserve();
+  if (reserve_ && type == "stop") reserve_->arm(never); // whoever says so waits for the end of this socket
   if (fds.size() != request.fds) return refuse(request.id, bad_request("\"fds\" says " + std::to_string(request.fds) + ", but so many did not come"));
   if (type == "call" || type == "local" || type == "stream" || type == "serve" || type == "subscribe" || type == "trace") {
     return start_operation(request, octets, std::move(fds));

@@ -129,11 +129,10 @@ class Settings(Case):
         write(one.home + "/kith.yaml", "log_level: debug\nmax_clients: 2\nidle_timeout: 1m\nlog_files: 7\nmax_streams: 9\n")
         self.assertEqual(c.data("reload")["restart"], ["max_streams", "log_files"])
         self.client_of(one)
-        third = self.client_of(one)
-        self.assertEqual(third.read_message()["code"], "busy")
+        self.refused("busy", self.client_of(one).ask, "protocol.list")
         write(one.home + "/kith.yaml", "max_clients: 3\n")
         self.assertEqual(c.data("reload")["restart"], [])
-        self.client_of(one).data("status")
+        self.client_of(one).data("protocol.list")
 
     def test_the_log_level_is_live(self):
         one = self.start("home")

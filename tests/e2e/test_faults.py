@@ -114,8 +114,10 @@ class Programs(Case):
 
     def test_the_owner_gets_into_a_full_daemon(self):
         one = self.start("home")
+        self.client_of(one).ask("stop")
+        one.wait()
         write(one.home + "/kith.yaml", "max_clients: 1\n")
-        self.assertEqual(self.kith(one.home, "reload").returncode, 0)
+        one = self.start("home")
         kept = self.client_of(one)
         kept.data("hello")
         idle = [self.client_of(one) for _ in range(4)]
