@@ -48,6 +48,14 @@ Result<void> check_options(const Options& options) {
   return timeout ? Result<void>() : Result<void>(timeout.error());
 }
 
+/// What was meant, perhaps, by what is not JSON: only what does not begin like JSON may be a bare text.
+std::string json_hint(std::string_view data) {
+  if (!protocol::is_utf8(data)) return "; octets need --bytes";
+  const auto begin = data.substr(protocol::skip_space(data, 0));
+  if (begin.starts_with('{') || begin.starts_with('[') || begin.starts_with('"')) return "";
+  return "; a text needs quotes ('\"hello\"'), other octets --bytes";
+}
+
 /// DATA as it was typed, `-`: standard input. An exit code when it is no good; `read_as`: what the words were taken for, where that may be the mistake.
 std::optional<int> read_payload(Context& context, const client::Client& daemon, std::string data, client::Payload& into,
                                 const std::string& read_as = "") {
@@ -63,8 +71,7 @@ std::optional<int> read_payload(Context& context, const client::Client& daemon, 
   if (!into.json) return std::nullopt;
   const auto scan = protocol::check_json(into.bytes);
   if (scan.ok()) return std::nullopt;
-  return context.usage("the data is not JSON: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1) +
-                       "; a text needs quotes ('\"hello\"'), other octets --bytes");
+  return context.usage("the data is not JSON: " + std::string(scan.fault) + " at octet " + std::to_string(scan.end + 1) + json_hint(into.bytes));
 }
 
 std::string base64(std::string_view octets) {

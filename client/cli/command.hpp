@@ -30,6 +30,7 @@ struct OptionSpec {
   std::string_view value; ///< "NAME"; empty for a flag.
   std::string_view help;
   std::variant<bool Options::*, std::optional<std::string> Options::*, std::vector<std::string> Options::*> target;
+  bool needed = false; ///< There is no default: it stands in the usage line.
 };
 
 /// Whether the first word is an identity.

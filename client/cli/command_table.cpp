@@ -22,7 +22,7 @@ const OptionSpec detach{"--detach", "", "return when the daemon is ready; it goe
 const OptionSpec listen{"--listen", "ADDR:PORT", "UDP address to listen on; may be repeated", &Options::listen};
 const OptionSpec follow_log{"-f,--follow", "", "go on with what is added", &Options::follow};
 const OptionSpec lines{"-n,--lines", "N", "how many of the last lines (default 50)", &Options::lines};
-const OptionSpec protocol{"--protocol", "NAME", "the protocol, such as Echo", &Options::protocol};
+const OptionSpec protocol{"--protocol", "NAME", "the protocol, such as Echo", &Options::protocol, true};
 const OptionSpec alias{"--alias", "NAME", "which binding of that protocol (default: default)", &Options::alias};
 const OptionSpec config{"--config", "JSON", "its configuration", &Options::config};
 const OptionSpec config_file{"--config-file", "FILE", "its configuration, from a YAML or JSON file", &Options::config_file};
@@ -38,7 +38,7 @@ const OptionSpec command{"--command", "NAME", "the protocol's command (default: 
 const OptionSpec timeout{"--timeout", "TIME", "give up after 10s, 500ms, 2m (default 30s)", &Options::timeout};
 const OptionSpec count{"--count", "N", "stop after so many (default: at Ctrl-C)", &Options::count};
 const OptionSpec interval{"--interval", "TIME", "from one to the next (default 1s)", &Options::interval};
-const OptionSpec qlog{"--qlog", "DIR", "the folder to write into", &Options::qlog};
+const OptionSpec qlog{"--qlog", "DIR", "the folder to write into", &Options::qlog, true};
 const OptionSpec length{"--for", "TIME", "how long, up to 1h (default 10s)", &Options::length};
 const OptionSpec bytes{"--bytes", "", "the data is octets, not JSON", &Options::bytes};
 
@@ -50,9 +50,14 @@ constexpr std::string_view call_details =
     "Calls PROTOCOL of PEER and prints the reply, and nothing else, on standard output. PEER is a name (kith peer list) or an id.\n"
     "DATA is JSON; `-` or nothing reads standard input. With four words the first is IDENTITY, with two it is left out; with three the\n"
     "first is IDENTITY if an identity here has that name.";
-constexpr std::string_view key_details =
-    "FILE is private (0600) and never replaced. `-` is standard output, unless that is a terminal, or standard input; what is meant is a pipe to\n"
-    "or from a program that encrypts.";
+constexpr std::string_view export_details =
+    "FILE is new and private (0600): a file that is there is not replaced. `-` is standard output, unless that is a terminal; what is meant is\n"
+    "a pipe to a program that encrypts.";
+constexpr std::string_view import_details =
+    "FILE is private (0600) and stays where it is. `-` is standard input; what is meant is a pipe from a program that decrypts.";
+constexpr std::string_view check_details =
+    "Without FILE all files of the home. FILE may lie anywhere; its name tells what it is: kith.yaml has settings, any other an identity.\n"
+    "The daemon does the check; where none runs, `kithd --check` says what keeps it from starting.";
 constexpr std::string_view logs_details = "Reads the file KITH_HOME/logs/kithd.log; no daemon need run.";
 constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"
@@ -89,7 +94,8 @@ const std::vector<Command>& commands() {
        {"[FILE]"},
        {},
        {"kith config check", "kith config check ~/.kith/identities/alice.yaml"},
-       &config_check},
+       &config_check,
+       check_details},
       {"logs",
        "Daemon",
        "what the daemon wrote",
@@ -152,7 +158,7 @@ const std::vector<Command>& commands() {
        {},
        {"kith export-identity alice alice.key", "kith export-identity alice - | age --encrypt -r RECIPIENT > alice.key.age"},
        &export_identity,
-       key_details},
+       export_details},
       {"import-identity",
        "Identities",
        "take a key from a file",
@@ -161,7 +167,7 @@ const std::vector<Command>& commands() {
        {&online},
        {"kith import-identity alice alice.key --online", "age --decrypt -i KEYS alice.key.age | kith import-identity alice -"},
        &import_identity,
-       key_details},
+       import_details},
 
       {"add-protocol",
        "Protocols",

@@ -144,6 +144,13 @@ int reload(Context& context) {
 }
 
 int config_check(Context& context) {
+  if (!context.options.words.empty() && context.word(0).empty())
+    return context.usage("FILE is empty; without FILE all files of the home are checked");
+  if (auto connected = context.daemon(); !connected) {
+    Error error = connected.error();
+    if (error.code == Code::unreachable) error.text += "; `kithd --home " + context.home + " --check` says without it what keeps it from starting";
+    return context.fail(error);
+  }
   client::ObjectWriter fields;
   if (const std::string file = context.word(0); !file.empty()) fields.text("file", std::filesystem::absolute(file).lexically_normal().string());
   return ask_about_files(context, "config.check", fields, [&](const boost::json::value& data) {

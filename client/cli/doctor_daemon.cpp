@@ -142,10 +142,10 @@ void check_absence(Checkup& out, const Error& error, const std::string& home) {
     case Code::timeout:
       return out.bad("daemon", error.text,
                      "kith logs; when it stays like this: kill -9 " + pid + " (" + client::lock_path(home) + " names it), then kith daemon --detach");
-    case Code::denied: return out.bad("daemon", error.text, "run kith as that user, or choose a --home of your own");
+    case Code::denied: return out.bad("daemon", error.text, "do what it says, run kith as that user, or choose a --home of your own");
     case Code::busy:
       return out.bad("daemon", error.text, "end programs that hold the socket, or raise max_clients in kith.yaml; kill -HUP " + pid + " is a reload");
-    case Code::bad_request: return out.bad("daemon", error.text, "a shorter --home");
+    case Code::bad_request: return out.bad("daemon", error.text, "another --home");
     case Code::unreachable:
       if (holder.stopping) return out.warn("daemon", error.text, "wait until pid " + pid + " is gone, then kith daemon --detach");
       return out.warn("daemon", error.text, "kith daemon --detach; what only it knows was not looked at");

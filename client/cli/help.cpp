@@ -49,6 +49,9 @@ std::string usage_line(const Command& command) {
   if (command.identity == IdentityWord::may_be_left_out) line += " [IDENTITY]";
   if (command.identity == IdentityWord::needed) line += " IDENTITY";
   for (const std::string_view word : command.words) line += " " + std::string(word);
+  for (const OptionSpec* option : command.options) {
+    if (option->needed) line += " " + std::string(option->names) + " " + std::string(option->value);
+  }
   return line;
 }
 

@@ -17,9 +17,10 @@ void show_peers(Context& context, const boost::json::value& identity) {
   if (!table.empty()) context.io.out << table.text(context.io.out_terminal);
 }
 
-/// "3 handshakes"
-std::string counted(const boost::json::value& object, std::string_view member) {
-  return std::to_string(number_of(object, member)) + " " + std::string(member);
+/// "3 handshakes", "1 handshake"
+std::string counted(const boost::json::value& object, std::string_view member, std::string_view one) {
+  const auto number = number_of(object, member);
+  return std::to_string(number) + " " + std::string(one) + (number == 1 ? "" : "s");
 }
 
 /// "Echo 1.0.0, Mail 0.2.0"
@@ -40,8 +41,8 @@ void show_status(Context& context, const boost::json::value& data) {
   line("home     " + printable(text_of(data, "home")));
   line("listen   " + printable(list_of(data, "listen")));
   if (const auto* pool = data.as_object().if_contains("pool")) {
-    line("pool     " + counted(*pool, "connections") + ", " + counted(*pool, "handshakes") + ", " + counted(*pool, "reuses") + ", " +
-         counted(*pool, "failed") + " dials");
+    line("pool     " + counted(*pool, "connections", "connection") + ", " + counted(*pool, "handshakes", "handshake") + ", " +
+         counted(*pool, "reuses", "reuse") + ", " + counted(*pool, "failed", "failed dial"));
   }
   line("plugins  " + plugins_text(data));
   std::vector<std::string> shown;

@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace kith::client {
 namespace {
@@ -28,6 +30,16 @@ Error no_daemon(const std::string& home) {
     return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") is stopping: when it is gone, " + way_out};
   }
   return {Code::unreachable, "no daemon at " + home + ": " + way_out};
+}
+
+/// The system does not let us at the socket: whose it is says what helps.
+Error no_entry(const std::string& home) {
+  struct stat about {};
+  if (::stat(socket_path(home).c_str(), &about) != 0 && ::stat(home.c_str(), &about) != 0) {
+    return {Code::denied, "can't get into " + home + ": a folder above it is closed to you"};
+  }
+  if (about.st_uid != ::geteuid()) return {Code::denied, "the daemon at " + home + " belongs to another user"};
+  return {Code::denied, "can't get into " + home + ", though it is yours; run: chmod 700 '" + home + "'"};
 }
 
 } // namespace
@@ -60,9 +72,10 @@ Result<Socket> Socket::connect(const std::string& home, Deadline deadline) {
   if (!fd) return Error{Code::internal, "no socket: " + reason(errno)};
   if (const auto limited = limit_connect(fd.get(), deadline); !limited) return limited.error();
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) return no_daemon(home);
+    if (errno == ENOTDIR) return bad_request(home + " is not a folder: choose another --home");
+    if (errno == ENOENT || errno == ECONNREFUSED) return no_daemon(home);
     if (errno == EAGAIN) return no_answer();
-    if (errno == EACCES) return Error{Code::denied, "the daemon at " + home + " belongs to another user"};
+    if (errno == EACCES) return no_entry(home);
     return Error{Code::unreachable, "can't connect to " + path + ": " + reason(errno)};
   }
   if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error{Code::internal, "fcntl: " + reason(errno)};

@@ -66,7 +66,9 @@ void Trace::finished(const TraceSummary& summary) {
     session_.send(protocol::TracedEvent{id_, summary.error, summary.files, summary.octets, summary.events, summary.dropped}.encode());
   } else {
     Error error = unreached_.value_or(summary.error.value_or(Error{Code::cancelled, "cancelled"}));
-    if (unreached_ && !summary.files.empty()) error.text += "; what was tried is in " + std::to_string(summary.files.size()) + " files";
+    if (unreached_ && !summary.files.empty()) {
+      error.text += "; what was tried is in " + std::to_string(summary.files.size()) + (summary.files.size() == 1 ? " file" : " files");
+    }
     session_.answer(protocol::Answer::failed(id_, std::move(error)));
     session_.settle();
   }

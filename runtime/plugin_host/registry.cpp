@@ -85,7 +85,7 @@ Result<Registry::Entry> Registry::find(std::string_view name) const {
   std::vector<std::string_view> known;
   for (const Entry& entry : entries_) known.push_back(entry.protocol->name);
   std::string text = "there is no plugin for protocol \"" + std::string(name) + "\"";
-  if (const std::string_view near = nearest_name(name, known); !near.empty()) text += "; did you mean " + std::string(near) + "?";
+  if (const std::string_view near = nearest_name(name, known); !near.empty()) text += " (did you mean " + std::string(near) + "?)";
   text += known.empty() ? "; none is known" : "; known:";
   for (const std::string_view one : known) text += " " + std::string(one);
   text += "; searched:";

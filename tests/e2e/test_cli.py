@@ -245,7 +245,7 @@ class Cli(Case):
         for name in self.commands():
             if name in ("daemon", "logs", "doctor"):
                 continue
-            words = "pool" if name == "pool" else re.search(r"Usage: kith (.*)", self.prints("/nowhere", *name.split(), "--help")).group(1)
+            words = "pool" if name == "pool" else re.search(r"Usage: kith (.*?)( --|$)", self.prints("/nowhere", *name.split(), "--help"), re.MULTILINE).group(1)
             words = [w.lower() for w in re.sub(r"\[\w+\]", "", words).split()]
             more = {"add-protocol": ["--protocol", "Echo"], "remove-protocol": ["--protocol", "Echo"], "delete-identity": ["--yes"], "peer role": [],
                     "configure-protocol": ["--protocol", "Echo", "--disable"]}.get(name, [])

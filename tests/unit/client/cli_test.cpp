@@ -85,6 +85,7 @@ TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
                                                                                          {"call", "b", "E", "--timeout", "0s"},
                                                                                          {"call", "b", "E", "--timeout"},
                                                                                          {"status", "x"},
+                                                                                         {"config", "check", ""},
                                                                                          {"delete-identity"},
                                                                                          {"delete-identity", "x"},
                                                                                          {"add-protocol", "alice"},
@@ -114,6 +115,33 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
   EXPECT_EQ(run({}).code, 0);
   EXPECT_EQ(run({"help", "peer", "add"}).out, run({"peer", "add", "--help"}).out);
   EXPECT_TRUE(run({"--version"}).out.starts_with("kith "));
+}
+
+TEST(Cli, WhatIsNoJsonGetsTheHintThatFits) {
+  FakeDaemon daemon(two_identities);
+  const auto said = [&](const std::string& data) { return run({"--home", daemon.home(), "call", "alice", "bob", "Echo", data}).err; };
+  for (const char* text : {"hello", "tree", ""})
+    EXPECT_NE(said(text).find("a text needs quotes ('\"hello\"'), other octets --bytes\n"), std::string::npos) << text;
+  for (const std::string& text : {std::string(1000, '['), std::string("\"\\ud800\""), std::string("{\"a\":}")})
+    EXPECT_EQ(said(text).find("needs quotes"), std::string::npos) << text;
+  EXPECT_NE(said("\"\xff\"").find("; octets need --bytes\n"), std::string::npos);
+}
+
+TEST(Cli, UsageNamesTheOptionsThatAreNeeded) {
+  EXPECT_NE(run({"trace", "--help"}).out.find("Usage: kith trace [IDENTITY] PEER --qlog DIR [OPTIONS]\n"), std::string::npos);
+  EXPECT_NE(run({"add-protocol", "--help"}).out.find("Usage: kith add-protocol [IDENTITY] --protocol NAME [OPTIONS]\n"), std::string::npos);
+}
+
+TEST(Cli, AHomeThatIsNoFolderIsNotToBeStarted) {
+  const Outcome outcome = run({"--home", "/etc/passwd", "status"});
+  EXPECT_EQ(outcome.code, 101);
+  EXPECT_EQ(outcome.err, "kith: /etc/passwd is not a folder: choose another --home\n");
+}
+
+TEST(Cli, ACheckWithoutADaemonNamesTheOtherOne) {
+  const Outcome outcome = run({"--home", "/nonexistent/kith", "config", "check"});
+  EXPECT_EQ(outcome.code, 113);
+  EXPECT_NE(outcome.err.find("; `kithd --home /nonexistent/kith --check` says"), std::string::npos) << outcome.err;
 }
 
 TEST(Cli, NoPluginMayTakeTheWordOfACommand) {

@@ -133,7 +133,7 @@ TEST_F(TraceTest, ADialThatFailsIsTheAnswer) {
   const auto trace = backend.sink->open("0123");
   trace->write("attempt");
   backend.connected(Error{Code::unreachable, "nobody answers"});
-  EXPECT_EQ(read_line(), R"({"id":"1","status":"error","code":"unreachable","data":"bob (0810…): nobody answers; what was tried is in 1 files"})");
+  EXPECT_EQ(read_line(), R"({"id":"1","status":"error","code":"unreachable","data":"bob (0810…): nobody answers; what was tried is in 1 file"})");
   EXPECT_EQ(content(), "attempt");
 }
 
