@@ -68,6 +68,9 @@ class Cli(Case):
             self.assertIn("kith peer role", denied)
             self.assertNotIn(id, denied)
         self.assertIn(called, json.loads(self.says(109, two, "call", "alice", "Echo", "1", "--json"))["error"]["text"])
+        a.ask("peer.role", peer="bob", role="member")
+        a.ask("binding.configure", protocol="Echo", access=[])
+        self.assertIn("`access` and `deny`", self.says(109, two, "call", "alice", "Echo", "1"))  # a role would not help
         a.ask("identity.offline")
         for arguments in (("call", "alice", "Echo", "1"), ("stream", "alice", "Echo")):
             offline = self.says(110, two, *arguments)

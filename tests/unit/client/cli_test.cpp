@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/name.hpp"
+#include "cli/doctor.hpp"
 #include "cli/run.hpp"
 #include "fake_daemon.hpp"
 #include "protocol/scanner.hpp"
@@ -125,6 +126,23 @@ TEST(Cli, WhatIsNoJsonGetsTheHintThatFits) {
   for (const std::string& text : {std::string(1000, '['), std::string("\"\\ud800\""), std::string("{\"a\":}")})
     EXPECT_EQ(said(text).find("needs quotes"), std::string::npos) << text;
   EXPECT_NE(said("\"\xff\"").find("; octets need --bytes\n"), std::string::npos);
+}
+
+TEST(Cli, DoctorHasACureForEachReasonWhyNoDaemonAnswers) {
+  const std::string pid = std::to_string(::getpid());
+  const auto advice = [&](Code code, const std::string& lock) {
+    FakeDaemon home(two_identities);
+    std::ofstream(home.home() + "/daemon.lock") << lock;
+    cli::Checkup checkup;
+    cli::check_absence(checkup, {code, ""}, home.home());
+    const cli::Check& check = checkup.checks().front();
+    return (check.state == cli::Health::bad ? "bad: " : "warn: ") + check.advice;
+  };
+  EXPECT_TRUE(advice(Code::timeout, pid + "\n").starts_with("bad: kith logs; when it stays like this: kill -9 " + pid + " "));
+  EXPECT_TRUE(advice(Code::unreachable, pid + "\nstopping\n").starts_with("warn: wait until pid " + pid + " is gone"));
+  EXPECT_TRUE(advice(Code::unreachable, "").starts_with("warn: kith daemon --detach"));
+  EXPECT_TRUE(advice(Code::busy, pid + "\n").ends_with("kill -HUP " + pid + " is a reload"));
+  EXPECT_NE(advice(Code::denied, "").find("as that user"), std::string::npos);
 }
 
 TEST(Cli, UsageNamesTheOptionsThatAreNeeded) {
