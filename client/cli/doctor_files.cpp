@@ -101,6 +101,12 @@ void check_pairs(Checkup& out, const std::string& home) {
     if (look(key)) continue;
     out.bad("identity " + name, "its key " + key + " is not there", "put the backup of the key there; without it the identity is gone");
   }
+  for (const auto& key : names_in(home + "/keys", ".key")) {
+    const std::string name = key.substr(0, key.size() - std::string_view(".key").size());
+    const std::string file = fs::path(home) / "identities" / (name + ".yaml");
+    if (look(file)) continue;
+    out.warn("key " + name, "there is no " + file + " that it belongs to", "put the file back, or: kith delete-identity " + name);
+  }
 }
 
 void check_socket(Checkup& out, const std::string& home) {

@@ -72,6 +72,7 @@ private:
   void identity_export(Ask& ask, const Tell& tell);
   void identity_import(Ask& ask, const Tell& tell);
   void appeared(Result<home::LoadedIdentity> loaded, const Tell& tell);
+  void not_deleted(const std::string& name, bool forgotten, const Error& why, const Tell& tell);
   Result<void> go_online(KnownIdentity& identity);
   void go_offline(KnownIdentity& identity, TimePoint until, bool wait, const Tell& tell);
   // --- bindings, and the protocols there are (admin_bindings.cpp)

@@ -119,16 +119,18 @@ void Admin::identity_delete(Ask& ask, const Tell& tell) {
     const PeerId id = (*found)->id;
     const bool known = (*found)->loaded != nullptr;
     const auto move_files = [this, name, id, known, done] {
+      const auto forgotten = std::make_shared<bool>(false);
       on_disk<std::string>(
-          [this, name, id, known, now = parts_.world.unix_now()]() -> Result<std::string> {
-            auto moved = parts_.home.remove(name, now);
-            if (moved && known) {
-              if (const auto forgotten = parts_.store.remove_identity(id); !forgotten) return forgotten.error();
+          [this, name, forgotten, now = parts_.world.unix_now()]() -> Result<std::string> {
+            // The store first: it is what a full disk refuses, and nothing has happened then.
+            if (const auto by_key = parts_.home.id_of(name)) {
+              if (const auto gone = parts_.store.remove_identity(*by_key); !gone) return gone.error();
             }
-            return moved;
+            *forgotten = true;
+            return parts_.home.remove(name, now);
           },
-          [this, name, id, known, done](Result<std::string> moved) {
-            if (!moved) return done(Error{moved.error().code, moved.error().text + (known ? "; it is offline until restart" : "")});
+          [this, name, id, known, forgotten, done](Result<std::string> moved) {
+            if (!moved) return not_deleted(name, *forgotten, moved.error(), done);
             if (const auto gone = parts_.roster.find_identity(name)) announce(**gone, "deleted");
             parts_.roster.remove(name);
             done(protocol::ObjectWriter().text("name", name).text("id", known ? id.text() : "").text("moved_to", *moved).finish());
@@ -137,6 +139,24 @@ void Admin::identity_delete(Ask& ask, const Tell& tell) {
     if (!known) return move_files();
     parts_.node.remove_identity(id, move_files); // its instances have left their data folders
   });
+}
+
+/// Node has let go of it. Untouched, it goes on as it was; half deleted, it waits to be asked for again.
+void Admin::not_deleted(const std::string& name, bool forgotten, const Error& why, const Tell& tell) {
+  const auto found = parts_.roster.find_identity(name);
+  if (!found) return tell(why);
+  KnownIdentity& identity = **found;
+  if (!forgotten) {
+    if (identity.loaded) static_cast<void>(adopt(identity, judged(identity).bindings)); // what does not come back is in status
+    return tell(Error{why.code, why.text + "; nothing of " + name + " was deleted, and it goes on as before"});
+  }
+  identity.loaded.reset();
+  identity.adopted = false;
+  const Error half{why.code, why.text + "; " + name +
+                                 " is deleted in part: its peers are forgotten, and what is left of its files goes with another: " +
+                                 "kith delete-identity " + name};
+  identity.problems = {half};
+  tell(half);
 }
 
 void Admin::identity_online(Ask& ask, const Tell& tell) {

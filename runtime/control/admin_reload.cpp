@@ -101,6 +101,10 @@ void Admin::let_go(const InspectedFiles& files, const std::function<void(std::ve
       announce(*identity, "deleted");
       going->changed.push_back(name);
       names.push_back(name);
+    } else if (file->read.gone && identity->adopted) {
+      announce(*identity, "offline");
+      going->changed.push_back(name);
+      names.push_back(name);
     } else if (file->applies && identity->adopted) {
       const config::IdentityConfig& now = file->read.loaded->config;
       if (now.id != identity->id || now.listen != identity->loaded->config.listen) names.push_back(name);

@@ -60,7 +60,7 @@ Result<InspectedFiles> read_files(const home::Home& home, store::Store& store, c
                                   const std::shared_ptr<const plugin_host::Registry>& before) {
   InspectedFiles out;
   const auto add = [&](home::IdentityFile read) {
-    out.files.push_back(read.file);
+    if (!read.gone) out.files.push_back(read.file);
     out.identities.emplace_back().read = std::move(read);
   };
   if (std::error_code none; std::filesystem::is_directory(only, none)) {

@@ -100,7 +100,10 @@ Result<PeerId> Roster::find_peer(const KnownIdentity& identity, std::string_view
 }
 
 Result<std::optional<PeerId>> Roster::free_name(std::string_view name) const {
-  if (identities_.contains(name)) return bad_request("there is an identity " + std::string(name) + " already");
+  if (const auto own = identities_.find(name); own != identities_.end()) {
+    const std::string problem = own->second->problem_text();
+    return bad_request("there is an identity " + std::string(name) + " already" + (problem.empty() ? "" : "; " + problem));
+  }
   std::optional<PeerId> id;
   for (const auto& [own_name, identity] : identities_) {
     const auto peer = identity->peer_ids.find(name);

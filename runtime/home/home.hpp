@@ -42,6 +42,7 @@ struct IdentityFile {
   std::optional<config::IdentityConfig> config; ///< When the text is good, whatever the key says.
   std::optional<LoadedIdentity> loaded;
   std::vector<config::PluginPin> pins; ///< Whatever else is wrong.
+  bool gone = false;                   ///< There is a key, and no such file.
 };
 
 class Home {
@@ -74,17 +75,22 @@ public:
   Result<std::vector<std::string>> names() const;
   /// Errors: unknown_identity; bad_request for a file, a key or a pair of them that is not right.
   Result<LoadedIdentity> load(std::string_view name) const;
-  /// Every identity by itself: a bad file stops no other. Of two with one id, the second by name is refused. Errors: the folder can't be listed.
+  /// Every identity by itself, by name: a bad file stops no other. Of two with one id, the second by name is refused. A key that no file goes with is an
+  /// identity whose file is gone. Errors: a folder can't be listed.
   Result<std::vector<IdentityFile>> load_all() const;
   /// Any file as if it were an identity's of this home by its name; elsewhere a key need not be there. Errors: bad_request when there is no such file.
   Result<IdentityFile> read_identity(const std::string& file) const;
   /// Writes ids in the place of peers' names where `peers` has them (config::pin_peers). Errors: those of edit.
   Result<LoadedIdentity> pin(const LoadedIdentity& loaded, const config::PeerIds& peers) const;
 
+  /// By its key alone. Errors: those of the key's file.
+  Result<PeerId> id_of(std::string_view name) const;
+
   Result<LoadedIdentity> create(std::string_view name, bool online, Random& random) const;
   /// Safe against a crash at any moment: until the YAML file has moved, the old name is whole; after it, the new one.
   Result<LoadedIdentity> rename(std::string_view name, std::string_view new_name) const;
-  /// Moves YAML, key and data into deleted/<name>-<id52>-<time>/, and gives that path. Works for an identity that can't be loaded as well.
+  /// Moves YAML, key and data into deleted/<name>-<id52>-<time>/, and gives that path. Works for an identity that can't be loaded as well,
+  /// for one whose file is gone, and again after an error.
   Result<std::string> remove(std::string_view name, UnixSeconds now) const;
   /// Writes the key as PEM into an empty file that only its owner may read, and syncs it. The descriptor stays the caller's.
   Result<void> export_key(std::string_view name, int fd) const;
@@ -111,6 +117,9 @@ public:
 private:
   std::string secret_path() const { return path_ + "/keys/daemon.secret"; }
   Result<std::array<std::uint8_t, daemon_secret_size>> read_secret() const;
+  /// What is wrong when there is a key and no file.
+  std::string without_file(std::string_view name) const;
+  Result<std::vector<IdentityFile>> without_files(const std::vector<IdentityFile>& there) const;
   IdentityFile read_file_of(std::string_view name, const std::string& file) const;
   explicit Home(std::string path) : path_(std::move(path)) {}
 

@@ -6,7 +6,9 @@
 #include "base/name.hpp"
 #include "config/identity_edits.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <map>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@ namespace kith::home {
 namespace {
 
 constexpr std::string_view yaml_suffix = ".yaml";
+constexpr std::string_view key_suffix = ".key";
 
 /// Text that held a key, wiped when it goes.
 class SecretText {
@@ -50,7 +53,7 @@ Error no_such_identity(std::string_view name, const std::vector<std::string>& na
 
 std::string Home::identity_path(std::string_view name) const { return path_ + "/identities/" + std::string(name) + std::string(yaml_suffix); }
 
-std::string Home::key_path(std::string_view name) const { return path_ + "/keys/" + std::string(name) + ".key"; }
+std::string Home::key_path(std::string_view name) const { return path_ + "/keys/" + std::string(name) + std::string(key_suffix); }
 
 Result<std::vector<std::string>> Home::names() const {
   const auto files = list_folder(path_ + "/identities");
@@ -130,7 +133,43 @@ Result<std::vector<IdentityFile>> Home::load_all() const {
     one.errors.push_back(config::error_at(one.file, {}, "this is the same identity as " + first->second + "; remove one of the two files"));
     one.loaded.reset();
   }
+  auto gone = without_files(out);
+  if (!gone) return gone.error();
+  std::ranges::move(*gone, std::back_inserter(out));
+  std::ranges::sort(out, {}, &IdentityFile::name);
   return out;
+}
+
+/// A key of an identity that has another name is a copy of its owner's, or what a rename that was cut short left behind.
+Result<std::vector<IdentityFile>> Home::without_files(const std::vector<IdentityFile>& there) const {
+  const auto keys = list_folder(path_ + "/keys");
+  if (!keys) return keys.error();
+  std::vector<IdentityFile> out;
+  for (const std::string& file : *keys) {
+    if (file.starts_with('.') || !file.ends_with(key_suffix)) continue;
+    IdentityFile one;
+    one.name = file.substr(0, file.size() - key_suffix.size());
+    one.file = identity_path(one.name);
+    one.gone = true;
+    if (!check_name(one.name, "identity name") || std::ranges::find(there, one.name, &IdentityFile::name) != there.end()) continue;
+    const auto id = id_of(one.name);
+    if (id && std::ranges::any_of(there, [&](const IdentityFile& each) { return each.config && each.config->id == *id; })) continue;
+    one.errors.push_back(config::error_at(one.file, {}, without_file(one.name)));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+std::string Home::without_file(std::string_view name) const {
+  return "this file is gone, but its key " + key_path(name) +
+         " is there: put the file back and run `kith reload`; without it, `kith delete-identity " + std::string(name) +
+         "` moves the key to deleted/, from where `kith import-identity` takes it";
+}
+
+Result<PeerId> Home::id_of(std::string_view name) const {
+  const auto key = load_key(key_path(name));
+  if (!key) return key.error();
+  return key->id();
 }
 
 Result<void> Home::check_free(std::string_view name) const {
@@ -144,8 +183,7 @@ Result<void> Home::check_free(std::string_view name) const {
     if (::unlink(key_file.c_str()) != 0) return system_error("remove", key_file);
     return {};
   }
-  return bad_request("there is no identity '" + std::string(name) + "', but its key " + key_file +
-                     " is there; move the key away first, or import it");
+  return config::error_at(identity_path(name), {}, without_file(name));
 }
 
 /// data/NAME, for people; programs go by the id. Nothing depends on it.
@@ -196,22 +234,24 @@ Result<LoadedIdentity> Home::rename(std::string_view name, std::string_view new_
 Result<std::string> Home::remove(std::string_view name, UnixSeconds now) const {
   if (const auto ok = check_name(name, "identity name"); !ok) return ok.error();
   const std::string file = identity_path(name);
-  if (!exists(file)) {
+  if (!exists(file) && !exists(key_path(name))) {
     const auto known = names();
     return no_such_identity(name, known ? *known : std::vector<std::string>());
   }
-  const auto key = load_key(key_path(name));
-  const std::string id = key ? key->id().text() : "unknown";
+  const auto key = id_of(name);
+  const std::string id = key ? key->text() : "unknown";
   std::string aside = path_ + "/deleted/" + std::string(name) + '-' + id + '-' + std::to_string(now);
   for (int n = 2; exists(aside); ++n)
     aside = path_ + "/deleted/" + std::string(name) + '-' + id + '-' + std::to_string(now) + '-' + std::to_string(n);
   if (const auto ok = make_private_folder(aside); !ok) return ok.error();
   if (const auto ok = sync_folder(path_ + "/deleted"); !ok) return ok.error(); // the key will hang on this entry alone
   // The YAML file first: without it there is no identity, whatever happens next.
-  if (const auto ok = move_path(file, aside + '/' + std::string(name) + std::string(yaml_suffix)); !ok) return ok.error();
+  if (exists(file)) {
+    if (const auto ok = move_path(file, aside + '/' + std::string(name) + std::string(yaml_suffix)); !ok) return ok.error();
+  }
   if (const auto ok = sync_folder(path_ + "/identities"); !ok) return ok.error();
   if (exists(key_path(name))) {
-    if (const auto ok = move_path(key_path(name), aside + '/' + std::string(name) + ".key"); !ok) return ok.error();
+    if (const auto ok = move_path(key_path(name), aside + '/' + std::string(name) + std::string(key_suffix)); !ok) return ok.error();
   }
   const std::string data = path_ + "/data/" + id;
   if (exists(data)) {

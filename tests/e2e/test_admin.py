@@ -308,6 +308,7 @@ class TheDaemon(Case):
         a.ask("reload")
         self.refused("offline", b.ask, "call", target="alice", protocol="Echo", data={"message": "x"})
         os.rename(file, self.home("kept"))
+        os.rename(one.home + "/keys/alice.key", self.home("kept.key"))
         self.assertEqual(a.data("reload")["changed"], ["alice"])
         self.assertEqual(a.data("identity.list")["identities"], [])
 
@@ -316,7 +317,7 @@ class TheDaemon(Case):
         path = os.path.join(one.home, "identities", "alice.yaml")
         os.rename(path, path + ".aside")
         a.ask("reload")
-        self.refused("unknown_identity", a.ask, "peer.list", identity="alice")
+        self.assertIn("gone", self.refused("bad_request", a.ask, "peer.list", identity="alice"))
         os.rename(path + ".aside", path)
         a.ask("reload")
         self.assertEqual([peer["name"] for peer in a.data("peer.list", identity="alice")["peers"]], ["bob"])

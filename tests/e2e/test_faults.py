@@ -351,6 +351,33 @@ class FullDisk(Case):
         self.assertEqual(one.stop(), 0)
         self.assertEqual(self.client_of(self.start("alice")).data("peer.list")["peers"], [])
 
+    def test_an_identity_that_could_not_be_deleted_goes_on(self):
+        a, b, one, _ = self.pair(file_limit=True)
+        one.fill_disk()
+        text = self.refused("internal", a.ask, "identity.delete", identity="alice")
+        self.assertIn("nothing of alice was deleted", text)
+        self.assertEqual(a.data("identity.show")["state"], "online")
+        self.assertEqual([p["name"] for p in a.data("peer.list")["peers"]], ["bob"])
+        self.until(lambda: a.data("identity.show")["bindings"][0]["state"] == "running", "started again")
+        b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
+        one.empty_disk()
+        self.assertIn("moved_to", a.data("identity.delete", identity="alice"))
+        self.assertEqual(a.data("identity.list")["identities"], [])
+
+    def test_an_identity_that_was_deleted_in_part_can_be_deleted(self):
+        a, _, one, _ = self.pair()
+        os.rmdir(one.home + "/deleted")
+        write(one.home + "/deleted", "")
+        text = self.refused("internal", a.ask, "identity.delete", identity="alice")
+        self.assertIn("deleted in part", text)
+        (shown,) = a.data("identity.list")["identities"]
+        self.assertEqual((shown["state"], shown["error"]), ("failed", text))
+        os.unlink(one.home + "/deleted")
+        os.mkdir(one.home + "/deleted", 0o700)
+        moved = a.data("identity.delete", identity="alice")["moved_to"]
+        self.assertEqual(sorted(os.listdir(moved)), ["alice.key", "alice.yaml", "data"])
+        self.assertEqual(a.data("identity.list")["identities"], [])
+
     def test_what_is_given_does_not_happen_unsaved(self):
         a, b, one, _ = self.pair(file_limit=True)
         file = one.home + "/identities/alice.yaml"

@@ -42,6 +42,35 @@ class Reloads(Case):
         self.refused("unknown_identity", a.ask, "identity.show", identity=gone)
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
 
+    def test_a_file_that_is_gone_is_a_problem(self):
+        a, b, one, _ = self.pair()
+        file = one.home + "/identities/alice.yaml"
+        os.rename(file, self.home("aside"))
+        answer = a.data("reload")
+        self.assertEqual(answer["changed"], ["alice"])
+        (error,) = answer["errors"]
+        self.assertEqual(error["file"], file)
+        self.assertIn("kith delete-identity alice", error["text"])
+        self.assertEqual(a.data("config.check")["errors"], [error])
+        (shown,) = a.data("identity.list")["identities"]
+        self.assertEqual(shown["state"], "failed")
+        self.assertIn("gone", shown["error"])
+        self.refused("offline", b.ask, "call", target="alice", protocol="Echo", data={"message": "x"})
+        self.assertIn("delete-identity", self.refused("bad_request", a.ask, "identity.create", name="alice"))
+        os.rename(self.home("aside"), file)
+        self.assertEqual(a.data("reload")["errors"], [])
+        self.assertEqual([p["name"] for p in a.data("peer.list")["peers"]], ["bob"])
+        self.until(lambda: a.data("identity.show")["bindings"][0]["state"] == "running", "started again")
+        b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
+        os.unlink(file)
+        self.assertEqual(one.stop(), 0)
+        a = self.client_of(self.start("alice"))
+        self.assertEqual(a.data("status")["errors"], [error])
+        self.assertIn("moved_to", a.data("identity.delete", identity="alice"))
+        self.assertEqual(a.data("reload")["errors"], [])
+        self.assertEqual(a.data("identity.create", name="alice")["name"], "alice")
+        self.assertEqual(a.data("peer.list")["peers"], [])
+
     def test_another_listen_is_live(self):
         a, b, one, _ = self.pair()
         a.ask("identity.create", name="carol", online=True)  # another one stays as it is

@@ -111,6 +111,31 @@ TEST_F(Identities, ABadFileStopsNothingElse) {
   EXPECT_NE((*all)[4].errors.at(0).text.find("same identity"), std::string::npos);
 }
 
+TEST_F(Identities, AKeyWithoutItsFileIsSaidAndCanBeDeleted) {
+  make("alice");
+  const auto bob = make("bob");
+  make("carol");
+  std::filesystem::copy(home_.key_path("carol"), home_.key_path("backup"));
+  std::filesystem::remove(home_.identity_path("bob"));
+  const auto all = home_.load_all();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 3U) << "a copy of a key whose identity is there is nothing of its own";
+  const IdentityFile& gone = (*all)[1];
+  EXPECT_EQ(gone.name, "bob");
+  EXPECT_TRUE(gone.gone);
+  EXPECT_FALSE(gone.loaded);
+  const std::string& text = gone.errors.at(0).text;
+  EXPECT_EQ(text.find(home_.identity_path("bob") + ": this file is gone"), 0U) << text;
+  EXPECT_NE(text.find("kith delete-identity bob"), std::string::npos) << text;
+  EXPECT_EQ(home_.create("bob", true, random_).error().text, text);
+  EXPECT_EQ(home_.id_of("bob").value(), bob.config.id);
+  const auto moved = home_.remove("bob", 1);
+  ASSERT_TRUE(moved);
+  EXPECT_TRUE(std::filesystem::exists(*moved + "/bob.key"));
+  EXPECT_EQ(home_.load_all()->size(), 2U);
+  EXPECT_EQ(home_.remove("bob", 1).error().code, Code::unknown_identity);
+}
+
 TEST_F(Identities, AFileIsReadWithEverythingThatIsWrong) {
   const auto alice = make("alice");
   const std::string sum(64, 'a');
@@ -248,7 +273,7 @@ TEST_F(Identities, AKeyLeftAloneIsNotOverwritten) {
   const auto key = slurp(home_.key_path("alice"));
   const auto made = home_.create("alice", false, random_);
   ASSERT_FALSE(made);
-  EXPECT_NE(made.error().text.find("move the key away"), std::string::npos);
+  EXPECT_NE(made.error().text.find("put the file back"), std::string::npos);
   EXPECT_EQ(slurp(home_.key_path("alice")), key);
 }
 
