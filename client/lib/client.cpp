@@ -31,7 +31,7 @@ struct Client::State {
   /// What the daemon said before it closed the socket while we wrote; else `error`.
   Error last_word(Error error);
   /// Files one message that has come where its waiter looks for it.
-  Result<void> file(std::string line);
+  Result<void> file(const std::string& line);
   Result<void> file_answer(const protocol::Object& line);
   Result<void> file_event(std::string name, const protocol::Object& object, std::string line);
   /// Waits for messages until `done`.
@@ -49,7 +49,7 @@ Error Client::State::last_word(Error error) {
   while (error.code == Code::connection_lost) {
     auto line = socket.poll_line();
     if (!line || !*line) break;
-    if (const auto filed = file(std::move(**line)); !filed) return filed.error();
+    if (const auto filed = file(**line); !filed) return filed.error();
   }
   return error;
 }
@@ -77,7 +77,7 @@ Result<std::string> Client::State::submit(std::string_view type, const ObjectWri
   return id;
 }
 
-Result<void> Client::State::file(std::string line) {
+Result<void> Client::State::file(const std::string& line) {
   const auto object = protocol::Object::parse(line);
   if (!object) return Error{Code::internal, "the daemon sent a line that is " + object.error().text};
   auto name = object->text("event");
@@ -138,7 +138,7 @@ Result<void> Client::State::run_until(const std::function<bool()>& done, std::ch
   while (!done()) {
     auto line = socket.receive_line(deadline);
     if (!line) return line.error();
-    if (auto filed = file(std::move(*line)); !filed) return filed.error();
+    if (auto filed = file(*line); !filed) return filed.error();
   }
   return {};
 }
@@ -230,7 +230,7 @@ Result<std::optional<Closed>> Client::poll_closed(const Stream& stream) {
     auto line = state_->socket.poll_line();
     if (!line) return line.error();
     if (!*line) return std::optional<Closed>();
-    if (auto filed = state_->file(std::move(**line)); !filed) return filed.error();
+    if (auto filed = state_->file(**line); !filed) return filed.error();
   }
 }
 

@@ -42,8 +42,9 @@ void Server::log_full() {
   ++turned_away_;
   const TimePoint now = context_.world.now();
   if (now < next_log_) return;
-  context_.world.log().warn("control", std::to_string(context_.limits.max_clients) + " programs are connected (max_clients); " +
-                                           std::to_string(turned_away_) + " more came and may only look, reload and stop");
+  context_.world.log().warn("control", "the socket is full (max_clients: " + std::to_string(context_.limits.max_clients) +
+                                           "): whoever comes may only look, reload and stop; since the last such line came " +
+                                           std::to_string(turned_away_));
   turned_away_ = 0;
   next_log_ = now + full_log_interval;
 }

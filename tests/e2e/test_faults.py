@@ -108,7 +108,7 @@ class Programs(Case):
         self.assertTrue(refused.at_end())
         self.assertEqual(self.kith(one.home, "status").returncode, 0)
         self.assertEqual(self.kith(one.home, "doctor").returncode, 0)
-        self.assertIn("2 programs are connected (max_clients)", one.log())
+        self.assertIn("the socket is full (max_clients: 2)", one.log())
         clients[0].close()
         self.until(lambda: self.served(one), "room for another")
 
