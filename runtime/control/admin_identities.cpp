@@ -121,10 +121,10 @@ void Admin::identity_delete(Ask& ask, const Tell& tell) {
     const auto move_files = [this, name, id, known, done] {
       const auto forgotten = std::make_shared<bool>(false);
       on_disk<std::string>(
-          [this, name, forgotten, now = parts_.world.unix_now()]() -> Result<std::string> {
+          [this, name, id, known, forgotten, now = parts_.world.unix_now()]() -> Result<std::string> {
             // The store first: it is what a full disk refuses, and nothing has happened then.
-            if (const auto by_key = parts_.home.id_of(name)) {
-              if (const auto gone = parts_.store.remove_identity(*by_key); !gone) return gone.error();
+            if (const auto own = known ? Result<PeerId>(id) : parts_.home.id_of(name)) {
+              if (const auto gone = parts_.store.remove_identity(*own); !gone) return gone.error();
             }
             *forgotten = true;
             return parts_.home.remove(name, now);
