@@ -114,7 +114,7 @@ void Driver::produce(Open& open) {
 }
 
 void Driver::hang_up(std::size_t connection) {
-  node_.node->close_peer(BenchNode::identity(1, connection % identities_), BenchNode::identity(0, connection / identities_));
+  node_.node->close_peer(BenchNode::identity(1, connection % identities_), BenchNode::identity(0, connection / identities_), "hung up");
 }
 
 void Driver::replied(StreamKey, const Result<std::string>& answer) {

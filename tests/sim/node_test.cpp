@@ -35,7 +35,8 @@ TEST(NodeTest, APeerThatRefusesUsIsNeverSaidToBeThere) {
   two.bob.node->ping(two.bob.id, two.alice.id, seconds(5), [&](const Result<node::PingReport>& report) { ping = report; });
   bool connected = false;
   const auto refused = [&] {
-    for (const node::ConnectionStatus& each : two.bob.node->status().identities.at(0).connections) connected |= each.confirmed;
+    const node::Status status = two.bob.node->status();
+    for (const node::ConnectionStatus& each : status.identities.at(0).connections) connected |= each.confirmed;
     return call->end && ping;
   };
   ASSERT_TRUE(two.run(refused));
