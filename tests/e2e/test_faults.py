@@ -179,7 +179,8 @@ class Network(Case):
         b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
         one.kill()
         self.start("alice", listen=one.address())
-        self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "y"}, timeout_ms=20000), {"echoed": "y"})
+        answer = self.ask_restarted(b, "call", target="alice", protocol="Echo", data={"message": "y"}, timeout_ms=20000)
+        self.assertEqual(answer, {"echoed": "y"})
 
     def test_own_daemon_killed_and_started_again(self):
         a, b, _, two = self.pair()
