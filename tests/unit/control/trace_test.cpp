@@ -11,14 +11,20 @@
 namespace kith::control {
 namespace {
 
-class TraceTest : public ControlTest {
-protected:
-  TraceTest() {
+struct TraceFolder {
+  TraceFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "kith-trace-XXXXXX").string();
     folder = ::mkdtemp(name.data());
   }
-  ~TraceTest() override { std::filesystem::remove_all(folder); }
+  ~TraceFolder() { std::filesystem::remove_all(folder); }
+  TraceFolder(const TraceFolder&) = delete;
+  TraceFolder& operator=(const TraceFolder&) = delete;
+  std::string folder;
+};
 
+/// The folder is the first base: it goes when the threads that write into it have ended.
+class TraceTest : protected TraceFolder, public ControlTest {
+protected:
   void ask(const std::string& line, const std::string& path) {
     const protocol::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_TRUE(fd);
@@ -45,8 +51,6 @@ protected:
     }
     return "no file";
   }
-
-  std::string folder;
 };
 
 TEST_F(TraceTest, EventsComeIntoAPrivateFile) {
