@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real kithd processes in homes of their own, and programs on their sockets. Nothing here sleeps: everything waits for something, with a limit."""
 import array
+import ctypes
 import json
 import os
 import resource
@@ -17,6 +18,10 @@ import unittest
 BUILD = os.environ["KITH_BUILD"]
 PATIENCE = float(os.environ.get("KITH_PATIENCE", "40"))  # seconds; only a failing test waits so long
 ALARMS = ("ThreadSanitizer", "AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion")
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Refused(Exception):
@@ -152,8 +157,11 @@ class Daemon:
         command = [*inside, BUILD + "/bin/kithd", "--home", home]
         if listen:
             command += ["--listen", listen]
-        # A write past RLIMIT_FSIZE is then an error, not the end: what fill_disk needs.
-        before = (lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)) if file_limit else None
+        def before():
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it goes with its test, however that ends
+            if file_limit:  # a write past RLIMIT_FSIZE is then an error, not the end: what fill_disk needs
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
         self.process = subprocess.Popen(command + list(arguments), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, errors="replace",
                                         preexec_fn=before, env={**os.environ, "TSAN_OPTIONS": "halt_on_error=0 exitcode=66", **(environment or {})})
         self.reader = threading.Thread(target=self.read_log, daemon=True)
