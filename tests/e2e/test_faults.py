@@ -12,6 +12,13 @@ from harness import BUILD, PATIENCE, Case, Client, as_socket, read, write
 
 
 class Programs(Case):
+    def start_with(self, settings):
+        """A daemon that has found these in its kith.yaml."""
+        one = self.start("home")
+        one.stop()
+        write(one.home + "/kith.yaml", settings)
+        return self.start("home")
+
     def test_vanishing_in_mid_call(self):
         a, b, _, two = self.pair(echo=False)
         served = self.provider(a)
@@ -45,12 +52,7 @@ class Programs(Case):
         self.assertTrue(c.at_end())
 
     def test_client_that_never_reads(self):
-        one = self.start("home")
-        c = self.client_of(one)
-        c.ask("stop", drain="now")
-        one.wait()
-        write(one.home + "/kith.yaml", "client_stall_timeout: 1s\nmax_client_queue: 1MiB\n")
-        one = self.start("home")
+        one = self.start_with("client_stall_timeout: 1s\nmax_client_queue: 1MiB\n")
         stuck = self.client_of(one)
         stuck.socket.settimeout(0.2)
         with self.assertRaises(TimeoutError):  # the daemon stops reading long before this is all sent
@@ -94,11 +96,7 @@ class Programs(Case):
         self.assertEqual(c.answer("y")["code"], "bad_request")
 
     def test_too_many_clients(self):
-        one = self.start("home")
-        self.client_of(one).ask("stop")
-        one.wait()
-        write(one.home + "/kith.yaml", "max_clients: 2\n")
-        one = self.start("home")
+        one = self.start_with("max_clients: 2\n")
         clients = [self.client_of(one) for _ in range(2)]
         for c in clients:
             c.data("hello")
@@ -108,16 +106,12 @@ class Programs(Case):
         self.assertTrue(refused.at_end())
         self.assertEqual(self.kith(one.home, "status").returncode, 0)
         self.assertEqual(self.kith(one.home, "doctor").returncode, 0)
-        self.assertIn("the socket is full (max_clients: 2)", one.log())
+        one.wait_log("the socket is full (max_clients: 2)")
         clients[0].close()
         self.until(lambda: self.served(one), "room for another")
 
     def test_the_owner_gets_into_a_full_daemon(self):
-        one = self.start("home")
-        self.client_of(one).ask("stop")
-        one.wait()
-        write(one.home + "/kith.yaml", "max_clients: 1\n")
-        one = self.start("home")
+        one = self.start_with("max_clients: 1\n")
         kept = self.client_of(one)
         kept.data("hello")
         idle = [self.client_of(one) for _ in range(4)]
