@@ -9,8 +9,6 @@
 
 namespace kith::node {
 
-ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
-
 namespace {
 pool::ConnId to_pool(quic::ConnectionId id) noexcept { return static_cast<pool::ConnId>(id); }
 } // namespace
@@ -169,11 +167,12 @@ void NodeImpl::on_closed(quic::Event& event) {
   }
   pool_.closed(to_pool(link->id), now_);
   for (const StreamKey key : link->waiting) {
-    defer([this, key, refusal = refused ? std::optional(why) : std::nullopt] {
-      NodeStream* stream = streams_.find(key);
-      if (stream == nullptr || stream->phase != Phase::waiting) return;
-      if (refusal) fail(*stream, *refusal, true);
-      else find_connection(*stream);
+    if (!refused) {
+      find_connection_later(key);
+      continue;
+    }
+    defer([this, key, why] {
+      if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) fail(*stream, why, true);
     });
   }
   link->waiting.clear();

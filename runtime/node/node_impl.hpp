@@ -40,6 +40,8 @@ inline constexpr std::uint64_t unread_cost =
 
 struct Identity;
 Error no_identity(const PeerId& id); // identities.cpp
+/// The first octets of a pipe in one piece, as many as a header may have; in `scratch` where they lie in several. router.cpp
+ByteView peek_header(Pipe& pipe, Bytes& scratch);
 
 using BindingKey = std::pair<std::string, std::string>; ///< Protocol, alias.
 
@@ -303,6 +305,8 @@ public:
   StreamKey open(const PeerId& identity, StreamRequest&& request, PipePtr in, PipePtr out, StreamUser& user) override;
   StreamKey open(OpenRequest&& request, StreamUser& user, PipePtr in, PipePtr out);
   void find_connection(NodeStream& stream);
+  /// Later in this turn, if it still waits.
+  void find_connection_later(StreamKey key);
   void granted(pool::WaiterId waiter, pool::ConnId connection);
   void send_header(NodeStream& stream, Link& link);
   void send_waiting(Link& link);

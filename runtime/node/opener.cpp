@@ -6,8 +6,6 @@
 
 namespace kith::node {
 
-ByteView peek_header(Pipe& pipe, Bytes& scratch); // router.cpp
-
 OpenedStream NodeImpl::open(const OpenRequest& request, StreamUser& user) {
   auto [in, out] = make_pipes(slabs_);
   OpenedStream opened{StreamKey::none, std::move(in), std::move(out)};
@@ -34,10 +32,14 @@ StreamKey NodeImpl::open(OpenRequest&& request, StreamUser& user, PipePtr in, Pi
   stream.identity = find_identity(request.identity);
   stream.outgoing->request = std::move(request);
   if (stream.identity != nullptr) ++stream.identity->streams;
-  defer([this, key = stream.key] {
-    if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
-  });
+  find_connection_later(stream.key);
   return stream.key;
+}
+
+void NodeImpl::find_connection_later(StreamKey key) {
+  defer([this, key] {
+    if (NodeStream* stream = streams_.find(key); stream != nullptr && stream->phase == Phase::waiting) find_connection(*stream);
+  });
 }
 
 void NodeImpl::find_connection(NodeStream& stream) {
@@ -83,9 +85,7 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
       fail(stream, {Code::going_away, "the peer takes no more streams on this connection"}, true);
       return;
     }
-    defer([this, key = stream.key] {
-      if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
-    });
+    find_connection_later(stream.key);
     return;
   }
   const OpenRequest& request = stream.outgoing->request;
@@ -189,9 +189,7 @@ bool NodeImpl::retry(NodeStream& stream) {
   stream.out->rewind();
   stream.phase = Phase::waiting;
   set_deadline(stream, never);
-  defer([this, key = stream.key] {
-    if (NodeStream* late = streams_.find(key); late != nullptr && late->phase == Phase::waiting) find_connection(*late);
-  });
+  find_connection_later(stream.key);
   return true;
 }
 

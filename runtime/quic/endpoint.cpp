@@ -12,8 +12,6 @@
 
 namespace kith::quic {
 
-int server_name_callback(WOLFSSL* session, int* alert, void* argument); // connection.cpp
-
 namespace {
 
 std::uint64_t rotl(std::uint64_t x, int bits) noexcept { return (x << bits) | (x >> (64 - bits)); }

@@ -139,4 +139,7 @@ public:
   std::uint32_t resets_in_second = 0;
 };
 
+/// wolfSSL's, for connections that are accepted: chooses the identity that the server name asks for. connection.cpp
+int server_name_callback(WOLFSSL* session, int* alert, void* argument);
+
 } // namespace kith::quic
