@@ -44,7 +44,7 @@ OpenedStream NodeImpl::open_local(const LocalRequest& request, StreamUser& user)
 
 /// The binding that takes it, perhaps once it has been started; the error says why none does, and what to do.
 Result<Binding*> NodeImpl::find_local(Identity* identity, const LocalRequest& request) {
-  if (identity == nullptr) return Error{Code::unknown_identity, "no such identity here: " + request.identity.text()};
+  if (identity == nullptr) return no_identity(request.identity);
   if (stop_by_) return stopping_error();
   if (!identity->online)
     return Error{Code::offline,

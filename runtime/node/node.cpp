@@ -226,7 +226,7 @@ void Node::remove_binding(const PeerId& identity, std::string_view protocol, std
 
 Result<void> Node::attach_provider(const PeerId& identity, std::string_view protocol, std::string_view alias, Service& service) {
   Identity* own = impl_->find_identity(identity);
-  if (own == nullptr) return Error{Code::unknown_identity, "no such identity: " + identity.text()};
+  if (own == nullptr) return no_identity(identity);
   Binding* binding = impl_->find_binding(*own, protocol, alias);
   if (binding == nullptr) {
     return Error{Code::unknown_protocol, own->name + " has no binding " + std::string(protocol) + "/" + std::string(alias) +

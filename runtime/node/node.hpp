@@ -114,7 +114,7 @@ public:
   virtual ~Observer() = default;
   /// A peer connected (its first connection) or left (its last one went).
   virtual void peer_changed(const PeerId& identity, const PeerId& peer, bool connected) = 0;
-  /// An authenticated connection to this peer came up at this address, which we dialed.
+  /// Whoever answers at this address, which we dialed, has proven to be this peer. It may refuse us all the same.
   virtual void address_worked(const PeerId& identity, const PeerId& peer, const Address& address) = 0;
   /// Somebody was refused; for the audit (aggregate it).
   virtual void refused(const PeerId& identity, const PeerId& peer, std::string_view binding, std::string_view reason) = 0;
