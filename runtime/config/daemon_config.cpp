@@ -47,7 +47,7 @@ constexpr std::array settings{
         "A connection of a peer that nobody knows is closed when nothing moved on it for this long, streams or not."),
     row(Unit::duration, &D::keep_alive, restart, "keep_alive", "15s", "1s", "30s", "How often a connection with open streams says that it is alive."),
     row(Unit::duration, &D::connect_timeout, live, "connect_timeout", "10s", "100ms", "5m",
-        "How long a dial tries all addresses of a peer, until one has proven its key."),
+        "How long a dial tries all addresses of a peer, until one has proven its key; once one has said no, 3s at most."),
     row(Unit::duration, &D::stream_open_timeout, live, "stream_open_timeout", "10s", "100ms", "5m",
         "How long a new stream waits for the peer's leave to open it."),
     row(Unit::duration, &D::handshake_timeout, live, "handshake_timeout", "10s", "100ms", "5m", "How long one handshake may take."),

@@ -77,7 +77,7 @@ void Pool::attempt_ready(AttemptId attempt, ConnId connection, TimePoint now) {
     actions_.push_back(Close{connection, no_error, "another attempt was faster"});
     return;
   }
-  Entry& entry = *it->second.entry;
+  Entry& entry = *it->second;
   const auto route = std::ranges::find(entry.routes, std::optional(attempt), &Route::attempt);
   const Address remote = route->candidate.address;
   route->attempt.reset();

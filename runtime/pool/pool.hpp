@@ -139,11 +139,6 @@ private:
     bool own_deadline; // it is the caller's, not connect_timeout
   };
 
-  struct Attempt {
-    Entry* entry;
-    TimePoint expires;
-  };
-
   // pool.cpp: connections
   Connection* find(ConnId id);
   const Connection* find(ConnId id) const;
@@ -165,6 +160,7 @@ private:
   void add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now);
   void start_race(Entry& entry, TimePoint at, TimePoint now);
   static std::size_t flying(const Entry& entry);
+  Duration patience(const Entry& entry) const;
   void start_routes(Entry& entry, TimePoint now);
   void start_route(Entry& entry, Route& route, TimePoint now);
   void lose_race(Entry& entry, TimePoint now);
@@ -192,7 +188,7 @@ private:
   std::map<Key, std::unique_ptr<Entry>> entries_;
   std::unordered_map<std::uint64_t, Entry*> entries_by_id_;
   std::unordered_map<ConnId, Connection> connections_;
-  std::unordered_map<AttemptId, Attempt> attempts_;
+  std::unordered_map<AttemptId, Entry*> attempts_;
   std::unordered_map<WaiterId, Waiter> waiters_;
   std::map<PeerId, std::size_t> used_by_identity_; // connections and attempts
   std::size_t strangers_ = 0;

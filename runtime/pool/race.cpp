@@ -114,6 +114,13 @@ std::size_t Pool::flying(const Entry& entry) {
   return static_cast<std::size_t>(std::ranges::count_if(entry.routes, [](const Route& r) { return r.attempt.has_value(); }));
 }
 
+/// How long an attempt of this race may be silent. An address that says no has proven no key, so another may yet be the peer's: but none that is gone for
+/// good shall keep the caller waiting.
+Duration Pool::patience(const Entry& entry) const {
+  const bool refused = std::ranges::any_of(entry.routes, [](const Route& r) { return r.said && telling(r.said->code) >= telling(Code::offline); });
+  return refused ? std::min(settings_.connect_timeout, silent_ptos * settings_.initial_pto) : settings_.connect_timeout;
+}
+
 /// Starts what may start now: one attempt each attempt_gap.
 void Pool::start_routes(Entry& entry, TimePoint now) {
   const auto queued = std::ranges::find(entry.routes, true, &Route::queued);
@@ -131,7 +138,7 @@ void Pool::start_route(Entry& entry, Route& route, TimePoint now) {
   }
   const AttemptId id{next_id_++};
   route.attempt = id;
-  attempts_.emplace(id, Attempt{&entry, now + settings_.connect_timeout});
+  attempts_.emplace(id, &entry);
   ++used_by_identity_[entry.key.identity];
   entry.next_start = now + settings_.attempt_gap;
   actions_.push_back(StartAttempt{id, entry.key, route.candidate.address, route.candidate.hinted});
@@ -176,7 +183,7 @@ void Pool::lose_race(Entry& entry, TimePoint now) {
 void Pool::attempt_failed(AttemptId id, const Error& error, TimePoint now) {
   const auto it = attempts_.find(id);
   if (it == attempts_.end()) return;
-  Entry& entry = *it->second.entry;
+  Entry& entry = *it->second;
   const auto route = std::ranges::find(entry.routes, std::optional(id), &Route::attempt);
   route->attempt.reset();
   route->said = error;
@@ -225,11 +232,12 @@ TimePoint Pool::due(const Entry& entry) const {
   TimePoint at = entry.redial_at;
   std::size_t flying = 0;
   bool queued = false;
+  const Duration silence = patience(entry);
   for (const Route& route : entry.routes) {
     queued = queued || route.queued;
     if (!route.attempt) continue;
     ++flying;
-    at = std::min(at, attempts_.at(*route.attempt).expires);
+    at = std::min(at, route.started + silence);
   }
   if (queued && flying < settings_.max_attempts_per_peer) at = std::min(at, entry.next_start);
   return at;
@@ -245,9 +253,7 @@ void Pool::check(Entry& entry, TimePoint now) {
   }
   const std::vector<Route> routes = entry.routes;
   for (const Route& route : routes) {
-    if (!route.attempt) continue;
-    const auto it = attempts_.find(*route.attempt);
-    if (it == attempts_.end() || now < it->second.expires) continue;
+    if (!route.attempt || !attempts_.contains(*route.attempt) || now < route.started + patience(entry)) continue;
     actions_.push_back(AbandonAttempt{*route.attempt});
     attempt_failed(*route.attempt, {Code::unreachable, "no answer"}, now);
     if (!entries_by_id_.contains(id)) return;

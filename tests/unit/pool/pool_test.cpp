@@ -121,6 +121,26 @@ TEST_F(PoolTest, TheErrorTellsWhatEachAddressSaid) {
   EXPECT_EQ(pool_->next_deadline(), never);
 }
 
+TEST_F(PoolTest, BesideAnAddressThatSaysNoTheOthersMayBeSilentForThreePtos) {
+  want({{at(1)}, {at(2)}});
+  const auto starts = only<StartAttempt>(run(200ms));
+  ASSERT_EQ(starts.size(), 2U);
+  pool_->attempt_failed(starts[0].attempt, {Code::offline, "the peer is not online there"}, now_);
+  EXPECT_TRUE(only<Fail>(run(2s)).empty()) << "the other one may be the peer's, and its answer on the way";
+  const auto over = run(1s);
+  EXPECT_EQ(one<Fail>(over).error.code, Code::offline);
+  EXPECT_THAT(one<Fail>(over).error.text, testing::HasSubstr("127.0.0.1:2: no answer"));
+  EXPECT_EQ(one<AbandonAttempt>(over).attempt, starts[1].attempt);
+
+  want({{at(1)}, {at(2)}});
+  const auto again = only<StartAttempt>(run(200ms));
+  ASSERT_EQ(again.size(), 2U);
+  pool_->attempt_failed(again[0].attempt, {Code::wrong_key, "another identity answers there"}, now_);
+  EXPECT_TRUE(only<Fail>(run(9s)).empty()) << "that one is somebody else: it says nothing about the peer";
+  pool_->attempt_ready(again[1].attempt, ConnId{7}, now_);
+  EXPECT_EQ(one<Grant>(take(*pool_)).connection, ConnId{7});
+}
+
 TEST_F(PoolTest, NoAddressIsAnErrorAtOnce) {
   want({});
   const Fail fail = one<Fail>(take(*pool_));
