@@ -20,7 +20,7 @@ class Context;
 struct Options {
   std::vector<std::string> words; ///< What is not an option, in order, without the command itself.
   std::optional<std::string> home, protocol, alias, config, config_file, command, timeout, role, lines, count, interval, qlog, length;
-  std::vector<std::string> listen, addresses, access;
+  std::vector<std::string> listen, addresses, remove, access;
   bool json = false, help = false, version = false, online = false, yes = false, wait = false, now = false, detach = false, follow = false,
        purge = false, bytes = false, enable = false, disable = false, no_access = false, provider = false;
 };

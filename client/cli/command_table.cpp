@@ -33,6 +33,8 @@ const OptionSpec enable{"--enable", "", "serve it again", &Options::enable};
 const OptionSpec disable{"--disable", "", "stop serving it, keep its settings and data", &Options::disable};
 const OptionSpec purge{"--purge", "", "delete its data too", &Options::purge};
 const OptionSpec addr{"--addr", "HOST:PORT", "where the peer can be reached (a name is looked up once, now); may be repeated", &Options::addresses};
+const OptionSpec only_addr{"--addr", "HOST:PORT", "where it can be reached, and nowhere else; may be repeated", &Options::addresses};
+const OptionSpec remove_addr{"--remove", "ADDR:PORT", "one that it no longer has; may be repeated", &Options::remove};
 const OptionSpec role{"--role", "ROLE", "public, viewer, member, admin or owner (default: public)", &Options::role};
 const OptionSpec command{"--command", "NAME", "the protocol's command (default: its main one)", &Options::command};
 const OptionSpec timeout{"--timeout", "TIME", "give up after 10s, 500ms, 2m (default 30s)", &Options::timeout};
@@ -63,6 +65,8 @@ constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"
     "ends when both have. Exit code 0 means that both ended well, anything else that the stream was reset.";
 
+constexpr std::string_view addresses_details =
+    "`kith peer add` with its id adds an address and keeps the others. One from which the peer connects, or where it answers, is learned again.";
 constexpr std::string_view ping_details =
     "Round trips to PEER, measured by QUIC PINGs: no protocol and no access are needed, only a connection, which is dialed when there is none.\n"
     "A PING without an answer for 2 s is lost. Exit code 0 when one was answered, 113 when none was.";
@@ -219,6 +223,15 @@ const std::vector<Command>& commands() {
       {"peer show", "Peers", "one peer", may, {"PEER"}, {}, {"kith peer show alice bob"}, &peer_show},
       {"peer role", "Peers", "what a peer may do, at once", may, {"PEER", "ROLE"}, {}, {"kith peer role alice bob member"}, &peer_role},
       {"peer rename", "Peers", "call a peer something else", may, {"PEER", "NEWNAME"}, {}, {"kith peer rename alice bob robert"}, &peer_rename},
+      {"peer addresses",
+       "Peers",
+       "where a peer is dialed: take addresses away, or give all anew",
+       may,
+       {"PEER"},
+       {&remove_addr, &only_addr},
+       {"kith peer addresses alice bob --remove 192.0.2.7:4433", "kith peer addresses alice bob --addr 192.0.2.8:4433 --addr '[2001:db8::1]:4433'"},
+       &peer_addresses,
+       addresses_details},
       {"peer remove", "Peers", "forget a peer; its rights end", may, {"PEER"}, {}, {"kith peer remove alice bob"}, &peer_remove},
 
       {"call",

@@ -32,6 +32,7 @@ int peer_list(Context& context);
 int peer_show(Context& context);
 int peer_role(Context& context);
 int peer_rename(Context& context);
+int peer_addresses(Context& context);
 int peer_remove(Context& context);
 
 // calls.cpp

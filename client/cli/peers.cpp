@@ -52,6 +52,17 @@ Result<std::vector<std::string>> addresses_of(const std::string& where) {
   return texts;
 }
 
+/// The same of each --addr.
+Result<std::vector<std::string>> given_addresses(const Options& options) {
+  std::vector<std::string> addresses;
+  for (const std::string& where : options.addresses) {
+    const auto found = addresses_of(where);
+    if (!found) return found.error();
+    addresses.insert(addresses.end(), found->begin(), found->end());
+  }
+  return addresses;
+}
+
 void show_peer(Context& context, const boost::json::value& peer) {
   auto& out = context.io.out;
   const Terminal& terminal = context.io.out_terminal;
@@ -86,13 +97,9 @@ int peer_add(Context& context) {
   auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   fields->text("name", context.word(0)).text("peer", context.word(1));
-  std::vector<std::string> addresses;
-  for (const std::string& where : context.options.addresses) {
-    const auto found = addresses_of(where);
-    if (!found) return context.fail(found.error());
-    addresses.insert(addresses.end(), found->begin(), found->end());
-  }
-  if (!addresses.empty()) fields->texts("addresses", addresses);
+  const auto addresses = given_addresses(context.options);
+  if (!addresses) return context.fail(addresses.error());
+  if (!addresses->empty()) fields->texts("addresses", *addresses);
   if (context.options.role) {
     if (const auto role = check_role(*context.options.role); !role) return context.usage(role.error().text);
     fields->text("role", *context.options.role);
@@ -136,6 +143,18 @@ int peer_rename(Context& context) {
   auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return show_after(context, "peer.rename", fields->text("peer", context.word(0)).text("name", context.word(1)));
+}
+
+int peer_addresses(Context& context) {
+  if (context.options.addresses.empty() == context.options.remove.empty())
+    return context.usage("either --remove, an address that the peer no longer has, or --addr, all that it has");
+  const auto addresses = given_addresses(context.options);
+  if (!addresses) return context.fail(addresses.error());
+  auto fields = context.identity_field();
+  if (!fields) return context.fail(fields.error());
+  fields->text("peer", context.word(0));
+  return show_after(context, "peer.addresses",
+                    addresses->empty() ? fields->texts("remove", context.options.remove) : fields->texts("addresses", *addresses));
 }
 
 int peer_remove(Context& context) {

@@ -35,6 +35,7 @@ const std::vector<std::pair<std::string_view, Admin::Handler>>& Admin::handlers(
       {"peer.show", &Admin::peer_show},
       {"peer.role", &Admin::peer_role},
       {"peer.rename", &Admin::peer_rename},
+      {"peer.addresses", &Admin::peer_addresses},
       {"peer.remove", &Admin::peer_remove},
       {"status", &Admin::status},
       {"reload", &Admin::reload_request},

@@ -99,6 +99,7 @@ private:
   void peer_show(Ask& ask, const Tell& tell);
   void peer_role(Ask& ask, const Tell& tell);
   void peer_rename(Ask& ask, const Tell& tell);
+  void peer_addresses(Ask& ask, const Tell& tell);
   void peer_remove(Ask& ask, const Tell& tell);
   void save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell);
   // --- the daemon (admin_daemon.cpp)

@@ -45,8 +45,8 @@ void add_reachable(const Address& listen, std::vector<Address>& out) {
   for (const Address& address : loopback) add(address);
 }
 
-Result<std::vector<Address>> read_addresses(const protocol::Object& fields) {
-  const auto texts = fields.texts("addresses");
+Result<std::vector<Address>> read_addresses(const protocol::Object& fields, std::string_view member = "addresses") {
+  const auto texts = fields.texts(member);
   if (!texts) return texts.error();
   std::vector<Address> addresses;
   for (const auto& text : texts->value_or(std::vector<std::string>{})) {
@@ -249,6 +249,34 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   in_lane(identity.text(), tell, [this, identity, peer, name](const Tell& done) {
     save_peer(
         identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
+  });
+}
+
+void Admin::peer_addresses(Ask& ask, const Tell& tell) {
+  if (const auto good = ask.fields.only({"id", "type", "identity", "peer", "addresses", "remove"}); !good) return tell(good.error());
+  const auto these = read_addresses(ask.fields);
+  if (!these) return tell(these.error());
+  const auto without = read_addresses(ask.fields, "remove");
+  if (!without) return tell(without.error());
+  if (these->empty() == without->empty()) return tell(bad_request(R"(give either "addresses", all that the peer is to have, or "remove")"));
+  const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
+  if (!named) return tell(named.error());
+  const PeerId identity = named->identity->id;
+  const PeerId peer = named->row->id;
+  in_lane(identity.text(), tell, [this, identity, peer, these = *these, without = *without](const Tell& done) {
+    const auto change = [identity, peer, these, without](store::Store& store) -> Result<void> {
+      const auto before = store.find_peer(identity, peer);
+      if (!before) return before.error();
+      std::vector<store::PeerAddress> addresses = *before ? (*before)->addresses : std::vector<store::PeerAddress>();
+      for (const Address& address : without) {
+        if (std::erase_if(addresses, [&](const auto& each) { return each.address == address; }) == 0)
+          return bad_request(address.text() + " is none of the peer's addresses (kith peer show)");
+      }
+      if (!these.empty()) addresses.clear();
+      for (const Address& address : these) addresses.push_back({address, store::AddressSource::manual, 0});
+      return store.replace_addresses(identity, peer, addresses);
+    };
+    save_peer(identity, peer, change, "", done);
   });
 }
 

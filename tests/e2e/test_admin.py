@@ -231,6 +231,20 @@ class Peers(Case):
         self.assertIn("127.0.0.1:9", again["addresses"])
         self.assertEqual(len(again["addresses"]), 2)
 
+    def test_addresses(self):
+        a, b, _, two = self.pair()
+        own = a.data("peer.show", peer="bob")["addresses"]
+        a.data("peer.add", name="bob", peer=b.data("identity.show")["id"], addresses=["127.0.0.1:9"])
+        self.assertEqual(a.data("peer.addresses", peer="bob", remove=["127.0.0.1:9"])["addresses"], own)
+        self.assertIn("127.0.0.1:9 is none of", self.refused("bad_request", a.ask, "peer.addresses", peer="bob", remove=["127.0.0.1:9"]))
+        self.assertEqual(a.data("peer.addresses", peer="bob", addresses=["127.0.0.1:9"])["addresses"], ["127.0.0.1:9"])
+        self.refused("unreachable", a.ask, "call", target="bob", protocol="Echo", data={}, timeout_ms=100)
+        self.assertEqual(a.data("peer.addresses", peer="bob", remove=["127.0.0.1:9"])["addresses"], [])
+        for fields in ({}, {"addresses": []}, {"addresses": own, "remove": own}, {"addresses": ["0.0.0.0:1"]}, {"remove": "127.0.0.1:9"}):
+            self.refused("bad_request", a.ask, "peer.addresses", peer="bob", **fields)
+        self.refused("unknown_peer", a.ask, "peer.addresses", peer="carol", addresses=own)
+        self.assertEqual(a.data("peer.addresses", peer="bob", addresses=own)["addresses"], own)
+
     def test_rename_show_list_remove(self):
         a, b, _, _ = self.pair()
         b.ask("call", target="alice", protocol="Echo", data={"message": "x"})

@@ -207,6 +207,8 @@ class Cli(Case):
         self.assertEqual(value("peer rename", "bob", "al", "alice")["name"], "alice")
         self.assertEqual(value("peer role", "bob", "alice", "member")["role"], "member")
         self.assertEqual(value("peer show", "bob", "alice")["role"], "member")
+        self.assertEqual(value("peer addresses", "bob", "alice", "--addr", "127.0.0.1:9", "--addr", "127.0.0.1:10")["addresses"], ["127.0.0.1:9", "127.0.0.1:10"])
+        self.assertEqual(value("peer addresses", "bob", "alice", "--remove", "127.0.0.1:9")["addresses"], ["127.0.0.1:10"])
         self.assertEqual(len(value("peer list", "bob")["peers"]), 1)
         self.assertEqual(value("call", "bob", "alice", "Echo", '{"message":"x"}'), {"echoed": "x"})
         done = self.kith(home, "call", "bob", "alice", "Echo", "--bytes", "--json", input=b"\xff\x00\x01y")
@@ -251,7 +253,7 @@ class Cli(Case):
             words = "pool" if name == "pool" else re.search(r"Usage: kith (.*?)( --|$)", self.prints("/nowhere", *name.split(), "--help"), re.MULTILINE).group(1)
             words = [w.lower() for w in re.sub(r"\[\w+\]", "", words).split()]
             more = {"add-protocol": ["--protocol", "Echo"], "remove-protocol": ["--protocol", "Echo"], "delete-identity": ["--yes"], "peer role": [],
-                    "configure-protocol": ["--protocol", "Echo", "--disable"]}.get(name, [])
+                    "configure-protocol": ["--protocol", "Echo", "--disable"], "peer addresses": ["--remove", "127.0.0.1:9"]}.get(name, [])
             words = ["member" if w == "role" and words[1] == "role" and i > 1 else w for i, w in enumerate(words)]
             if name == "import-identity":
                 words[-1] = os.path.join(self.folder, "x.key")

@@ -195,7 +195,7 @@ class Examples(Case):
         self.replay(a, "42")
         b.ask("identity.offline", drain="now")
         self.until(lambda: not a.data("peer.show", peer="bob")["connected"], "gone")
-        for id in ("43", "44", "45", "46"):
+        for id in ("43", "44", "45", "47", "48", "46"):
             self.replay(a, id)
 
     def test_looking(self):
