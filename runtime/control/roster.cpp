@@ -13,8 +13,6 @@ std::string suggestion(std::string_view typed, const std::vector<std::string_vie
   return near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?";
 }
 
-/// How quic puts it when a peer that takes no strangers closes the connection: nothing was asked of it yet.
-constexpr std::string_view closed_as_denied = "(denied)";
 /// True for strangers and for members: a role may be too low, and a binding's lists may leave one out, or name him.
 constexpr std::string_view rights_hint =
     "; its owner decides, by the peer's role (`kith peer role`, for a new one `kith peer add … --role`) and the `access` and `deny` of the binding";
@@ -170,7 +168,7 @@ Error Roster::explain(const PeerId& identity, const PeerId& peer, const StreamEn
   }
   if (const auto at = error.text.find(id); at != std::string::npos) {
     error.text.replace(at, id.size(), called);
-    if (error.code == Code::denied && error.text.find(closed_as_denied) != std::string::npos) error.text += rights_hint;
+    if (error.code == Code::denied) error.text += rights_hint; // only the peer says so of a dial
   } else if (end.remote && error.code == Code::denied && error.text.empty()) {
     error.text = called + ": denied: " + (own != nullptr ? own->name : "this identity") + " has no right to that there, if it is there at all" +
                  std::string(rights_hint);

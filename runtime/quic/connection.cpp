@@ -455,7 +455,7 @@ int Connection::fail_authentication(const Error& error) {
 
 int Connection::become_ready() {
   const Result<PeerId> peer = tls::proven_peer(tls_.get());
-  if (!peer) return fail_authentication(peer.error());
+  if (!peer) return fail_authentication({dialer_ ? Code::unsupported_version : Code::denied, peer.error().text});
   const std::string alpn = tls::negotiated_alpn(tls_.get());
   if (dialer_) {
     if (*peer != peer_) return fail_authentication({Code::wrong_key, "the key there is " + peer->text() + ", not the one asked for"});

@@ -87,6 +87,21 @@ TEST_F(ControlTest, ErrorsOfTheNodeAndOfTheProtocol) {
   EXPECT_EQ(read_line(), R"({"id":"1","status":"app_error","code":1001,"data":"no\nway"})");
 }
 
+TEST_F(ControlTest, WhomThePeerRefusesHearsWhoDecidesWhateverTheCloseSays) {
+  connect();
+  const std::string id = (*roster.find_identity("alice"))->peers.begin()->first.text();
+  for (const std::string_view words : {"the peer closed the connection (denied)", "not today"}) {
+    send(call_line);
+    const auto before = backend.opened.size();
+    run_until([&] { return backend.opened.size() > before; });
+    const auto key = backend.opened.rbegin()->first;
+    stream(static_cast<std::uint64_t>(key))
+        .user->closed(key, {false, {Code::denied, "no connection to " + id + ": 192.0.2.7:1: " + std::string(words)}, true, 0, 0});
+    const std::string line = read_line();
+    EXPECT_NE(line.find("no connection to bob (0810…): 192.0.2.7:1: " + std::string(words) + "; its owner decides"), std::string::npos) << line;
+  }
+}
+
 TEST_F(ControlTest, AClientThatVanishesCancelsItsCallsAndTheSessionWaitsForTheirEnd) {
   connect();
   send(call_line);

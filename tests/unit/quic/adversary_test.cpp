@@ -238,6 +238,7 @@ TEST(AdversaryTest, ServersThatAreNotWhatTheySay) {
     const Event* closed = duel.bob.find(Event::Kind::closed);
     ASSERT_NE(closed, nullptr) << i;
     EXPECT_NE(find_code(closed->reason.error.code), nullptr) << i;
+    EXPECT_NE(closed->reason.error.code, Code::denied) << i << ": that is what a peer says of us";
     EXPECT_FALSE(closed->reason.error.text.empty()) << i;
     EXPECT_TRUE(duel.all_freed()) << i;
   }
