@@ -165,7 +165,7 @@ void NodeImpl::on_closed(quic::Event& event) {
   for (const Reaching& asked : std::exchange(link->reaching, {})) {
     asked.then(refused ? why : Error{Code::connection_lost, why.text.empty() ? "the connection was lost" : why.text});
   }
-  pool_.closed(to_pool(link->id), now_);
+  refused ? pool_.refused(to_pool(link->id), now_) : pool_.closed(to_pool(link->id), now_);
   for (const StreamKey key : link->waiting) {
     if (!refused) {
       find_connection_later(key);

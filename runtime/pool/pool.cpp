@@ -176,6 +176,13 @@ void Pool::closed(ConnId connection, TimePoint now) {
   if (Connection* c = find(connection)) forget(*c, now);
 }
 
+void Pool::refused(ConnId connection, TimePoint now) {
+  if (find(connection) == nullptr) return;
+  --counters_.handshakes_dialed;
+  ++counters_.failures;
+  closed(connection, now);
+}
+
 void Pool::goaway(ConnId connection, TimePoint now) {
   Connection* c = find(connection);
   if (c == nullptr || c->goaway_received) return;

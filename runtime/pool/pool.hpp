@@ -58,6 +58,7 @@ public:
   bool accepted(const Key& key, ConnId connection, const Address& remote, bool stranger, TimePoint now);
   void moved(ConnId connection, const Address& remote); ///< The peer's address changed (migration).
   void closed(ConnId connection, TimePoint now);        ///< By the peer, or lost.
+  void refused(ConnId connection, TimePoint now);       ///< By the peer, which has taken nothing on it: a dial that has failed.
   void goaway(ConnId connection, TimePoint now);        ///< The peer accepts no more streams there.
   /// It answered a PING, or its streams moved (telling that once a second is enough); with the PTO measured now (RFC 9002 §6.2.1).
   void heard(ConnId connection, Duration pto, TimePoint now);

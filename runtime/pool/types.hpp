@@ -97,7 +97,7 @@ struct Counters {
   std::uint64_t handshakes_dialed = 0;
   std::uint64_t handshakes_accepted = 0;
   std::uint64_t reuses = 0;    ///< Wants that found a connection.
-  std::uint64_t failures = 0;  ///< Wants that were answered with an error.
+  std::uint64_t failures = 0;  ///< Wants that were answered with an error, and dials that the peer refused.
   std::uint64_t evictions = 0; ///< Connections closed to make room.
 };
 

@@ -45,6 +45,8 @@ TEST(NodeTest, APeerThatRefusesUsIsNeverSaidToBeThere) {
   ASSERT_FALSE(*ping);
   EXPECT_EQ(ping->error().code, Code::denied) << ping->error().text;
   EXPECT_EQ(two.alice.factory.echo->calls, 0U);
+  EXPECT_EQ(two.bob.handshakes(), 0U) << "a dial that was refused has failed";
+  EXPECT_EQ(two.bob.node->status().pool.failures, 1U);
   EXPECT_FALSE(connected);
   EXPECT_TRUE(two.bob.presence.empty());
 }
