@@ -60,8 +60,8 @@ struct Parsed {
   Options options;
 };
 
-/// Commands besides the table's: plugins', which only the daemon of the home (the default one, when it is not given) knows.
-using MoreCommands = std::function<std::span<const Command>(const std::optional<std::string>& home)>;
+/// Commands besides the table's: plugins', which only the daemon knows. Of the options home and timeout are read. Errors: why it could not be asked.
+using MoreCommands = std::function<Result<std::span<const Command>>(const Options& options)>;
 
 /// Reads the command line, without the program's name. `more` is asked when the first word is no command of the table, and keeps what it gives. Errors:
 /// bad_request with a text for people that says what was meant, perhaps; the exit code is 2.

@@ -39,15 +39,19 @@ int Context::usage(const std::string& text) const {
   return report(io, options.json, bad_request(text + "\nTry `kith " + std::string(command.name) + " --help`."), exit_usage);
 }
 
-std::chrono::milliseconds Context::patience() const {
+std::chrono::milliseconds patience_for(const Options& options) {
   if (!options.timeout) return client::default_patience;
   const auto timeout = parse_duration_ms(*options.timeout);
   return timeout ? std::chrono::milliseconds(*timeout) + client::patience_margin : client::default_patience;
 }
 
+Result<client::Client> connect(const Options& options) {
+  return client::Client::connect(client::resolve_home(options.home.value_or("")), std::min(client::connect_patience, patience_for(options)));
+}
+
 Result<client::Client*> Context::daemon() {
   if (!client_) {
-    auto connected = client::Client::connect(home, std::min(client::connect_patience, patience()));
+    auto connected = connect(options);
     if (!connected) return connected.error();
     client_.emplace(std::move(*connected));
   }
@@ -67,7 +71,7 @@ Result<std::string> Context::take_identity() {
   // Between least and most: the first word is an identity, or a last one that may be left out was given.
   auto connected = daemon();
   if (!connected) return connected.error();
-  const auto answer = (*connected)->request("identity.list", {}, patience());
+  const auto answer = (*connected)->request("identity.list", {}, patience_for(options));
   if (!answer) return answer.error();
   const auto data = parse_answer(answer->payload.bytes);
   for (const auto& identity : data.at("identities").as_array()) {

@@ -29,6 +29,11 @@ int report(Streams& io, bool json, const Error& error, int code);
 /// What the exit code is when standard output took less than there was to say.
 int output_failed(Streams& io);
 
+/// How long the daemon may take to answer: --timeout and the margin, where it was given.
+std::chrono::milliseconds patience_for(const Options& options);
+/// To the daemon of --home, or of the default home.
+Result<client::Client> connect(const Options& options);
+
 class Context {
 public:
   Context(const Command& command, Options options, Streams& streams);
@@ -45,8 +50,6 @@ public:
   /// The same for wrong usage: exit code 2.
   int usage(const std::string& text) const;
 
-  /// How long the daemon may take to answer: --timeout and the margin, where it was given.
-  std::chrono::milliseconds patience() const;
   /// The daemon, connected at first use.
   Result<client::Client*> daemon();
 

@@ -41,11 +41,12 @@ Commands verbs_of(const Commands& commands, std::string_view noun) {
   return verbs;
 }
 
-Error unknown_command(const Commands& commands, const std::string& typed) {
+Error unknown_command(const Commands& commands, const std::string& typed, const std::optional<Error>& not_asked) {
   std::vector<std::string_view> names;
   for (const Command* command : commands)
     names.push_back(command->protocol.empty() ? command->name : command->name.substr(0, command->name.find(' ')));
-  return bad_request("there is no command `" + typed + "`" + did_you_mean(typed, names) + "\nAll commands: `kith --help`.");
+  const std::string plugins = not_asked ? "\nPlugins may have it, but they could not be asked: " + not_asked->text : "";
+  return bad_request("there is no command `" + typed + "`" + did_you_mean(typed, names) + plugins + "\nAll commands: `kith --help`.");
 }
 
 /// A noun's verbs, when a noun stands without a good verb.
@@ -73,38 +74,47 @@ bool asks_help(const Words& arguments) {
   return std::any_of(arguments.begin(), arguments.end(), [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
-std::optional<std::string> home_of(const Words& arguments) {
-  constexpr std::string_view joined = "--home=";
-  std::optional<std::string> home;
+/// Of an option that is looked at before all others.
+std::optional<std::string> value_of(const Words& arguments, const std::string& option) {
+  const std::string joined = option + "=";
+  std::optional<std::string> value;
   for (auto word = arguments.begin(); word != arguments.end(); ++word) {
-    if (word->starts_with(joined)) home = word->substr(joined.size());
-    if (*word == "--home" && word + 1 != arguments.end()) home = *(word + 1);
+    if (word->starts_with(joined)) value = word->substr(joined.size());
+    if (*word == option && word + 1 != arguments.end()) value = *(word + 1);
   }
-  return home;
+  return value;
 }
 
 /// The table, and what plugins add when the first word is not there.
-Commands known_commands(Words& arguments, const MoreCommands& more) {
+Commands known_commands(Words& arguments, const MoreCommands& more, std::optional<Error>& not_asked) {
   Commands commands;
   for (const Command& command : command_table()) commands.push_back(&command);
   const auto first = first_word(arguments);
   if (!more || first == arguments.end() || find(commands, *first) != nullptr || !verbs_of(commands, *first).empty()) return commands;
-  const auto home = home_of(arguments);
-  if (home && home->empty()) return commands; // wrong usage
-  for (const Command& command : more(home)) commands.push_back(&command);
+  Options options;
+  options.home = value_of(arguments, "--home");
+  options.timeout = value_of(arguments, "--timeout");
+  if (options.home && options.home->empty()) return commands; // wrong usage
+  const auto added = more(options);
+  if (added) {
+    for (const Command& command : *added) commands.push_back(&command);
+  } else if (added.error().code != Code::unreachable) { // without a daemon there are only kith's own
+    not_asked = added.error();
+  }
   return commands;
 }
 
 /// Takes the command's word or words out of the arguments. Null when there is none, or a noun whose help is asked for.
 Result<void> take_command(Words& arguments, const MoreCommands& more, Parsed& parsed) {
-  const Commands commands = known_commands(arguments, more);
+  std::optional<Error> not_asked;
+  const Commands commands = known_commands(arguments, more, not_asked);
   auto word = first_word(arguments);
   if (word == arguments.end()) return {};
   const std::string first = *word;
   word = next_word(arguments, arguments.erase(word));
   parsed.command = find(commands, first);
   Commands verbs = verbs_of(commands, first);
-  if (verbs.empty()) return parsed.command != nullptr ? Result<void>() : unknown_command(commands, first);
+  if (verbs.empty()) return parsed.command != nullptr ? Result<void>() : unknown_command(commands, first, not_asked);
   if (word != arguments.end()) {
     parsed.command = find(verbs, first + " " + *word);
     if (parsed.command == nullptr) return unknown_verb(verbs, first, *word);

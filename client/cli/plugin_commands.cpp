@@ -9,11 +9,11 @@
 
 namespace kith::cli {
 
-std::span<const Command> PluginCommands::ask(const std::string& home) try {
-  auto daemon = client::Client::connect(home);
-  if (!daemon) return {};
-  const auto answer = daemon->request("protocol.list", {});
-  if (!answer) return {};
+Result<std::span<const Command>> PluginCommands::ask(const Options& options) try {
+  auto daemon = connect(options);
+  if (!daemon) return daemon.error();
+  const auto answer = daemon->request("protocol.list", {}, patience_for(options));
+  if (!answer) return answer.error();
   const auto data = parse_answer(answer->payload.bytes);
   for (const auto& protocol : items_of(data, "protocols")) {
     const std::string noun = text_of(protocol, "noun");
@@ -29,9 +29,9 @@ std::span<const Command> PluginCommands::ask(const std::string& home) try {
       commands_.push_back(std::move(own));
     }
   }
-  return commands_;
-} catch (const std::exception&) { // a daemon of another version
-  return {};
+  return std::span<const Command>(commands_);
+} catch (const std::exception& error) {
+  return Error{Code::unsupported_version, std::string("the daemon's answer can't be read, it is of another version: ") + error.what()};
 }
 
 } // namespace kith::cli

@@ -14,8 +14,8 @@ namespace kith::cli {
 /// Commands borrow their texts from here.
 class PluginCommands {
 public:
-  /// Asks the daemon of this home. None without a daemon: then there are only kith's own commands.
-  std::span<const Command> ask(const std::string& home);
+  /// Asks the daemon. Errors: those of the client.
+  Result<std::span<const Command>> ask(const Options& options);
 
 private:
   std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }

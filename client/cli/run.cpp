@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <iostream>
-#include <kith/home.hpp>
 
 namespace kith::cli {
 
 int run(const std::vector<std::string>& arguments, Streams& streams) {
   const std::vector<std::string> words = arguments.empty() ? std::vector<std::string>{"--help"} : arguments;
   PluginCommands plugins;
-  auto parsed = parse_command_line(words, [&](const auto& home) { return plugins.ask(client::resolve_home(home.value_or(""))); });
+  auto parsed = parse_command_line(words, [&](const Options& options) { return plugins.ask(options); });
   if (!parsed) {
     const auto options_end = std::find(words.begin(), words.end(), "--");
     const bool json = std::find(words.begin(), options_end, "--json") != options_end;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/name.hpp"
+#include "cli/context.hpp"
 #include "cli/doctor.hpp"
 #include "cli/run.hpp"
 #include "fake_daemon.hpp"
@@ -199,6 +200,27 @@ TEST(Cli, CommandsOfPluginsGoToTheirProtocols) {
   EXPECT_EQ(run({"note", "add", "alice", "--bytes", "--home", daemon.home()}).code, 0);
   EXPECT_EQ(run({"note", "add", "alice", "{", "--home", daemon.home()}).code, 2) << "not JSON";
   EXPECT_EQ(run({"note", "add", "alice", "{}", "more", "--home", daemon.home()}).code, 2);
+}
+
+TEST(Cli, WhoAsksForPluginsCommandsKeepsTheTimeout) {
+  std::vector<cli::Options> asked;
+  const auto silent = [&](const cli::Options& options) -> Result<std::span<const cli::Command>> {
+    asked.push_back(options);
+    return Error{Code::timeout, "the daemon does not answer"};
+  };
+  const auto parsed = cli::parse_command_line({"note", "add", "--timeout", "2s", "--home=/h"}, silent);
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].home, "/h");
+  EXPECT_EQ(cli::patience_for(asked[0]), std::chrono::milliseconds(2000) + client::patience_margin);
+  ASSERT_FALSE(parsed);
+  EXPECT_NE(parsed.error().text.find("they could not be asked: the daemon does not answer\n"), std::string::npos) << parsed.error().text;
+
+  EXPECT_EQ(cli::patience_for({}), client::default_patience);
+  for (const auto& [text, patience] : {std::pair("1ms", 1), {"1h", 3'600'000}}) {
+    cli::Options options;
+    options.timeout = text;
+    EXPECT_EQ(cli::patience_for(options), std::chrono::milliseconds(patience) + client::patience_margin) << text;
+  }
 }
 
 TEST(Cli, NounsOfPluginsHaveHelp) {
