@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kith/home.hpp"
 
+#include "protocol/fd_passing.hpp"
+
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
-#include <fstream>
-#include <signal.h>
+#include <sstream>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace kith::client {
 
@@ -31,12 +36,15 @@ std::string lock_path(const std::string& home) { return home + "/daemon.lock"; }
 std::string log_path(const std::string& home) { return home + "/logs/kithd.log"; }
 
 LockHolder lock_holder(const std::string& home) {
-  std::ifstream file(lock_path(home));
+  const protocol::Fd file(::open(lock_path(home).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> words{};
+  if (!file || ::read(file.get(), words.data(), words.size() - 1) <= 0) return {};
+  std::istringstream text(words.data());
   LockHolder holder;
   std::string state;
-  if (!(file >> holder.pid) || holder.pid <= 0) return {};
-  if (::kill(holder.pid, 0) != 0 && errno != EPERM) return {}; // one that was killed has left its words behind
-  holder.stopping = file >> state && state == "stopping";
+  if (!(text >> holder.pid) || holder.pid <= 0) return {};
+  if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {}; // one that was killed has left its words behind
+  holder.stopping = text >> state && state == "stopping";
   return holder;
 }
 

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -134,6 +135,8 @@ TEST(Cli, DoctorHasACureForEachReasonWhyNoDaemonAnswers) {
   const auto advice = [&](Code code, const std::string& lock) {
     FakeDaemon home(two_identities);
     std::ofstream(home.home() + "/daemon.lock") << lock;
+    const protocol::Fd holder(::open((home.home() + "/daemon.lock").c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(::flock(holder.get(), LOCK_EX), 0);
     cli::Checkup checkup;
     cli::check_absence(checkup, {code, ""}, home.home());
     const cli::Check& check = checkup.checks().front();

@@ -15,7 +15,7 @@ std::string log_path(const std::string& home);
 
 /// What daemon.lock says of the daemon of a home.
 struct LockHolder {
-  int pid = 0; ///< 0: none is named, or the one that is has ended.
+  int pid = 0; ///< 0: nobody holds it.
   bool stopping = false;
 };
 LockHolder lock_holder(const std::string& home);
