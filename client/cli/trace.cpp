@@ -83,7 +83,7 @@ int trace(Context& context) {
   if (!begun) return context.fail(begun.error());
   if (!context.options.json) show_begin(context, parse_answer(begun->payload.bytes), length);
   const auto end = wait_end(**daemon, interrupt, *id);
-  if (!end) return context.fail(end.error());
+  if (!end) return context.fail({end.error().code, end.error().text + "; what was recorded until then is in " + *context.options.qlog});
   if (end->error) return context.fail(*end->error);
   if (context.options.json) {
     client::ObjectWriter out;

@@ -43,8 +43,8 @@ LockHolder lock_holder(const std::string& home) {
   LockHolder holder;
   std::string state;
   if (!(text >> holder.pid) || holder.pid <= 0) return {};
-  if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {}; // one that was killed has left its words behind
   holder.stopping = text >> state && state == "stopping";
+  if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) holder.pid = 0; // its words are left behind
   return holder;
 }
 

@@ -19,14 +19,16 @@ namespace {
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-Error gone() { return {Code::connection_lost, "the daemon closed the connection: see `kith logs` for why"}; }
+Error gone(const std::string& home) {
+  return {Code::connection_lost, lock_holder(home).stopping ? "the daemon was stopped" : "the daemon closed the connection: see `kith logs` for why"};
+}
 
 Error no_answer() { return {Code::timeout, "the daemon does not answer: see `kith logs` and `kith doctor`"}; }
 
 Error no_daemon(const std::string& home) {
   const std::string option = home == resolve_home("") ? "" : " --home " + home;
   const std::string way_out = "start it with `kith daemon" + option + "`";
-  if (const LockHolder holder = lock_holder(home); holder.stopping) { // it has closed its socket and is not gone yet
+  if (const LockHolder holder = lock_holder(home); holder.pid != 0 && holder.stopping) { // it has closed its socket and is not gone yet
     return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") is stopping: when it is gone, " + way_out};
   }
   return {Code::unreachable, "no daemon at " + home + ": " + way_out};
@@ -79,7 +81,7 @@ Result<Socket> Socket::connect(const std::string& home, Deadline deadline) {
     return Error{Code::unreachable, "can't connect to " + path + ": " + reason(errno)};
   }
   if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error{Code::internal, "fcntl: " + reason(errno)};
-  return Socket(std::move(fd));
+  return Socket(std::move(fd), home);
 }
 
 Result<void> Socket::wait_for(short events, Deadline deadline) const {
@@ -100,7 +102,7 @@ Result<void> Socket::wait_for(short events, Deadline deadline) const {
 Result<bool> Socket::fill() {
   const protocol::Io io = protocol::receive_with_fds(fd_.get(), reader_.prepare(), fds_);
   if (io.would_block) return false;
-  if (io.ended) return gone();
+  if (io.ended) return gone(home_);
   if (io.error != 0) return Error{Code::connection_lost, "reading from the daemon: " + reason(io.error)};
   reader_.commit(io.count);
   return true;
@@ -109,7 +111,7 @@ Result<bool> Socket::fill() {
 Result<void> Socket::send(std::string_view bytes, std::span<const int> fds, Deadline deadline) {
   while (!bytes.empty()) {
     const protocol::Io io = protocol::send_with_fds(fd_.get(), bytes, fds);
-    if (io.ended) return gone();
+    if (io.ended) return gone(home_);
     if (io.error != 0) return Error{Code::connection_lost, "writing to the daemon: " + reason(io.error)};
     if (io.would_block) {
       if (auto waited = wait_for(POLLIN | POLLOUT, deadline); !waited) return waited.error();

@@ -23,7 +23,8 @@ public:
   /// Connects to a path. Errors as Client::connect.
   static Result<Socket> connect(const std::string& home, Deadline deadline);
 
-  explicit Socket(protocol::Fd fd) : fd_(std::move(fd)), reader_(protocol::default_max_call_bytes + protocol::line_overhead) {}
+  Socket(protocol::Fd fd, std::string home)
+      : fd_(std::move(fd)), home_(std::move(home)), reader_(protocol::default_max_call_bytes + protocol::line_overhead) {}
 
   /// All of it, `fds` with the first octet. What arrives meanwhile is read and kept, so that two full sockets don't wait for each other.
   Result<void> send(std::string_view bytes, std::span<const int> fds, Deadline deadline);
@@ -44,6 +45,7 @@ private:
   Result<bool> fill(); ///< One read; false when there was nothing.
 
   protocol::Fd fd_;
+  std::string home_;
   protocol::LineReader reader_;
   protocol::FdQueue fds_;
 };

@@ -43,10 +43,6 @@ Result<Lock> Lock::acquire(const std::string& home_path) {
   return Lock(std::move(fd));
 }
 
-Lock::~Lock() {
-  if (fd_.valid()) static_cast<void>(::ftruncate(fd_.get(), 0)); // else what it says of a pid would be taken for whoever has that pid next
-}
-
 void Lock::tell_stopping() const noexcept { static_cast<void>(write_all(fd_.get(), stopping)); }
 
 bool socket_answers(const std::string& path) noexcept {

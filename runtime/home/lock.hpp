@@ -15,10 +15,6 @@ public:
   /// Says in the file that this daemon is on its way out, for who comes to a closed socket, or wants the lock. Once; blocking.
   void tell_stopping() const noexcept;
 
-  Lock(Lock&&) noexcept = default;
-  Lock& operator=(Lock&&) = delete;
-  ~Lock(); ///< Leaves an empty file.
-
 private:
   explicit Lock(Fd fd) noexcept : fd_(std::move(fd)) {}
   Fd fd_;

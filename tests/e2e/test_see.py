@@ -118,6 +118,19 @@ class See(Case):
         self.assertRegex(program.stdout.read().splitlines()[-1], r"^\d+ sent, \d+ answered, ")
         self.assertEqual(program.wait(PATIENCE), 118)
 
+    def test_the_owners_own_stop_is_named_by_what_it_ends(self):
+        _, _, one, _ = self.pair(echo=False)
+        tracer = subprocess.Popen([os.path.join(BUILD, "bin", "kith"), "--home", one.home, "trace", "bob", "--qlog", self.folder, "--for", "1h"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for pipe in (tracer.stdout, tracer.stderr):
+            self.addCleanup(pipe.close)
+        self.assertRegex(tracer.stderr.readline(), "^tracing bob at ")
+        program = self.ping_until(one.home, lambda program: one.stop())
+        self.assertRegex(program.stderr.read(), "kith: the daemon (was stopped|is stopping)\n")
+        self.assertIn(program.wait(PATIENCE), (118, 119))
+        self.assertEqual(tracer.stderr.read(), "kith: the daemon was stopped; what was recorded until then is in %s\n" % self.folder)
+        self.assertEqual(tracer.wait(PATIENCE), 118)
+
     def test_trace(self):
         a, b, one, two = self.pair()
         folder = self.home("traces")

@@ -15,8 +15,8 @@ std::string log_path(const std::string& home);
 
 /// What daemon.lock says of the daemon of a home.
 struct LockHolder {
-  int pid = 0; ///< 0: nobody holds it.
-  bool stopping = false;
+  int pid = 0;           ///< 0: nobody holds it.
+  bool stopping = false; ///< It was told to stop; or, when nobody holds it, the last one was.
 };
 LockHolder lock_holder(const std::string& home);
 
