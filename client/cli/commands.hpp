@@ -66,6 +66,7 @@ int logs(Context& context);
 /// "alice is offline"; with the error of one that failed.
 void show_state(Context& context, const boost::json::value& identity);
 /// File errors as "file:3:1: text", one a line, on `err`; without those that were shown already.
+std::vector<std::string> file_errors(const boost::json::value& answer, std::span<const std::string> shown);
 void show_file_errors(Context& context, const boost::json::value& answer, std::span<const std::string> shown = {});
 
 } // namespace kith::cli

@@ -98,7 +98,8 @@ int stop(Context& context) {
   return 0;
 }
 
-void show_file_errors(Context& context, const boost::json::value& answer, std::span<const std::string> shown) {
+std::vector<std::string> file_errors(const boost::json::value& answer, std::span<const std::string> shown) {
+  std::vector<std::string> texts;
   for (const auto& error : items_of(answer, "errors")) {
     std::string place = text_of(error, "file");
     for (const char* member : {"line", "column"}) {
@@ -107,8 +108,13 @@ void show_file_errors(Context& context, const boost::json::value& answer, std::s
     std::string text = text_of(error, "text");
     if (!place.empty() && text.find(place) == std::string::npos) text.insert(0, place + ": "); // some name the file in their words, some have none
     const bool told = std::any_of(shown.begin(), shown.end(), [&](const std::string& row) { return row.starts_with(text); }); // "… (and 1 more: …)"
-    if (!told) report(context.io, false, bad_request(text), 0);
+    if (!told) texts.push_back(std::move(text));
   }
+  return texts;
+}
+
+void show_file_errors(Context& context, const boost::json::value& answer, std::span<const std::string> shown) {
+  for (const std::string& text : file_errors(answer, shown)) report(context.io, false, bad_request(text), 0);
 }
 
 /// Files with errors: the exit code of bad_request, with --json too.

@@ -54,6 +54,10 @@ std::size_t Checkup::count(Health state) const noexcept {
   return static_cast<std::size_t>(std::count_if(checks_.begin(), checks_.end(), [&](const Check& check) { return check.state == state; }));
 }
 
+bool Checkup::has(std::string_view what) const noexcept {
+  return std::any_of(checks_.begin(), checks_.end(), [&](const Check& check) { return check.what == what; });
+}
+
 int doctor(Context& context) {
   Checkup checkup;
   check_files(checkup, context.home);

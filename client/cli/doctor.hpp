@@ -30,6 +30,7 @@ public:
   }
   const std::vector<Check>& checks() const noexcept { return checks_; }
   std::size_t count(Health state) const noexcept;
+  bool has(std::string_view what) const noexcept;
 
 private:
   std::vector<Check> checks_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "doctor.hpp"
 
+#include "commands.hpp"
 #include "kith/home.hpp"
 
 #include <boost/json.hpp>
@@ -66,15 +67,21 @@ void check_plugins(Checkup& out, const boost::json::value& health) {
     out.bad("plugin", std::string(problem.as_string()), "mend or remove that file, and restart");
 }
 
-void check_identities(Checkup& out, const boost::json::value& status) {
-  for (const auto& error : items_of(status, "errors")) {
-    std::string place = text_of(error, "file");
-    if (const auto line = number_of(error, "line"); line > 0) place += ":" + std::to_string(line);
-    out.bad("file", place + ": " + text_of(error, "text"), "mend it, kith config check, kith reload");
+void check_identities(Checkup& out, const boost::json::value& status, const std::string& home) {
+  std::vector<std::string> failed; // these errors have the identity's row
+  std::vector<std::string> told;   // these files had one before
+  for (const auto& identity : items_of(status, "identities")) {
+    if (text_of(identity, "state") == "failed") failed.push_back(text_of(identity, "error"));
+    if (const std::string name = text_of(identity, "name"); out.has("identity " + name)) told.push_back(home + "/identities/" + name + ".yaml: ");
+  }
+  for (const std::string& text : file_errors(status, failed)) {
+    if (std::none_of(told.begin(), told.end(), [&](const std::string& file) { return text.starts_with(file); }))
+      out.bad("file", text, "mend it, kith config check, kith reload");
   }
   for (const auto& identity : items_of(status, "identities")) {
     const std::string name = text_of(identity, "name");
     const std::string state = text_of(identity, "state");
+    if (out.has("identity " + name)) continue;
     if (state == "failed") {
       out.bad("identity " + name, text_of(identity, "error"), "mend what it names, then kith reload");
       continue;
@@ -164,7 +171,7 @@ Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::strin
   check_port(out, *health, home);
   check_process(out, *health);
   check_plugins(out, *health);
-  check_identities(out, *status);
+  check_identities(out, *status, home);
   if (auto done = check_peers(out, daemon, *status); !done) return done;
   return check_mtu(out, daemon);
 }

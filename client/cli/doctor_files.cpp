@@ -105,7 +105,8 @@ void check_pairs(Checkup& out, const std::string& home) {
     const std::string name = key.substr(0, key.size() - std::string_view(".key").size());
     const std::string file = fs::path(home) / "identities" / (name + ".yaml");
     if (look(file)) continue;
-    out.warn("key " + name, "there is no " + file + " that it belongs to", "put the file back, or: kith delete-identity " + name);
+    out.bad("identity " + name, "its key is there, but no " + file,
+            "put the file back and run kith reload; or kith delete-identity " + name + ", which moves the key to deleted/");
   }
 }
 

@@ -242,8 +242,8 @@ class See(Case):
         a.ask("reload")
         checks = self.doctor(one.home, 1)
         self.assertEqual(checks["port"]["state"], "warn", checks["port"])
-        self.assertIn("identities/alice.yaml: ", checks["file"]["found"])
-        self.assertNotIn(":0", checks["file"]["found"])
+        self.assertIn("alice.key is not there", checks["identity alice"]["found"])
+        self.assertNotIn("file", checks)
         with open(one.home + "/port", "w") as file:
             file.write(port + "\n")
         self.assertEqual(self.doctor(one.home, 1)["port"]["state"], "ok")
@@ -280,6 +280,22 @@ class See(Case):
         with open(home + "/state.db", "r+b") as file:
             file.write(b"this is no database at all")
         self.assertIn("state.db", self.doctor(home, 1)["start"]["found"])
+
+    def test_doctor_names_a_file_once(self):
+        a, _, one, _ = self.pair(echo=False)
+        a.ask("identity.create", name="carol")
+        a.ask("identity.create", name="dora")
+        os.rename(one.home + "/identities/alice.yaml", one.home + "/alice.yaml")
+        os.unlink(one.home + "/keys/carol.key")
+        with open(one.home + "/identities/dora.yaml", "a", encoding="utf-8") as file:
+            file.write("nonsense: 1\n")
+        self.assertTrue(a.data("reload")["errors"])
+        checks = json.loads(self.kith(one.home, "doctor", "--json").stdout)["checks"]
+        with open(one.home + "/identities/dora.yaml", encoding="utf-8") as file:
+            place = "dora.yaml:%d:1: " % len(file.readlines())
+        for what in ("alice.yaml", "carol.key", place):
+            rows = [check["what"] for check in checks if what in check["found"]]
+            self.assertEqual(rows, ["file" if what.startswith("dora") else "identity " + what.split(".")[0]], checks)
 
     def test_doctor_knows_a_daemon_that_hangs(self):
         one = self.start("one")
