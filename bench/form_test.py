@@ -9,6 +9,7 @@ ROWS = ["bulk1", "bulk8", "both", "call_p50", "call_p99", "calls16", "calls64", 
 COSTS = ["garbage", "unknown_connection", "reset", "undecryptable", "retry", "unknown_name", "wrong_alpn", "denied"]
 NAMES = {f"{place}.{row}" for place in ("raw", "library", "plugin", "pooled", "to-plugin", "to-program") for row in ROWS}
 NAMES |= {f"{place}.{row}" for place in ("raw", "library") for row in ("dials", "idle_kb", "idle_wakes")}
+NAMES |= {f"{place}.{row}" for place in ("raw-large", "plugin-ethernet") for row in ("bulk1", "bulk8", "both")}
 NAMES |= {f"{place}.writes" for place in ("to-plugin", "to-program")}
 NAMES |= {"unix.unix_p50", "unix.unix_messages", "daemon.start3", "daemon.start100", "daemon.idle_mb", "daemon.idle_wakes"}
 NAMES |= {f"strangers.{row}" for row in ["undisturbed", "flooded"] + COSTS}

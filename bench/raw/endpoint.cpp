@@ -156,7 +156,8 @@ struct RawCallbacks {
   }
 };
 
-Endpoint::Endpoint(bool server, std::uint16_t port) : server_(server), udp_(server, port), tls_(make_context(server)), train_(Udp::train_bytes) {
+Endpoint::Endpoint(bool server, std::uint16_t port, std::uint16_t packets)
+    : packets_(packets), server_(server), udp_(server, port), tls_(make_context(server)), train_(Udp::train_bytes) {
   local_.sin_family = AF_INET;
   local_.sin_port = htons(udp_.port());
   local_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -179,6 +180,11 @@ void Endpoint::settings(ngtcp2_settings& s, ngtcp2_transport_params& p) const {
   s.initial_ts = now();
   s.ack_thresh = 10;
   s.max_tx_udp_payload_size = NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE;
+  if (packets_ != 0) {
+    s.max_tx_udp_payload_size = packets_;
+    s.pmtud_probes = &packets_;
+    s.pmtud_probeslen = 1;
+  }
   s.max_window = 24 * 1024 * 1024;
   s.max_stream_window = 16 * 1024 * 1024;
   ngtcp2_transport_params_default(&p);

@@ -70,7 +70,8 @@ struct Conn {
 class Endpoint final : public LoopLink {
 public:
   /// A server (port 0: any), or a client of the server at `port`. Loopback.
-  Endpoint(bool server, std::uint16_t port);
+  /// `packets`: UDP payloads of that many octets instead of Ethernet's; 0: Ethernet's.
+  Endpoint(bool server, std::uint16_t port, std::uint16_t packets);
   ~Endpoint() override;
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -86,6 +87,7 @@ public:
   void stop() override { stopped_ = true; }
 
 private:
+  const std::uint16_t packets_;
   friend struct RawCallbacks;
 
   Conn& dialed(std::size_t connection);

@@ -34,6 +34,15 @@ const std::vector<Group>& groups() {
            {"library", "idle_kb", "idle connection, resident KB a side (library)", "raw.idle_kb", false, "40", fixed(40)},
            {"library", "idle_wakes", "wake-ups/s, 2,000 idle connections (library)", "raw.idle_wakes", false, "1", fixed(1)},
        }},
+      {"Plugin to plugin, with packets of one size",
+       {
+           {"plugin-ethernet", "bulk1", "bulk, 1 stream, Ethernet's packets, Gbit/s", "raw.bulk1", true, "", nullptr},
+           {"plugin-ethernet", "bulk8", "bulk, 8 streams, Ethernet's packets, Gbit/s", "raw.bulk8", true, "", nullptr},
+           {"plugin-ethernet", "both", "bulk both ways, sum, Ethernet's packets, Gbit/s", "raw.both", true, "", nullptr},
+           {"plugin", "bulk1", "bulk, 1 stream, packets of 16 KiB, Gbit/s", "raw-large.bulk1", true, "", nullptr},
+           {"plugin", "bulk8", "bulk, 8 streams, packets of 16 KiB, Gbit/s", "raw-large.bulk8", true, "", nullptr},
+           {"plugin", "both", "bulk both ways, sum, packets of 16 KiB, Gbit/s", "raw-large.both", true, "", nullptr},
+       }},
       {"Through the sockets",
        {
            {"to-plugin", "call_p50", "call, program to plugin, p50, us", "raw.call_p50", false, "raw + 1.1 Unix round trips",

@@ -81,7 +81,7 @@ void Homes::wait_until_ready(const std::string& home, std::chrono::milliseconds 
   }
 }
 
-Homes::Homes(const std::filesystem::path& bin, std::size_t identities) : listen_(free_address()) {
+Homes::Homes(const std::filesystem::path& bin, std::size_t identities, const std::string& settings) : listen_(free_address()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "kith-bench.XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) die("no temporary folder");
   folder_ = pattern;
@@ -91,6 +91,7 @@ Homes::Homes(const std::filesystem::path& bin, std::size_t identities) : listen_
   for (const std::string& home : {accepting(), dialing()}) {
     std::filesystem::create_directories(home + "/plugins");
     for (const std::string& folder : {home, home + "/plugins"}) std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    if (!settings.empty()) std::ofstream(home + "/kith.yaml") << settings;
     for (const char* name : {"Bench.so", "BenchDial.so"}) {
       const std::string plugin = home + "/plugins/" + name;
       std::filesystem::copy_file(bin.parent_path() / "bench/plugins" / name, plugin);

@@ -12,7 +12,8 @@ class Homes {
 public:
   /// The accepting home has `identities` identities (two at least). The first one, "acceptor", has the Bench plugin, inline and pooled, and a provider's binding, for
   /// everybody; the second has the plugin for members. The dialing one has an identity that knows it as "peer", and BenchDial, inline and pooled. Ends the process when something fails.
-  Homes(const std::filesystem::path& bin, std::size_t identities);
+  /// `settings`: lines of kith.yaml, for both.
+  Homes(const std::filesystem::path& bin, std::size_t identities, const std::string& settings = {});
   Homes(const Homes&) = delete;
   Homes& operator=(const Homes&) = delete;
   ~Homes();

@@ -12,7 +12,7 @@
 namespace {
 
 constexpr const char* usage = "usage: kith-bench [--json] [--quick] [--rounds N] [--time MILLISECONDS] [--only PLACE]...\n"
-                              "PLACE: raw library plugin pooled to-plugin to-program unix strangers idle daemon\n";
+                              "PLACE: raw library plugin packets pooled to-plugin to-program unix strangers idle daemon\n";
 
 kith::bench::Options parse(int argc, char** argv) {
   kith::bench::Options out;

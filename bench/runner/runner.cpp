@@ -4,7 +4,9 @@
 #include "rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <string_view>
 #include <thread>
 
 namespace kith::bench {
@@ -14,6 +16,23 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr auto patience = seconds(20);
+constexpr const char* large_packets = "16336"; // what kith finds on loopback
+constexpr std::array<std::string_view, 3> bulk_rows{"bulk1", "bulk8", "both"};
+constexpr const char* ethernet_packets = "max_packet: 1452B\n"; // what raw-quic has
+
+/// Two daemons that know each other.
+struct Daemons {
+  Daemons(const std::filesystem::path& bin, const std::string& settings)
+      : homes(bin, 2, settings),
+        accepting({(bin / "kithd").string(), "--home", homes.accepting(), "--listen", homes.listen()}),
+        dialing({(bin / "kithd").string(), "--home", homes.dialing(), "--listen", "127.0.0.1:0"}) {
+    Homes::wait_until_ready(homes.accepting(), patience);
+    Homes::wait_until_ready(homes.dialing(), patience);
+  }
+  Homes homes;
+  Child accepting;
+  Child dialing;
+};
 
 } // namespace
 
@@ -39,10 +58,11 @@ void Runner::progress(int round, const std::string& what) const {
   std::fprintf(stderr, "\rround %d of %d: %-20s", round + 1, options_.rounds, what.c_str());
 }
 
-void Runner::raw(const std::string& name) {
-  Child server({program("raw-quic"), "serve"});
+void Runner::raw(const std::string& place, const std::string& name) {
+  const std::string packets = place == "raw-large" ? large_packets : "0";
+  Child server({program("raw-quic"), "--packets", packets, "serve"});
   const unsigned port = ready(server);
-  take("raw", numbers({program("raw-quic"), "run", std::to_string(port), std::to_string(options_.time), name}));
+  take(place, numbers({program("raw-quic"), "--packets", packets, "run", std::to_string(port), std::to_string(options_.time), name}));
 }
 
 void Runner::library(const std::string& name) {
@@ -120,43 +140,42 @@ void Runner::run() {
   const bool to_plugin = options_.wants("to-plugin");
   const bool to_program = options_.wants("to-program");
   const bool strangers = options_.wants("strangers");
-  std::optional<Homes> homes;
-  std::optional<Child> accepting;
-  std::optional<Child> dialing;
+  std::optional<Daemons> daemons;
+  std::optional<Daemons> ethernet; ///< Whose packets are no larger than raw-quic's.
   std::optional<Child> provider;
   if (plugin || pooled || to_plugin || to_program || strangers) {
-    homes.emplace(bin_, 2);
-    accepting.emplace(std::vector<std::string>{program("kithd"), "--home", homes->accepting(), "--listen", homes->listen()});
-    Homes::wait_until_ready(homes->accepting(), patience);
-    dialing.emplace(std::vector<std::string>{program("kithd"), "--home", homes->dialing(), "--listen", "127.0.0.1:0"});
-    Homes::wait_until_ready(homes->dialing(), patience);
-    provider.emplace(std::vector<std::string>{program("program-bench"), "serve", homes->accepting(), "acceptor", "Program"});
+    daemons.emplace(bin_, "");
+    provider.emplace(std::vector<std::string>{program("program-bench"), "serve", daemons->homes.accepting(), "acceptor", "Program"});
     ready(*provider);
   }
+  if (options_.wants("packets")) ethernet.emplace(bin_, ethernet_packets);
   for (int round = 0; round < options_.rounds; ++round) {
     if (options_.wants("unix")) take("unix", numbers({program("unix-floor"), std::to_string(options_.time / 2)}));
     for (const std::string& name : rows) { // each place in turn, row by row: what disturbs the machine disturbs them alike
       progress(round, name);
-      if (options_.wants("raw")) raw(name);
+      if (options_.wants("raw")) raw("raw", name);
+      if (options_.wants("packets") && std::ranges::find(bulk_rows, name) != bulk_rows.end()) {
+        raw("raw-large", name);
+        take("plugin-ethernet", plugins(ethernet->homes, "default", name, options_.time));
+      }
       if (options_.wants("library")) library(name);
       if (name == "dials") continue; // neither plugins nor programs own connections
-      if (plugin) take("plugin", plugins(*homes, "default", name, options_.time));
-      if (pooled) take("pooled", plugins(*homes, "pooled", name, options_.time));
-      if (to_plugin) through_sockets(*homes, "to-plugin", "Bench", name);
-      if (to_program) through_sockets(*homes, "to-program", "Program", name);
+      if (plugin) take("plugin", plugins(daemons->homes, "default", name, options_.time));
+      if (pooled) take("pooled", plugins(daemons->homes, "pooled", name, options_.time));
+      if (to_plugin) through_sockets(daemons->homes, "to-plugin", "Bench", name);
+      if (to_program) through_sockets(daemons->homes, "to-program", "Program", name);
     }
-    if (to_plugin) through_sockets(*homes, "to-plugin", "Bench", "writes");
-    if (to_program) through_sockets(*homes, "to-program", "Program", "writes");
+    if (to_plugin) through_sockets(daemons->homes, "to-plugin", "Bench", "writes");
+    if (to_program) through_sockets(daemons->homes, "to-program", "Program", "writes");
     if (strangers) {
       progress(round, "flood");
-      flooded_transfer(*homes, round % 2 == 1);
+      flooded_transfer(daemons->homes, round % 2 == 1);
     }
   }
   provider.reset();
-  dialing.reset();
-  accepting.reset();
-  if (strangers) stranger_rows(*homes);
-  homes.reset();
+  daemons.reset();
+  ethernet.reset();
+  if (strangers) stranger_rows(Homes(bin_, 2));
   if (options_.wants("idle")) idle_rows();
   if (options_.wants("daemon")) daemon_rows();
   std::fprintf(stderr, "\n");

@@ -38,7 +38,7 @@ private:
   Numbers numbers(const std::vector<std::string>& command);
   void progress(int round, const std::string& what) const;
 
-  void raw(const std::string& name);
+  void raw(const std::string& place, const std::string& name);
   void library(const std::string& name);
   Numbers plugins(const Homes& homes, const std::string& alias, const std::string& name, int time);
   void through_sockets(const Homes& homes, const char* place, const char* protocol, const std::string& name);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t least_mtu = 1200; ///< Octets of UDP payload that QUIC needs (RFC 9000 §14).
 constexpr std::uint64_t usual_mtu = 1350;
+constexpr std::uint64_t enough_to_probe = 100'000; ///< Octets sent: a connection of a few calls is not probed.
 
 Result<boost::json::value> ask(client::Client& daemon, std::string_view type, const client::ObjectWriter& fields = {}) {
   const auto answer = daemon.request(type, fields);
@@ -130,9 +131,9 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon) {
     const auto mtu = number_of(connection, "mtu");
     const std::string what = "MTU " + text_of(connection, "identity") + " → " + named(connection);
     const std::string found = std::to_string(mtu) + " octets of UDP payload";
-    const auto age = number_of(connection, "age_s");
-    if (mtu >= usual_mtu || age < 10) { // probes take a while
-      out.ok(what, found);
+    const bool probed = number_of(connection, "sent") >= enough_to_probe && number_of(connection, "age_s") >= 10; // probes take a while
+    if (mtu >= usual_mtu || !probed) {
+      out.ok(what, found + (mtu < usual_mtu ? ", so far: more is tried when there is more to send" : ""));
     } else {
       out.warn(what, found + (mtu <= least_mtu ? ", the least that there is" : ""), "a tunnel on the way, or a firewall that swallows large packets");
     }

@@ -49,6 +49,8 @@ public:
   virtual Address bound(SocketId socket) const = 0; ///< With the real port.
   virtual SendResult send(const Datagram& datagram) = 0;
   virtual std::size_t max_train(SocketId socket) const = 0; ///< Datagrams a send may carry; 1 where GSO does not work.
+  /// The largest UDP payload, in octets, that this machine's own link takes towards an address. What the rest of the way takes, nobody knows but by trying.
+  virtual std::size_t max_payload(const Address& remote) const = 0;
 };
 
 /// Runs functions one after another, in the order of post(), never inside post() itself and never two at once. post() is callable from any thread.

@@ -89,6 +89,8 @@ constexpr std::array settings{
         "Times that a peer may announce the end of one connection; then it is closed."),
     row(Unit::count, &D::max_resets_per_second, live, "max_resets_per_second", "200", "0", "100000",
         "Answers to packets of connections that are gone."),
+    row(Unit::bytes, &D::max_packet, live, "max_packet", "16336B", "1200B", "16336B",
+        "The largest UDP payload that a new connection tries (path MTU discovery); at first it is 1200B."),
     // Streams
     row(Unit::count, &D::max_total_streams, live, "max_total_streams", "100000", "1", "10000000", "Streams of the whole daemon, both ways."),
     row(Unit::count, &D::max_streams, restart, "max_streams", "1024", "1", "100000", "Streams that a peer may have open on one connection."),

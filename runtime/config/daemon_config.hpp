@@ -23,7 +23,7 @@ struct DaemonConfig {
       inline_overrun{}, plugin_busy_after{}, plugin_fence_after{}, plugin_check_timeout{};
 
   std::uint64_t max_call_bytes{}, stream_window{}, max_stream_window{}, connection_window{}, max_parked_bytes{}, max_buffer_bytes{},
-      max_send_buffer{}, max_retry_bytes{}, max_client_queue{}, log_file_size{};
+      max_send_buffer{}, max_retry_bytes{}, max_client_queue{}, log_file_size{}, max_packet{};
 
   std::uint64_t max_connections{}, max_connections_per_identity{}, max_connections_per_peer{}, max_stranger_connections{}, max_half_open{},
       max_half_open_per_source{}, retry_from_half_open{}, retry_above_per_source{}, max_unproven_connections{}, max_attempts_per_peer{},

@@ -45,6 +45,7 @@ node::Settings node_settings(const config::DaemonConfig& from) {
   to.quic.retry_above_per_source = from.retry_above_per_source;
   to.quic.connection_window = from.connection_window;
   to.quic.max_uni_streams = from.max_uni_streams;
+  to.quic.max_packet = from.max_packet;
   to.quic.stateless_resets_per_second = static_cast<std::uint32_t>(from.max_resets_per_second);
   to.pool.attempt_gap = from.race_delay;
   to.pool.connect_timeout = from.connect_timeout;

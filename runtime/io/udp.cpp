@@ -19,6 +19,8 @@ Error listen_error(const Address& listen, const char* step, int error) {
 /// Not a word about the packet, but about how it was asked to be sent.
 bool is_refusal(int error) noexcept { return error == EINVAL || error == EIO || error == EOPNOTSUPP; }
 
+constexpr std::size_t ethernet_payload = 1500 - 48;
+
 bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
 } // namespace
@@ -118,6 +120,21 @@ Address UdpSockets::bound(SocketId id) const {
 std::size_t UdpSockets::max_train(SocketId id) const {
   const auto found = sockets_.find(id);
   return found != sockets_.end() && found->second->features.gso ? max_train_datagrams : 1;
+}
+
+std::size_t UdpSockets::max_payload(const Address& remote) const {
+  const bool v6 = remote.is_v6();
+  const std::size_t headers = v6 ? 48 : 28; // IP and UDP
+  sockaddr_storage name{};
+  const socklen_t length = to_sockaddr(remote, name);
+  const UniqueFd fd{::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  int mtu = 0;
+  socklen_t size = sizeof mtu;
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0 ||
+      ::getsockopt(fd.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &size) != 0) {
+    return ethernet_payload;
+  }
+  return std::max<std::size_t>(static_cast<std::size_t>(mtu), headers) - headers;
 }
 
 void UdpSockets::changed(Socket& socket, Readiness ready) {

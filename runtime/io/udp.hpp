@@ -37,6 +37,7 @@ public:
   Address bound(SocketId socket) const override; ///< Family none for a socket that is closed.
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId socket) const override;
+  std::size_t max_payload(const Address& remote) const override; ///< Asks the kernel's routes: some microseconds.
 
 private:
   struct Socket;

@@ -21,6 +21,7 @@ NodeImpl::NodeImpl(World& world, const Settings& settings, const quic::Secrets& 
       buffer_(64 * 1024) {
   world_.random().fill(boot_id_);
   endpoint_.set_chooser([this](SocketId socket, const std::optional<PeerId>& named) { return answering(socket, named); });
+  endpoint_.set_link_size([this](const Address& remote) { return world_.udp().max_payload(remote); });
 }
 
 NodeImpl::~NodeImpl() {

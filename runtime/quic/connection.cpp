@@ -206,6 +206,7 @@ struct Callbacks {
     connection.remote_ = remote;
     connection.large_stream_ = -1; // another path, another size
     connection.small_until_ = TimePoint{};
+    connection.link_size_ = 0;
     connection.endpoint_.emit(Event::Kind::address_changed, connection.id_);
     return 0;
   }
@@ -322,6 +323,10 @@ Connection::~Connection() {
   });
 }
 
+/// UDP payloads that path MTU discovery tries, one after the other, each only when none as large got through (ngtcp2 takes them in this order): most paths, tunnels,
+/// the least of IPv6, Ethernet, PPPoE, jumbo frames (of 9000 octets, or a little less in clouds), and loopback. Larger ones make it no faster.
+constexpr std::array<std::uint16_t, 7> packet_sizes{1406, 1342, 1232, NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE, 1444, 8848, 16336};
+
 void Connection::fill_settings(ngtcp2_settings& settings, TimePoint now) const {
   ngtcp2_settings_default(&settings);
   settings.initial_ts = to_ngtcp2(now);
@@ -330,7 +335,9 @@ void Connection::fill_settings(ngtcp2_settings& settings, TimePoint now) const {
   settings.ack_thresh = 10; // ACKs for every packet cost more than they tell; delayed ACKs are bounded by max_ack_delay
   // On real paths what is lost is seldom lost to a full queue, and Cubic then leaves most of the link unused (ADR 0013); on loopback nothing else is lost.
   settings.cc_algo = remote_.is_loopback() ? NGTCP2_CC_ALGO_CUBIC : NGTCP2_CC_ALGO_BBR;
-  settings.max_tx_udp_payload_size = NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE;
+  settings.max_tx_udp_payload_size = endpoint_.settings.max_packet;
+  settings.pmtud_probes = packet_sizes.data();
+  settings.pmtud_probeslen = packet_sizes.size();
 }
 
 void Connection::fill_params(ngtcp2_transport_params& params) const {

@@ -192,6 +192,7 @@ private:
   TimePoint large_since_{};
   std::size_t packet_limit_ = 0; ///< Of the train that is being written.
   TimePoint small_until_{};      ///< Packets are of the least size that QUIC lives with until then.
+  std::size_t link_size_ = 0;    ///< What our own link takes towards the peer; 0: not asked yet.
   bool data_blocked_ = false;    ///< Some stream waits for credit, perhaps the connection's.
   bool keeping_alive_ = false;
   bool ping_pending_ = false;

@@ -16,6 +16,8 @@ constexpr std::size_t max_pieces = 8; // slabs that one packet may touch; a pack
 constexpr int black_hole_ptos = 3;
 constexpr std::chrono::milliseconds black_hole_least{500};
 constexpr std::chrono::minutes small_for{1}; // then large packets are tried again
+/// A connection of a few calls gains nothing from larger packets, and a probe would be the largest thing it sends.
+constexpr std::uint64_t packets_before_probes = 16;
 } // namespace
 
 std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint now, Datagram& out) {
@@ -70,7 +72,10 @@ std::size_t Connection::packet_limit(TimePoint now) noexcept {
     if (stream != nullptr && !stream->send_over_) small_until_ = now + small_for; // else its octets don't matter any more
     large_stream_ = -1;
   }
-  return now < small_until_ ? NGTCP2_MAX_UDP_PAYLOAD_SIZE : NGTCP2_MAX_TX_UDP_PAYLOAD_SIZE;
+  if (now < small_until_ || packets_written_ < packets_before_probes) return NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+  // ngtcp2 writes no probe that is larger than what it is given to fill, and waits. Below Ethernet's, probes that our own link refuses are lost like others.
+  if (link_size_ == 0) link_size_ = std::max<std::size_t>(endpoint_.link_size(remote_), NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE);
+  return link_size_;
 }
 
 ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,

@@ -358,6 +358,8 @@ void Endpoint::remove_key(const PeerId& identity) { impl_->identities.erase(iden
 
 void Endpoint::set_chooser(Chooser chooser) { impl_->chooser = std::move(chooser); }
 
+void Endpoint::set_link_size(LinkSize size) { impl_->link_size = std::move(size); }
+
 Result<ConnectionId> Endpoint::connect(const Dial& dial, TimePoint now) {
   impl_->now = now;
   const TlsRandomScope scope(impl_->random);

@@ -134,6 +134,9 @@ public:
   /// Who answers a handshake on this socket that names this identity, or nobody. Without one: whoever is named.
   using Chooser = std::function<std::optional<PeerId>(SocketId, const std::optional<PeerId>& named)>;
   void set_chooser(Chooser chooser);
+  /// How large a UDP payload our own link takes towards an address (Udp::max_payload). Without one: Ethernet's.
+  using LinkSize = std::function<std::size_t(const Address& remote)>;
+  void set_link_size(LinkSize size);
 
   // --- connections
   /// Begins a handshake. `ready` or `closed` follows. Errors: unknown_identity, busy (max_connections), internal.

@@ -99,6 +99,7 @@ public:
   tls::ContextPtr bootstrap;
   std::unordered_map<PeerId, Identity> identities;
   Endpoint::Chooser chooser;
+  Endpoint::LinkSize link_size = [](const Address&) -> std::size_t { return NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE; };
   std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections;
   std::unordered_map<CidKey, Connection*, CidHash> routes;
   std::unordered_map<CidKey, Connection*, CidHash> peer_tokens; ///< By the reset tokens of peers: a stateless reset carries no id of ours.

@@ -42,6 +42,8 @@ struct Settings {
   std::size_t retry_above = 100; ///< Handshakes under way from which on a stranger must prove its address first (Retry, RFC 9000 §8.1.2).
   std::uint32_t stateless_resets_per_second = 200;
 
+  std::uint64_t max_packet = 16336; ///< The largest UDP payload that path MTU discovery tries, octets; 1200 or more. The last of packet_sizes.
+
   std::uint8_t cid_size = 8; ///< Octets of the connection ids that we give out.
 };
 

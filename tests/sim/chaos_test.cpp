@@ -34,7 +34,10 @@ public:
     settings.max_call_bytes = 256 * 1024;
     if (sim_.random().chance(0.2)) settings.pool.max_connections = settings.pool.max_connections_per_identity = 3;
     max_connections_ = settings.pool.max_connections;
-    for (std::size_t i = 0; i < hosts; ++i) hosts_.push_back(std::make_unique<Host>(sim_, network_, static_cast<std::uint8_t>(i + 1), settings));
+    for (std::size_t i = 0; i < hosts; ++i) {
+      hosts_.push_back(std::make_unique<Host>(sim_, network_, static_cast<std::uint8_t>(i + 1), settings));
+      hosts_.back()->world->udp().set_link_mtu(i % 2 == 0 ? 9000 : 1500);
+    }
     for (auto& a : hosts_) {
       for (auto& b : hosts_) {
         if (a != b) a->know(*b);
@@ -85,6 +88,7 @@ private:
     link.delay = milliseconds(1 + dice.below(60));
     link.jitter = milliseconds(dice.below(10));
     link.mtu = dice.chance(0.2) ? 1228 : 1228 + dice.below(300); // 1200 octets of UDP payload is the least that QUIC lives with
+    if (dice.chance(0.2)) link.mtu = 9000;
     if (dice.chance(0.5)) link.bytes_per_second = 50'000 + dice.below(2'000'000);
     if (dice.chance(0.5)) link.loss = 0.05 * static_cast<double>(dice.below(100)) / 100;
     if (dice.chance(0.3)) link.burst_enter = 0.01;

@@ -50,8 +50,11 @@ public:
   Address bound(SocketId socket) const override;
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId) const override { return max_train_; }
+  std::size_t max_payload(const Address& remote) const override { return link_mtu_ - (remote.is_v6() ? 48U : 28U); }
 
   void set_max_train(std::size_t count) noexcept { max_train_ = count; }
+  /// What the host thinks its own link takes, headers included; what the way takes says LinkRules::mtu.
+  void set_link_mtu(std::size_t octets) noexcept { link_mtu_ = octets; }
   /// Sends of the sockets on this port say `blocked`, until they are told sendable().
   void block(std::uint16_t port, bool blocked);
   /// The host's addresses from now on (a laptop that changes networks). Sockets keep their ports.
@@ -79,6 +82,7 @@ private:
   TimePoint deaf_until_{};
   bool kept_ = false;
   std::size_t max_train_ = 10;
+  std::size_t link_mtu_ = 1500;
   std::set<std::uint16_t> blocked_; ///< Ports.
 };
 

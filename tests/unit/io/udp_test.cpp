@@ -76,6 +76,13 @@ protected:
 const Address loopback4 = make_v4({127, 0, 0, 1}, 0);
 const Address loopback6 = make_v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 0);
 
+TEST_F(UdpTest, KnowsWhatItsOwnLinkTakes) {
+  const UdpSockets sockets(reactor, log);
+  EXPECT_GE(sockets.max_payload(make_v4({127, 0, 0, 1}, 9)), 16336U) << "a loopback of less than 16 KiB";
+  EXPECT_GE(sockets.max_payload(loopback6), 16336U);
+  EXPECT_EQ(sockets.max_payload(Address{}), 1452U) << "nowhere: Ethernet's";
+}
+
 TEST_F(UdpTest, CarriesADatagramBothWaysOverBothFamilies) {
   UdpSockets sockets(reactor, log);
   for (const Address& at : {loopback4, loopback6}) {
