@@ -297,17 +297,6 @@ class See(Case):
             rows = [check["what"] for check in checks if what in check["found"]]
             self.assertEqual(rows, ["file" if what.startswith("dora") else "identity " + what.split(".")[0]], checks)
 
-    def test_doctor_knows_a_daemon_that_hangs(self):
-        one = self.start("one")
-        one.process.send_signal(signal.SIGSTOP)
-        try:
-            found = self.doctor(one.home, 1)["daemon"]
-        finally:
-            one.process.send_signal(signal.SIGCONT)
-        self.assertEqual(found["state"], "bad")
-        self.assertIn("does not answer", found["found"])
-        self.assertIn("kill -9 %d " % one.process.pid, found["advice"])
-
     def test_doctor_without_a_home(self):
         checks = self.doctor(self.home("nowhere"), 0)
         self.assertEqual((checks["home"]["state"], checks["daemon"]["state"]), ("warn", "warn"))
