@@ -32,12 +32,12 @@ Result<std::string> read_file(const std::string& path) {
   if (std::filesystem::is_directory(path, trouble)) return bad_request(path + ": is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) return bad_request(path + ": " + std::generic_category().message(errno));
-  std::string text(protocol::max_config_yaml + 1, '\0');
+  std::string text(protocol::max_config + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.empty()) return bad_request(path + ": is empty; for the protocol's defaults: --config '{}'");
-  if (text.size() > protocol::max_config_yaml) {
-    return bad_request(path + ": is longer than " + std::to_string(protocol::max_config_yaml) + " octets");
+  if (text.size() > protocol::max_config) {
+    return bad_request(path + ": is longer than " + std::to_string(protocol::max_config) + " octets");
   }
   return text;
 }

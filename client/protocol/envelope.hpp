@@ -26,7 +26,7 @@ inline constexpr std::uint64_t min_trace_ms = 100;
 inline constexpr std::uint64_t max_trace_ms = 3'600'000;
 inline constexpr std::uint64_t default_max_in_flight = 64; ///< Of a provider.
 inline constexpr std::uint64_t highest_max_in_flight = 1024;
-inline constexpr std::size_t max_config_yaml = 64 * 1024;
+inline constexpr std::size_t max_config = 64 * 1024;
 
 /// What a line carries besides its envelope.
 struct Body {

@@ -17,10 +17,7 @@ constexpr std::string_view garbage_configs[] = {
 
 void check_schema(const hosting::Protocol& protocol, Findings& findings) {
   if (protocol.config_schema.empty()) return;
-  boost::system::error_code failed;
-  const boost::json::value schema = boost::json::parse(protocol.config_schema, failed);
-  if (failed) findings.push_back(protocol.name + ": config_schema is not JSON: " + failed.message());
-  else if (!schema.is_object()) findings.push_back(protocol.name + ": config_schema is not an object");
+  if (const std::string problem = schema_problem(protocol.config_schema); !problem.empty()) findings.push_back(protocol.name + ": " + problem);
 }
 
 void check_garbage(const hosting::Protocol& protocol, Findings& findings) {
@@ -61,6 +58,15 @@ void check_life(const hosting::Protocol& protocol, const std::string& folder, Fi
 }
 
 } // namespace
+
+std::string schema_problem(std::string_view schema) {
+  boost::json::parse_options options;
+  options.max_depth = 256; // as the daemon does; else 32
+  boost::system::error_code failed;
+  const boost::json::value value = boost::json::parse({schema.data(), schema.size()}, failed, {}, options);
+  if (failed) return "config_schema is not JSON: " + failed.message();
+  return value.is_object() ? "" : "config_schema is not an object";
+}
 
 std::vector<std::string> check_plugin(const std::filesystem::path& file, const std::filesystem::path& work_folder) {
   Findings findings = check_symbols(file);

@@ -12,6 +12,13 @@ namespace json = boost::json;
 
 namespace {
 
+/// Of any depth that the socket allows.
+json::value parse(std::string_view text, boost::system::error_code& failed) {
+  json::parse_options options;
+  options.max_depth = 256; // else 32
+  return json::parse(json::string_view(text.data(), text.size()), failed, {}, options);
+}
+
 std::size_t count_characters(std::string_view utf8) noexcept {
   return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
@@ -21,7 +28,7 @@ std::size_t count_characters(std::string_view utf8) noexcept {
 Config parse_config(std::string_view text) {
   Config config;
   boost::system::error_code failed;
-  const json::value value = json::parse(json::string_view(text.data(), text.size()), failed);
+  const json::value value = parse(text, failed);
   if (failed || !value.is_object()) throw std::runtime_error("the config is not a JSON object");
   if (const json::value* length = value.as_object().if_contains("max_length")) {
     const std::int64_t* number = length->if_int64();
@@ -33,7 +40,7 @@ Config parse_config(std::string_view text) {
 
 std::variant<std::string, Failure> answer(std::string_view request, const Config& config) {
   boost::system::error_code failed;
-  const json::value value = json::parse(json::string_view(request.data(), request.size()), failed);
+  const json::value value = parse(request, failed);
   if (failed) return Failure{ErrorCode::not_json, "the request is not JSON: " + failed.message()};
   if (!value.is_object()) return Failure{ErrorCode::wrong_type, R"(the request must be an object: {"message": "text"})"};
   const json::value* message = value.as_object().if_contains("message");

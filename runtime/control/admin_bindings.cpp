@@ -72,13 +72,15 @@ Result<void> Admin::read_config(const protocol::Object& fields, BindingAsk& want
   if (!yaml) return yaml.error();
   if (!name) return name.error();
   if (json && *yaml) return bad_request("\"config\" and \"config_yaml\" exclude each other");
+  if (std::max(json ? json->size() : 0, *yaml ? (*yaml)->size() : 0) > protocol::max_config) {
+    return Error{Code::too_large, "a config is at most 64 KiB"};
+  }
   if (json) {
     wanted.config_file = "--config";
     auto node = config::parse_json(*json, wanted.config_file);
     if (!node) return node.error();
     wanted.config = std::move(*node);
   } else if (*yaml) {
-    if ((*yaml)->size() > protocol::max_config_yaml) return Error{Code::too_large, "\"config_yaml\" is larger than 64 KiB"};
     wanted.config_file = name->value_or("config");
     auto node = config::parse_yaml(**yaml, wanted.config_file);
     if (!node) return node.error();

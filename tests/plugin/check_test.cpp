@@ -17,6 +17,17 @@ TEST(Check, ExtraSymbolsAreFound) {
               testing::IsSupersetOf({testing::HasSubstr("exports something_else"), testing::HasSubstr("exports no kith_plugin_entry")}));
 }
 
+TEST(Check, SchemasMayBeAsDeepAsTheDaemonReadsThem) {
+  const auto nested = [](std::size_t levels) {
+    std::string schema = "{}";
+    for (std::size_t i = 1; i < levels; ++i) schema = R"({"not":)" + schema + "}";
+    return schema;
+  };
+  EXPECT_EQ(check::schema_problem(nested(256)), "");
+  EXPECT_NE(check::schema_problem(nested(257)), "");
+  EXPECT_EQ(check::schema_problem("[]"), "config_schema is not an object");
+}
+
 TEST(Check, FilesThatAreNoPlugins) {
   const TemporaryFolder folder;
   EXPECT_FALSE(check::check_plugin("/etc/passwd", folder.path()).empty());

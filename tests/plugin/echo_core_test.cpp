@@ -37,6 +37,12 @@ TEST(EchoCore, CountsCharactersAndNotOctets) {
   EXPECT_EQ(ok(R"({"message":"abc"})", 2), "error 1003");
 }
 
+TEST(EchoCore, ReadsWhateverDepthTheSocketAndConfigsHave) {
+  const std::string lists = std::string(255, '[') + std::string(255, ']');
+  EXPECT_EQ(ok(R"({"message":"x","other":)" + lists + "}"), R"({"echoed":"x"})");
+  EXPECT_EQ(echo::parse_config(R"({"max_length":5,"other":)" + lists + "}").max_length, 5U);
+}
+
 TEST(EchoCore, Config) {
   EXPECT_EQ(echo::parse_config("{}").max_length, 1000U);
   EXPECT_EQ(echo::parse_config(R"({"max_length":5})").max_length, 5U);
