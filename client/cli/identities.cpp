@@ -43,7 +43,7 @@ void show_state(Context& context, const boost::json::value& identity) {
   const Terminal& terminal = context.io.out_terminal;
   const std::string name = printable(text_of(identity, "name"));
   const std::string state = text_of(identity, "state");
-  context.io.out << name << "  " << fitted(terminal, text_of(identity, "id"), name.size() + state.size() + 4) << "  "
+  context.io.out << name << "  " << text_of(identity, "id") << "  "
                  << (state == "online"   ? terminal.green(state)
                      : state == "failed" ? terminal.red(state)
                                          : state)

@@ -66,9 +66,7 @@ Result<std::vector<std::string>> given_addresses(const Options& options) {
 void show_peer(Context& context, const boost::json::value& peer) {
   auto& out = context.io.out;
   const Terminal& terminal = context.io.out_terminal;
-  const std::string name = printable(text_of(peer, "name"));
-  const std::string role = text_of(peer, "role");
-  out << name << "  " << fitted(terminal, text_of(peer, "id"), name.size() + role.size() + 4) << "  " << role << '\n';
+  out << printable(text_of(peer, "name")) << "  " << text_of(peer, "id") << "  " << text_of(peer, "role") << '\n';
   out << folded(terminal, "  addresses: " + printable(items_of(peer, "addresses").empty() ? "none known" : list_of(peer, "addresses"))) << '\n';
   if (flag_of(peer, "connected")) {
     out << folded(terminal, "  connected: " + printable(text_of(peer, "address")) + ", RTT " + duration_us(number_of(peer, "rtt_us")) + ", " +
@@ -111,11 +109,11 @@ int peer_list(Context& context) {
   const auto fields = context.identity_field();
   if (!fields) return context.fail(fields.error());
   return context.ask("peer.list", *fields, [&](const auto& data) {
-    Table table({"NAME", "ROLE", "CONNECTED", "RTT", "ADDRESSES", "ID"});
+    Table table({"NAME", "ROLE", "CONNECTED", "RTT", "ID", "ADDRESSES"});
     for (const auto& peer : items_of(data, "peers")) {
       const bool connected = flag_of(peer, "connected");
       table.add({text_of(peer, "name"), text_of(peer, "role"), connected ? text_of(peer, "address") : "no",
-                 connected ? duration_us(number_of(peer, "rtt_us")) : "", list_of(peer, "addresses"), text_of(peer, "id")});
+                 connected ? duration_us(number_of(peer, "rtt_us")) : "", text_of(peer, "id"), list_of(peer, "addresses")});
     }
     if (table.empty()) {
       context.io.err << printable(text_of(data, "identity")) << " knows no peers yet: kith peer add NAME TICKET\n";

@@ -15,8 +15,7 @@ namespace kith::cli {
 namespace {
 
 constexpr std::size_t gap = 2; ///< Between columns.
-constexpr std::size_t shortened_id = 10;
-constexpr std::size_t least_column = 6; ///< No column is cut below this.
+constexpr std::size_t least_column = 20; ///< What a last column needs to be folded in.
 
 std::uint32_t code_point(std::string_view character) {
   const auto octet = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(character[i])); };
@@ -36,18 +35,6 @@ std::string hex(const char* format, std::uint32_t value) {
   std::array<char, 16> text{};
   const int size = std::snprintf(text.data(), text.size(), format, value);
   return std::string(text.data(), static_cast<std::size_t>(std::max(size, 0)));
-}
-
-std::string cut(const std::string& text, std::size_t columns) {
-  if (columns_of(text) <= columns) return text;
-  std::string out;
-  std::string_view rest = text;
-  for (std::size_t i = 0; i + 1 < columns; ++i) {
-    const std::size_t length = std::max<std::size_t>(protocol::utf8_length(rest), 1);
-    out.append(rest.substr(0, length));
-    rest.remove_prefix(length);
-  }
-  return out + "…";
 }
 
 std::string pad(std::string text, std::size_t columns) {
@@ -107,18 +94,16 @@ std::string printable_json(std::string_view json) {
   return out;
 }
 
-std::string fitted(const Terminal& terminal, std::string text, std::size_t used) {
-  if (terminal.width == 0 || used + columns_of(text) <= terminal.width) return text;
-  return cut(text, std::max(least_column, terminal.width - std::min(used, terminal.width)));
-}
-
 namespace {
 
-std::string fold_line(std::string_view line, std::size_t width) {
+std::size_t indent_of(std::string_view line, std::size_t width) {
   const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
   const std::size_t spaces = line.find("  ", start);
   const std::size_t second = spaces == std::string_view::npos ? start : std::min(line.find_first_not_of(' ', spaces), line.size());
-  const std::size_t indent = second < width / 2 ? second : start;
+  return second < width / 2 ? second : start;
+}
+
+std::string fold_line(std::string_view line, std::size_t width, std::size_t indent) {
   std::string out;
   for (std::size_t room = width; columns_of(line) > room; room = width - indent) {
     std::size_t at = line.rfind(' ', room); // in octets: a line with other than ASCII breaks a little early
@@ -137,7 +122,8 @@ std::string folded(const Terminal& terminal, std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    out += fold_line(text.substr(0, end), terminal.width);
+    const std::string_view line = text.substr(0, end);
+    out += fold_line(line, terminal.width, indent_of(line, terminal.width));
     if (end < text.size()) out.push_back('\n');
     text.remove_prefix(std::min(end + 1, text.size()));
   }
@@ -157,35 +143,24 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-std::vector<std::size_t> Table::widths(std::size_t limit) const {
+std::string Table::text(const Terminal& terminal) const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < headings_.size(); ++i) {
     std::size_t width = columns_of(headings_[i]);
     for (const auto& row : rows_) width = std::max(width, columns_of(row[i]));
-    widths.push_back(width);
+    widths.push_back(width + gap);
   }
-  const auto total = [&] { return std::accumulate(widths.begin(), widths.end(), gap * (widths.size() - 1)); };
-  const auto id = std::find(headings_.begin(), headings_.end(), "ID") - headings_.begin(); // it is shortened first: its beginning says enough
-  for (auto at = static_cast<std::size_t>(id); at < widths.size() && limit > 0 && total() > limit && widths[at] > shortened_id;) --widths[at];
-  while (limit > 0 && total() > limit) {
-    const auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= least_column) return {};
-    --*widest;
-  }
-  return widths;
-}
-
-std::string Table::text(const Terminal& terminal) const {
-  const auto columns = widths(terminal.width);
-  if (columns.empty()) return blocks(terminal);
-  std::string out;
+  const std::size_t last = widths.back() - gap;
+  const std::size_t others = std::accumulate(widths.begin(), widths.end() - 1, std::size_t{0});
+  const bool fits = terminal.width == 0 || others + last <= terminal.width;
+  if (!fits && others + std::min(last, least_column) > terminal.width) return blocks(terminal);
   const auto line = [&](const std::vector<std::string>& cells) {
     std::string text;
-    for (std::size_t i = 0; i < cells.size(); ++i) text += pad(cut(cells[i], columns[i]), columns[i] + gap);
+    for (std::size_t i = 0; i < cells.size(); ++i) text += pad(cells[i], widths[i]);
     text.erase(text.find_last_not_of(' ') + 1);
-    return text;
+    return fits ? text : fold_line(text, terminal.width, others);
   };
-  out += terminal.bold(line(headings_)) + "\n";
+  std::string out = terminal.bold(line(headings_)) + "\n";
   for (const auto& row : rows_) out += line(row) + "\n";
   return out;
 }

@@ -33,16 +33,14 @@ std::string printable(std::string_view text);
 /// JSON, with whatever printable() would not let through written as \uNNNN: the same value, and harmless.
 std::string printable_json(std::string_view json);
 
-/// `text`, of which a terminal has `used` columns taken by what stands beside it, cut with `…` where it would not fit on the line.
-std::string fitted(const Terminal& terminal, std::string text, std::size_t used);
-
 /// Lines broken between words where the terminal is narrower; what follows is indented to the line's second column, or as far as the line itself.
 std::string folded(const Terminal& terminal, std::string_view text);
 
 /// Columns that a printable text takes (one for each character).
 std::size_t columns_of(std::string_view text) noexcept;
 
-/// Rows under headings. Where the terminal is too narrow the widest columns are cut with `…`; where even that is not enough, each row becomes a block of lines.
+/// Rows under headings. Nothing is cut, for ids and addresses are copied from here: where the terminal is too narrow the last column is folded; where even that
+/// is not enough, each row becomes a block of lines.
 class Table {
 public:
   explicit Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
@@ -52,7 +50,6 @@ public:
 
 private:
   std::string blocks(const Terminal& terminal) const;
-  std::vector<std::size_t> widths(std::size_t limit) const; ///< Empty: no way.
 
   std::vector<std::string> headings_;
   std::vector<std::vector<std::string>> rows_;
