@@ -19,7 +19,8 @@ const OptionSpec wait{"--wait", "", "return when running streams have ended (10 
 const OptionSpec now{"--now", "", "reset running streams", &Options::now};
 const OptionSpec stop_now{"--now", "", "reset running streams instead of letting them end", &Options::now};
 const OptionSpec detach{"--detach", "", "return when the daemon is ready; it goes on in the background", &Options::detach};
-const OptionSpec listen{"--listen", "ADDR:PORT", "UDP address to listen on in this run (for good: listen in kith.yaml); may be repeated", &Options::listen};
+const OptionSpec listen{"--listen", "ADDR:PORT", "UDP address to listen on in this run (for good: listen in kith.yaml); may be repeated",
+                        &Options::listen};
 const OptionSpec follow_log{"-f,--follow", "", "go on with what is added", &Options::follow};
 const OptionSpec lines{"-n,--lines", "N", "how many of the last lines (default 50)", &Options::lines};
 const OptionSpec protocol{"--protocol", "NAME", "the protocol, such as Echo", &Options::protocol, true};

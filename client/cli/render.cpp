@@ -14,7 +14,7 @@
 namespace kith::cli {
 namespace {
 
-constexpr std::size_t gap = 2; ///< Between columns.
+constexpr std::size_t gap = 2;           ///< Between columns.
 constexpr std::size_t least_column = 20; ///< What a last column needs to be folded in.
 
 std::uint32_t code_point(std::string_view character) {

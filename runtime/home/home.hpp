@@ -42,7 +42,7 @@ struct IdentityFile {
   std::optional<config::IdentityConfig> config; ///< When the text is good, whatever the key says.
   std::optional<LoadedIdentity> loaded;
   std::vector<config::PluginPin> pins; ///< Whatever else is wrong.
-  bool gone = false;                   ///< There is a key, and no such file.
+  bool gone = false;                   ///< There is no such file, but its key, or one with the suffix .yml.
 };
 
 class Home {
@@ -118,6 +118,8 @@ private:
   std::string secret_path() const { return path_ + "/keys/daemon.secret"; }
   Result<std::array<std::uint8_t, daemon_secret_size>> read_secret() const;
   /// What is wrong when there is a key and no file.
+  std::string misnamed_path(std::string_view name) const;
+  Result<std::vector<std::string>> names_in(std::string_view folder, std::string_view suffix) const;
   std::string without_file(std::string_view name) const;
   Result<std::vector<IdentityFile>> without_files(const std::vector<IdentityFile>& there) const;
   IdentityFile read_file_of(std::string_view name, const std::string& file) const;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace kith::home {
 namespace {
 
 constexpr std::string_view yaml_suffix = ".yaml";
+constexpr std::string_view other_yaml_suffix = ".yml"; ///< Elsewhere as good as the other: a frequent slip.
 constexpr std::string_view key_suffix = ".key";
 
 /// Text that held a key, wiped when it goes.
@@ -53,18 +55,23 @@ Error no_such_identity(std::string_view name, const std::vector<std::string>& na
 
 std::string Home::identity_path(std::string_view name) const { return path_ + "/identities/" + std::string(name) + std::string(yaml_suffix); }
 
+std::string Home::misnamed_path(std::string_view name) const { return path_ + "/identities/" + std::string(name) + std::string(other_yaml_suffix); }
+
 std::string Home::key_path(std::string_view name) const { return path_ + "/keys/" + std::string(name) + std::string(key_suffix); }
 
-Result<std::vector<std::string>> Home::names() const {
-  const auto files = list_folder(path_ + "/identities");
+/// What the files of a folder are called before their suffix.
+Result<std::vector<std::string>> Home::names_in(std::string_view folder, std::string_view suffix) const {
+  const auto files = list_folder(path_ + "/" + std::string(folder));
   if (!files) return files.error();
   std::vector<std::string> out;
   for (const std::string& file : *files) {
-    if (file.starts_with('.') || !file.ends_with(yaml_suffix)) continue; // temporary files, and those of editors
-    out.push_back(file.substr(0, file.size() - yaml_suffix.size()));
+    if (file.starts_with('.') || !file.ends_with(suffix)) continue; // temporary files, and those of editors
+    out.push_back(file.substr(0, file.size() - suffix.size()));
   }
   return out;
 }
+
+Result<std::vector<std::string>> Home::names() const { return names_in("identities", yaml_suffix); }
 
 /// Errors have the form "FILE: …" or "FILE:LINE:COLUMN: …", so that whoever shows them knows the place.
 IdentityFile Home::read_file_of(std::string_view name, const std::string& file) const {
@@ -142,18 +149,23 @@ Result<std::vector<IdentityFile>> Home::load_all() const {
 
 /// A key of an identity that has another name is a copy of its owner's, or what a rename that was cut short left behind.
 Result<std::vector<IdentityFile>> Home::without_files(const std::vector<IdentityFile>& there) const {
-  const auto keys = list_folder(path_ + "/keys");
+  const auto keys = names_in("keys", key_suffix);
   if (!keys) return keys.error();
+  const auto misnamed = names_in("identities", other_yaml_suffix);
+  if (!misnamed) return misnamed.error();
+  std::set<std::string> names(keys->begin(), keys->end());
+  names.insert(misnamed->begin(), misnamed->end());
   std::vector<IdentityFile> out;
-  for (const std::string& file : *keys) {
-    if (file.starts_with('.') || !file.ends_with(key_suffix)) continue;
+  for (const std::string& name : names) {
     IdentityFile one;
-    one.name = file.substr(0, file.size() - key_suffix.size());
+    one.name = name;
     one.file = identity_path(one.name);
     one.gone = true;
     if (!check_name(one.name, "identity name") || std::ranges::find(there, one.name, &IdentityFile::name) != there.end()) continue;
     const auto id = id_of(one.name);
-    if (id && std::ranges::any_of(there, [&](const IdentityFile& each) { return each.config && each.config->id == *id; })) continue;
+    if (!exists(misnamed_path(name)) && id &&
+        std::ranges::any_of(there, [&](const IdentityFile& each) { return each.config && each.config->id == *id; }))
+      continue;
     one.errors.push_back(config::error_at(one.file, {}, without_file(one.name)));
     out.push_back(std::move(one));
   }
@@ -161,6 +173,7 @@ Result<std::vector<IdentityFile>> Home::without_files(const std::vector<Identity
 }
 
 std::string Home::without_file(std::string_view name) const {
+  if (exists(misnamed_path(name))) return misnamed_path(name) + " is in the place of this file: rename it, and run `kith reload`";
   return "this file is gone, but its key " + key_path(name) +
          " is there: put the file back and run `kith reload`; without it, `kith delete-identity " + std::string(name) +
          "` moves the key to deleted/, from where `kith import-identity` takes it";
@@ -233,8 +246,9 @@ Result<LoadedIdentity> Home::rename(std::string_view name, std::string_view new_
 
 Result<std::string> Home::remove(std::string_view name, UnixSeconds now) const {
   if (const auto ok = check_name(name, "identity name"); !ok) return ok.error();
-  const std::string file = identity_path(name);
-  if (!exists(file) && !exists(key_path(name))) {
+  std::vector<std::string> files{identity_path(name), misnamed_path(name)};
+  std::erase_if(files, [](const std::string& file) { return !exists(file); });
+  if (files.empty() && !exists(key_path(name))) {
     const auto known = names();
     return no_such_identity(name, known ? *known : std::vector<std::string>());
   }
@@ -246,8 +260,8 @@ Result<std::string> Home::remove(std::string_view name, UnixSeconds now) const {
   if (const auto ok = make_private_folder(aside); !ok) return ok.error();
   if (const auto ok = sync_folder(path_ + "/deleted"); !ok) return ok.error(); // the key will hang on this entry alone
   // The YAML file first: without it there is no identity, whatever happens next.
-  if (exists(file)) {
-    if (const auto ok = move_path(file, aside + '/' + std::string(name) + std::string(yaml_suffix)); !ok) return ok.error();
+  for (const std::string& file : files) {
+    if (const auto ok = move_path(file, aside + '/' + std::string(base_name(file))); !ok) return ok.error();
   }
   if (const auto ok = sync_folder(path_ + "/identities"); !ok) return ok.error();
   if (exists(key_path(name))) {

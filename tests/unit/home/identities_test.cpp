@@ -62,6 +62,25 @@ TEST_F(Identities, CreateAndLoad) {
   EXPECT_EQ(*home_.names(), (std::vector<std::string>{"alice", "bob"}));
 }
 
+TEST_F(Identities, AFileWithTheOtherSuffixIsNamed) {
+  make("alice");
+  make("bob");
+  std::filesystem::rename(home_.identity_path("bob"), folder_.path() + "/identities/bob.yml");
+  spill(folder_.path() + "/identities/carol.yml", "id: x\n");
+  spill(folder_.path() + "/identities/alice.yml", "a copy\n");
+  const auto all = home_.load_all();
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 3U);
+  EXPECT_TRUE((*all)[0].errors.empty());
+  for (const auto& [at, name] : {std::pair(1U, "bob"), {2U, "carol"}}) {
+    EXPECT_EQ((*all)[at].name, name);
+    EXPECT_TRUE((*all)[at].gone);
+    EXPECT_EQ((*all)[at].errors.at(0).text, home_.identity_path(name) + ": " + folder_.path() + "/identities/" + name +
+                                                ".yml is in the place of this file: rename it, and run `kith reload`");
+  }
+  EXPECT_TRUE(std::filesystem::exists(*home_.remove("carol", 1) + "/carol.yml"));
+}
+
 TEST_F(Identities, ForbiddenAndTakenNames) {
   const auto id = make("alice").config.id.text();
   const std::vector<std::string> bad{"", ".", "..", "../x", "a/b", "a b", ".hidden", "-x", "x.", std::string(65, 'a'), id, std::string("a\0b", 3),
