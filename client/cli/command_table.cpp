@@ -60,7 +60,7 @@ constexpr std::string_view import_details =
     "FILE is private (0600) and stays where it is. `-` is standard input; what is meant is a pipe from a program that decrypts.";
 constexpr std::string_view check_details =
     "Without FILE all files of the home. FILE may lie anywhere; its name tells what it is: kith.yaml has settings, any other an identity.\n"
-    "The daemon does the check; where none runs, `kithd --check` says what keeps it from starting.";
+    "The daemon does the check; where none runs, only what would keep it from starting is told.";
 constexpr std::string_view logs_details = "Reads the file KITH_HOME/logs/kithd.log; no daemon need run.";
 constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"

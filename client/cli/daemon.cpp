@@ -149,13 +149,31 @@ int reload(Context& context) {
   });
 }
 
+/// What a start would say of the home: all that is known while no daemon runs.
+static int check_start(Context& context, Error no_daemon) {
+  const auto problems = start_problems(context.home);
+  if (!problems) return context.fail(no_daemon);
+  if (problems->empty()) {
+    no_daemon.text += "; nothing in the home keeps it from starting, and the identities' files are checked when it runs";
+    return context.fail(no_daemon);
+  }
+  std::string list;
+  for (const std::string& problem : *problems) {
+    if (!context.options.json) report(context.io, false, bad_request(problem), 0);
+    client::ObjectWriter error;
+    error.text("file", "").number("line", 0).number("column", 0).text("text", problem);
+    list += (list.empty() ? "" : ",") + error.finish();
+  }
+  if (context.options.json) context.print_json(client::ObjectWriter().texts("files", {}).raw("errors", "[" + list + "]").finish());
+  return exit_code(Code::bad_request);
+}
+
 int config_check(Context& context) {
   if (!context.options.words.empty() && context.word(0).empty())
     return context.usage("FILE is empty; without FILE all files of the home are checked");
   if (auto connected = context.daemon(); !connected) {
-    Error error = connected.error();
-    if (error.code == Code::unreachable) error.text += "; `kithd --home " + context.home + " --check` says without it what keeps it from starting";
-    return context.fail(error);
+    if (connected.error().code == Code::unreachable && context.word(0).empty()) return check_start(context, connected.error());
+    return context.fail(connected.error());
   }
   client::ObjectWriter fields;
   if (const std::string file = context.word(0); !file.empty()) fields.text("file", std::filesystem::absolute(file).lexically_normal().string());

@@ -265,6 +265,20 @@ class Cli(Case):
         done = self.kith(self.home("file") + "/below", "daemon", "--json")
         self.assertIn("error", json.loads(done.stderr))
 
+    def test_config_check_without_a_daemon(self):
+        home = self.start("home").home
+        self.daemons[-1].stop()
+        self.assertIn("nothing in the home keeps it from starting", self.says(113, home, "config", "check"))
+        self.assertNotIn("keeps it from", self.says(113, home, "config", "check", home + "/kith.yaml"))
+        with open(home + "/kith.yaml", "a", encoding="utf-8") as file:
+            file.write("no_such_setting: 1\n")
+        self.assertIn("no_such_setting", self.says(101, home, "config", "check"))
+        done = self.kith(home, "config", "check", "--json")
+        self.assertEqual((done.returncode, done.stderr), (101, b""))
+        found = json.loads(done.stdout)
+        self.assertEqual([found["files"], len(found["errors"])], [[], 1])
+        self.assertIn("no_such_setting", found["errors"][0]["text"])
+
     # --- terminals
 
     def test_sixty_columns(self):

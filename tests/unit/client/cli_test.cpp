@@ -160,12 +160,6 @@ TEST(Cli, AHomeThatIsNoFolderIsNotToBeStarted) {
   EXPECT_EQ(outcome.err, "kith: /etc/passwd is not a folder: choose another --home\n");
 }
 
-TEST(Cli, ACheckWithoutADaemonNamesTheOtherOne) {
-  const Outcome outcome = run({"--home", "/nonexistent/kith", "config", "check"});
-  EXPECT_EQ(outcome.code, 113);
-  EXPECT_NE(outcome.err.find("; `kithd --home /nonexistent/kith --check` says"), std::string::npos) << outcome.err;
-}
-
 TEST(Cli, NoPluginMayTakeTheWordOfACommand) {
   for (const cli::Command& command : cli::command_table()) {
     const std::string_view word = command.name.substr(0, command.name.find(' '));
