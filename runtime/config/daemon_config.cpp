@@ -248,10 +248,7 @@ DaemonConfig read(std::string_view text, std::string_view file, std::vector<Erro
   for (const Field& field : root->fields) {
     const Node& value = field.value;
     if (field.key == "listen") {
-      in.list(value, "listen", [&](const Node& item) {
-        if (const auto address = in.address(item, "a listen address")) config.listen.push_back(*address);
-      });
-      if (config.listen.size() > max_listen) in.fail(value.mark, "listen has more than " + std::to_string(max_listen) + " addresses");
+      config.listen = in.listen(value);
     } else if (field.key == "nameless") {
       config.nameless = in.name(value, "identity name").value_or("");
     } else if (const auto setting = std::ranges::find(settings, field.key, [](const Setting& s) { return s.row.key; }); setting != settings.end()) {

@@ -162,10 +162,7 @@ IdentityConfig read_identity(Reader& in, const Node& root) {
   }
   if (const Node* online = root.find("online")) out.online = in.boolean(*online, "online").value_or(false);
   if (const Node* listen = root.find("listen")) {
-    in.list(*listen, "listen", [&](const Node& item) {
-      if (const auto address = in.address(item, "a listen address")) out.listen.push_back(*address);
-    });
-    if (out.listen.size() > max_listen) in.fail(listen->mark, "listen has more than " + std::to_string(max_listen) + " addresses");
+    out.listen = in.listen(*listen);
   }
   const Node* bindings = root.find("bindings");
   if (bindings == nullptr || bindings->is(Node::Kind::empty)) return out;

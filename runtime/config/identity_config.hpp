@@ -13,7 +13,6 @@ namespace kith::config {
 
 inline constexpr std::size_t max_bindings = 256;     ///< Of one identity.
 inline constexpr std::size_t max_access_words = 256; ///< In one `access:` or `deny:` list.
-inline constexpr std::size_t max_listen = 16;        ///< Addresses in one `listen:` list.
 inline constexpr std::size_t max_alpn_size = 255;    ///< Octets of one ALPN (RFC 7301 §3.1).
 inline constexpr std::string_view own_alpn = "kith/1";
 

@@ -67,4 +67,16 @@ std::optional<Address> Reader::address(const Node& node, std::string_view what) 
   return std::nullopt;
 }
 
+std::vector<Address> Reader::listen(const Node& node) {
+  std::vector<Address> out;
+  list(node, "listen", [&](const Node& item) {
+    const auto one = address(item, "a listen address");
+    if (!one) return;
+    if (one->port != 0 && std::ranges::find(out, *one) != out.end()) fail(item.mark, one->text() + " is there twice");
+    out.push_back(*one);
+  });
+  if (out.size() > max_listen) fail(node.mark, "listen has more than " + std::to_string(max_listen) + " addresses");
+  return out;
+}
+
 } // namespace kith::config

@@ -13,6 +13,8 @@
 
 namespace kith::config {
 
+inline constexpr std::size_t max_listen = 16; ///< Addresses in one `listen:` list.
+
 class Reader {
 public:
   Reader(std::string_view file, std::vector<Error>& errors) : file_(file), errors_(errors) {}
@@ -32,6 +34,9 @@ public:
   std::optional<bool> boolean(const Node& node, std::string_view what);
   std::optional<PeerId> id(const Node& node, std::string_view what);
   std::optional<Address> address(const Node& node, std::string_view what);
+
+  /// A list of addresses to listen on, none of them twice.
+  std::vector<Address> listen(const Node& node);
 
   std::string_view file() const noexcept { return file_; }
 

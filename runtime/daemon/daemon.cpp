@@ -131,6 +131,11 @@ std::vector<Error> find_problems(const Options& options) {
   if (home::exists(home->state_path())) {
     if (const auto good = store::Store::check(home->state_path()); !good) problems.push_back(good.error());
   }
+  const auto settings = home::exists(home->settings_path()) ? home->load_settings() : Result<config::DaemonConfig>(config::DaemonConfig());
+  if (!settings || home::socket_answers(home->socket_path())) return problems; // a daemon that runs here has the ports
+  for (const Address& address : settings->listen) {
+    if (const auto good = io::check_listen(address); !good) problems.push_back(good.error());
+  }
   return problems;
 }
 

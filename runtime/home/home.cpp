@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/stat.h>
 
 namespace kith::home {
 namespace {
@@ -59,9 +61,16 @@ std::vector<Error> Home::problems() const {
     const std::string path = path_ + '/' + std::string(folder);
     if (exists(path)) look(check_private_folder(path));
   }
-  if (exists(settings_path())) look(load_settings());
+  const std::string lock = path_ + "/daemon.lock";
+  if (exists(lock) && !Fd(::open(lock.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)).valid()) out.push_back(system_error("open", lock));
+  struct stat about {};
+  if (const std::string socket = socket_path(); ::lstat(socket.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
+    out.push_back({Code::internal, socket + " is not a socket: move it away, the daemon needs this name"});
+  }
+  const auto settings = exists(settings_path()) ? load_settings() : Result<config::DaemonConfig>(config::DaemonConfig());
+  look(settings);
   if (exists(secret_path())) look(read_secret());
-  look(remembered_port());
+  if (settings && settings->listen.empty()) look(remembered_port());
   return out;
 }
 

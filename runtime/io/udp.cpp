@@ -23,7 +23,26 @@ constexpr std::size_t ethernet_payload = 1500 - 48;
 
 bool is_full(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
+Result<UniqueFd> bind_udp(const Address& listen, const std::function<void(int fd)>& configure) {
+  sockaddr_storage name{};
+  const socklen_t length = to_sockaddr(listen, name);
+  if (length == 0) return Error{Code::internal, "cannot listen on an address without a family"};
+  UniqueFd fd{::socket(listen.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd) return listen_error(listen, "socket", errno);
+  configure(fd.get());
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return listen_error(listen, "bind", errno);
+  return fd;
+}
+
 } // namespace
+
+Result<void> check_listen(const Address& listen) {
+  const auto bound = bind_udp(listen, [&](int fd) {
+    const int on = 1;
+    if (listen.is_v6()) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  });
+  return bound ? Result<void>() : Result<void>(bound.error());
+}
 
 struct UdpSockets::Socket {
   Socket(UniqueFd owned, UdpReceiver& hearer) : descriptor(std::move(owned)), receiver(hearer) {}
@@ -82,14 +101,12 @@ UdpSockets::~UdpSockets() {
 }
 
 Result<SocketId> UdpSockets::open(const Address& listen, UdpReceiver& receiver) {
+  UdpFeatures features;
+  auto bound = bind_udp(listen, [&](int fd) { features = set_udp_options(fd, listen.is_v6(), settings_, log_); });
+  if (!bound) return bound.error();
+  UniqueFd fd = std::move(*bound);
   sockaddr_storage name{};
-  socklen_t length = to_sockaddr(listen, name);
-  if (length == 0) return Error{Code::internal, "cannot listen on an address without a family"};
-  UniqueFd fd{::socket(listen.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  if (!fd) return listen_error(listen, "socket", errno);
-  const UdpFeatures features = set_udp_options(fd.get(), listen.is_v6(), settings_, log_);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return listen_error(listen, "bind", errno);
-  length = sizeof name;
+  socklen_t length = sizeof name;
   if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return listen_error(listen, "getsockname", errno);
 
   auto socket = std::make_shared<Socket>(std::move(fd), receiver);

@@ -16,6 +16,9 @@ inline constexpr std::size_t receive_buffer_size = 64 * 1024; ///< The most that
 inline constexpr std::size_t max_train_datagrams = 64;        ///< The kernel's UDP_MAX_SEGMENTS (128 since 6.9).
 inline constexpr std::size_t max_train_bytes = 65507;         ///< The payload of the largest IPv4 packet.
 
+/// Whether a socket could be bound there now. Errors: those of UdpSockets::open.
+Result<void> check_listen(const Address& listen);
+
 struct UdpSettings {
   int receive_buffer = 16 << 20; ///< Octets asked for with SO_RCVBUFFORCE, then SO_RCVBUF. The kernel may give less (net.core.rmem_max).
   int send_buffer = 8 << 20;     ///< The same for SO_SNDBUF.

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -268,6 +269,9 @@ class See(Case):
         damages.append(("keys/daemon.secret", opened("keys/daemon.secret", 0o644), opened("keys/daemon.secret", 0o600)))
         damages.append(("kith.yaml:1:1", written("kith.yaml", "nonsense: 1\n"), written("kith.yaml", "")))
         damages.append(("port", written("port", "many"), written("port", "4433\n")))
+        damages.append(("daemon.lock", lambda: (os.unlink(home + "/daemon.lock"), os.mkdir(home + "/daemon.lock")), lambda: os.rmdir(home + "/daemon.lock")))
+        damages.append(("daemon.sock", written("daemon.sock", ""), lambda: os.unlink(home + "/daemon.sock")))
+        damages.append(("kith.yaml:1:29", written("kith.yaml", 'listen: ["127.0.0.1:40999", "127.0.0.1:40999"]\n'), written("kith.yaml", "")))
         for name, damage, mend in damages:
             damage()
             checks = self.doctor(home, 1)
@@ -277,6 +281,20 @@ class See(Case):
             self.assertIn(checks["start"]["found"], refused.stderr)
             mend()
             self.assertEqual(self.doctor(home, 0)["start"]["state"], "ok", name)
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        for address in ("192.0.2.1:5000", "127.0.0.1:%d" % taken.getsockname()[1]):
+            written("kith.yaml", 'listen: ["%s"]\n' % address)()
+            found = self.doctor(home, 1)["start"]["found"]
+            self.assertIn("cannot listen on " + address, found)
+            self.assertIn(found, subprocess.run([BUILD + "/bin/kithd", "--home", home], capture_output=True, text=True, timeout=60).stderr)
+        written("kith.yaml", 'listen: ["127.0.0.1:0"]\n')()
+        written("port", "many")()  # nobody reads it
+        self.assertEqual(self.doctor(home, 0)["start"]["state"], "ok")
+        self.start("alice", listen=None)
+        self.assertEqual(self.doctor(home, 0)["start"]["state"], "ok", "its own sockets are not in its way")
+        self.daemons[-1].stop()
         with open(home + "/state.db", "r+b") as file:
             file.write(b"this is no database at all")
         self.assertIn("state.db", self.doctor(home, 1)["start"]["found"])
