@@ -106,7 +106,8 @@ Result<void> Admin::read_access(const protocol::Object& fields, const KnownIdent
   for (const std::string_view raw : **items) {
     auto entry = read_entry(raw, parts_.roster, identity);
     if (!entry) return entry.error();
-    wanted.access->push_back(std::move(*entry));
+    const bool again = std::ranges::any_of(*wanted.access, [&](const auto& other) { return other.text == entry->text && other.as == entry->as; });
+    if (!again) wanted.access->push_back(std::move(*entry));
   }
   return {};
 }

@@ -14,27 +14,33 @@ const node::IdentityStatus* find(const node::Status& status, const PeerId& id) {
   return found == status.identities.end() ? nullptr : &*found;
 }
 
-std::string access_json(const std::vector<config::AccessWord>& words) {
-  std::vector<std::string> items;
-  for (const auto& word : words) {
-    std::string item;
-    if (!word.as) {
-      protocol::append_string(item, word.text);
-    } else {
-      const std::size_t colon = word.text.find(':');
-      item = protocol::ObjectWriter().text(word.text.substr(0, colon), word.text.substr(colon + 1)).text("as", *word.as).finish();
-    }
-    items.push_back(std::move(item));
-  }
-  return json_list(items);
-}
-
-/// Peers by the names that the identity has for them: who is refused is what people look for.
+/// Peers by the names that the identity has for them: who is let in or refused is what people look for.
 std::string with_name(const KnownIdentity& identity, const std::string& entry) {
   constexpr std::string_view of_a_peer = "peer:";
   const auto id = entry.starts_with(of_a_peer) ? parse_peer_id(entry.substr(of_a_peer.size())) : Result<PeerId>(Error{});
   const auto row = id ? identity.peers.find(*id) : identity.peers.end();
   return row == identity.peers.end() ? entry : std::string(of_a_peer) + row->second.name;
+}
+
+std::vector<std::string> with_names(const KnownIdentity& identity, std::vector<std::string> entries) {
+  for (std::string& entry : entries) entry = with_name(identity, entry);
+  return entries;
+}
+
+std::string access_json(const KnownIdentity& identity, const std::vector<config::AccessWord>& words) {
+  std::vector<std::string> items;
+  for (const auto& word : words) {
+    const std::string text = with_name(identity, word.text);
+    std::string item;
+    if (!word.as) {
+      protocol::append_string(item, text);
+    } else {
+      const std::size_t colon = text.find(':');
+      item = protocol::ObjectWriter().text(text.substr(0, colon), text.substr(colon + 1)).text("as", *word.as).finish();
+    }
+    items.push_back(std::move(item));
+  }
+  return json_list(items);
 }
 
 } // namespace
@@ -102,9 +108,9 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   if (!error.empty()) out.text("error", error);
   if (row != nullptr && row->overruns != 0) out.number("overruns", row->overruns);
   if (binding.access && !goes_on) {
-    out.raw("access", access_json(*binding.access));
+    out.raw("access", access_json(identity, *binding.access));
   } else {
-    out.texts("access", row != nullptr ? row->access : std::vector<std::string>{});
+    out.texts("access", with_names(identity, row != nullptr ? row->access : std::vector<std::string>{}));
   }
   std::vector<std::string> deny;
   if (goes_on) {
@@ -112,8 +118,7 @@ std::string Admin::binding_json(const KnownIdentity& identity, const config::Bin
   } else if (binding.deny) {
     for (const auto& word : *binding.deny) deny.push_back(word.text);
   }
-  for (std::string& entry : deny) entry = with_name(identity, entry);
-  out.texts("deny", deny);
+  out.texts("deny", with_names(identity, std::move(deny)));
   if (with_config && binding.config.mark.line > 0) out.raw("config", binding.config_json);
   return out.finish();
 }

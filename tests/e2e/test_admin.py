@@ -188,7 +188,9 @@ class Bindings(Case):
         a, b, one, _ = self.pair()
         id = b.data("identity.show")["id"]
         answer = a.data("binding.configure", protocol="Echo", access=["admin", {"peer": "bob", "as": "viewer"}])
-        self.assertEqual(answer["access"], ["admin", {"peer": id, "as": "viewer"}])
+        self.assertEqual(answer["access"], ["admin", {"peer": "bob", "as": "viewer"}])
+        answer = a.data("binding.configure", protocol="Echo", access=["peer:bob", "public", "peer:" + id, "public", {"peer": "bob", "as": "admin"}])
+        self.assertEqual(answer["access"], ["peer:bob", "public", {"peer": "bob", "as": "admin"}])
         self.assertIn("# bob", read(one.home + "/identities/alice.yaml"))
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
 

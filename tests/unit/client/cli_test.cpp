@@ -238,6 +238,23 @@ TEST(Cli, NounsOfPluginsHaveHelp) {
   EXPECT_NE(said({"peer", "--help"}).out.find("peer rename"), std::string::npos) << "kith's own nouns have it too";
 }
 
+TEST(Cli, AccessIsShownAsItIsTypedAndHalfAnEntryIsWrongUsage) {
+  FakeDaemon daemon([](Peer& peer, const Request& request, Seen&) {
+    peer.send(Answer::ok(request.id, Body::of_json(R"({"identity":"bob","protocol":"Slow","alias":"default","state":"running","deny":[],)"
+                                                   R"("access":["admin",{"peer":"alice","as":"viewer"},{"group":"x","as":"owner"}]})"))
+                  .encode());
+  });
+  const auto said = [&](const std::string& access) {
+    return run({"--home", daemon.home(), "configure-protocol", "bob", "--protocol", "Slow", "--access", access});
+  };
+  EXPECT_EQ(said("public").out, "bob: Slow/default is running, access: admin, peer:alice=viewer, group:x=owner\n");
+  EXPECT_NE(said("public").err.find("a group in `access` is nobody"), std::string::npos);
+  for (const char* half : {"peer:", "peer:=admin", "peer:alice=", "peer:alice=king"}) {
+    EXPECT_EQ(said(half).code, 2) << half;
+    EXPECT_NE(said(half).err.find(half), std::string::npos) << said(half).err;
+  }
+}
+
 TEST(Cli, WithoutADaemonTheWayOutIsTold) {
   const Outcome outcome = run({"--home", "/nonexistent/kith", "status"});
   EXPECT_EQ(outcome.code, 113);
