@@ -4,6 +4,7 @@ include(GNUInstallDirs)
 
 option(KITH_TESTS "Build the tests" ON)
 option(KITH_BENCH "Build the benchmarks" OFF)
+option(KITH_STATIC_DEPS "Link the system's archives of libraries rather than its shared objects: kithd starts faster (docs/adr/0020)" ON)
 option(KITH_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 set(KITH_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 
