@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <pwd.h>
 #include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
@@ -22,7 +23,11 @@ std::string resolve_home(const std::string& option) {
   }
   if (home.empty()) {
     const char* user = std::getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
-    home = std::filesystem::path(user != nullptr ? user : "/") / ".kith";
+    if (user == nullptr || *user == '\0') {
+      const passwd* about = ::getpwuid(::geteuid()); // NOLINT(concurrency-mt-unsafe): what `~` is to a shell
+      user = about != nullptr ? about->pw_dir : "/";
+    }
+    home = std::filesystem::path(user) / ".kith";
   }
   std::error_code ignored; // the path then stays as it was given
   const auto absolute = std::filesystem::absolute(home, ignored).lexically_normal();

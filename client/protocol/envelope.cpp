@@ -207,7 +207,7 @@ Result<SubscribeRequest> SubscribeRequest::decode(const Request& request) {
   SubscribeRequest subscribe;
   FieldReader read(request.fields);
   read.only({"id", "type", "topics"}).texts("topics", subscribe.topics);
-  if (subscribe.topics.empty()) read.fail("\"topics\" is missing");
+  if (subscribe.topics.empty()) read.fail("\"topics\" names none: it is a list of one or more");
   return read.done(std::move(subscribe));
 }
 

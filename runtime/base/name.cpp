@@ -2,6 +2,7 @@
 #include "base/name.hpp"
 
 #include "base/peer_id.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -87,6 +88,20 @@ std::string describe_char(char c) {
   return {'0', 'x', digits[octet >> 4U], digits[octet & 15U]};
 }
 
+namespace {
+
+/// As describe_char, of a whole character where it is one.
+std::string describe_first(std::string_view text) {
+  for (const std::size_t length : {2U, 3U, 4U}) {
+    if (length <= text.size() && static_cast<unsigned char>(text[0]) >= 0x80 && is_utf8(text.substr(0, length))) {
+      return "'" + std::string(text.substr(0, length)) + "'";
+    }
+  }
+  return describe_char(text[0]);
+}
+
+} // namespace
+
 Result<void> check_name(std::string_view name, std::string_view what) {
   const auto the = [what] { return "the " + std::string(what); };
   if (name.empty()) return bad_request(the() + " is empty");
@@ -96,8 +111,8 @@ Result<void> check_name(std::string_view name, std::string_view what) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     const bool allowed = is_word(name[i]) || (i != 0 && (name[i] == '.' || name[i] == '-'));
     if (!allowed) {
-      return bad_request(the() + " may not have " + describe_char(name[i]) + " at position " + std::to_string(i + 1) +
-                         "; letters, digits and _ are allowed, and . and - after the first");
+      return bad_request(the() + " may not have " + describe_first(name.substr(i)) + " at position " + std::to_string(i + 1) +
+                         "; a to z, A to Z, digits and _ are allowed, and . and - after the first");
     }
   }
   if (name.back() == '.') return bad_request(the() + " may not end in '.'");

@@ -174,7 +174,7 @@ Result<std::uint64_t> parse_in(Unit unit, std::string_view text) {
   }
   if (unit == Unit::bytes) return parse_size(text);
   if (const auto number = parse_quantity(text, std::span(size_suffixes).first(1))) return *number;
-  return bad_request("'" + std::string(text) + "' is not a whole number");
+  return bad_request("'" + std::string(text) + "' is not a whole number from 0 to " + std::to_string(std::numeric_limits<std::int64_t>::max()));
 }
 
 Result<void> store(DaemonConfig& config, const Setting& setting, std::string_view text) {
@@ -229,7 +229,12 @@ void check_pairs(Reader& in, const Node& root, const DaemonConfig& config) {
   for (const Pair& pair : pairs) {
     if (fits(config, pair)) continue;
     const Node* node = root.find(pair.small) != nullptr ? root.find(pair.small) : root.find(pair.large);
-    in.fail(node != nullptr ? node->mark : root.mark, std::string(pair.small) + " must not be more than " + std::string(pair.large));
+    const auto with_value = [&](std::string_view key) {
+      const Node* value = root.find(key);
+      return std::string(key) + " (" + (value != nullptr ? value->text : std::string(setting_of(key).row.default_text)) + ")";
+    };
+    in.fail(node != nullptr ? node->mark : root.mark,
+            with_value(pair.small) + " must " + (pair.may_be_equal ? "not be more" : "be less") + " than " + with_value(pair.large));
   }
 }
 
@@ -246,7 +251,8 @@ DaemonConfig read(std::string_view text, std::string_view file, std::vector<Erro
   for (const Setting& setting : settings) keys.push_back(setting.row.key);
   if (!in.map(*root, "kith.yaml", keys)) return config;
   for (const Field& field : root->fields) {
-    const Node& value = field.value;
+    Node value = field.value;
+    if (value.is(Node::Kind::empty)) value.mark = field.mark;
     if (field.key == "listen") {
       config.listen = in.listen(value);
     } else if (field.key == "nameless") {

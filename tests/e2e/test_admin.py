@@ -231,6 +231,7 @@ class Peers(Case):
         id = a.data("identity.show")["id"]
         self.refused("bad_request", b.ask, "peer.add", name="another", peer=id)
         self.refused("bad_request", b.ask, "peer.add", name="bob", peer=id)
+        self.assertIn("own id", self.refused("bad_request", a.ask, "peer.add", name="me", peer=id))
         again = b.data("peer.add", name="alice", peer=id, addresses=["127.0.0.1:9"], role="viewer")
         self.assertEqual((again["new"], again["role"]), (False, "viewer"))
         self.assertIn("127.0.0.1:9", again["addresses"])

@@ -9,6 +9,7 @@
 #include <kith/client.hpp>
 #include <kith/home.hpp>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -31,6 +32,24 @@ TEST(ClientLib, SaysHowToStartADaemon) {
   const auto client = Client::connect("/nonexistent/home");
   ASSERT_FALSE(client);
   EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon --home /nonexistent/home`"}));
+}
+
+TEST(ClientLib, WithoutHomeTheUsersHomeIsTheSystems) {
+  const auto home_with = [](const char* value) {
+    const char* before = ::getenv("HOME");
+    const std::string kept = before != nullptr ? before : "";
+    value != nullptr ? ::setenv("HOME", value, 1) : ::unsetenv("HOME");
+    const std::string home = client::resolve_home("");
+    before != nullptr ? ::setenv("HOME", kept.c_str(), 1) : ::unsetenv("HOME");
+    return home;
+  };
+  if (::getenv("KITH_HOME") != nullptr) GTEST_SKIP() << "KITH_HOME is set";
+  ::unsetenv("KITH_HOME");
+  const passwd* user = ::getpwuid(::geteuid());
+  const std::string theirs = std::string(user != nullptr ? user->pw_dir : "") + "/.kith";
+  EXPECT_EQ(home_with(nullptr), theirs);
+  EXPECT_EQ(home_with(""), theirs);
+  EXPECT_EQ(home_with("/h"), "/h/.kith");
 }
 
 TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
