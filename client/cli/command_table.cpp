@@ -61,6 +61,11 @@ constexpr std::string_view import_details =
 constexpr std::string_view check_details =
     "Without FILE all files of the home. FILE may lie anywhere; its name tells what it is: kith.yaml has settings, any other an identity.\n"
     "The daemon does the check; where none runs, only what would keep it from starting is told.";
+constexpr std::string_view remove_details =
+    "What runs is reset at once; `kith configure-protocol … --disable` lets it end first. A provider stays connected and is told nothing.";
+constexpr std::string_view delete_details =
+    "Its key, file and data move to a folder of deleted/. import-identity brings the key back, and with it the id; bindings and data have to be\n"
+    "moved back by hand, and its peers and their roles are forgotten.";
 constexpr std::string_view logs_details = "Reads the file KITH_HOME/logs/kithd.log; no daemon need run.";
 constexpr std::string_view stream_details =
     "Standard input goes to the peer, what the peer sends to standard output. The end of the input ends that direction only; the command\n"
@@ -145,7 +150,8 @@ const std::vector<Command>& commands() {
        {},
        {&yes},
        {"kith delete-identity alice", "kith delete-identity alice --yes"},
-       &delete_identity},
+       &delete_identity,
+       delete_details},
       {"identity-online", "Identities", "accept and make connections", may, {}, {}, {"kith identity-online alice"}, &identity_online},
       {"identity-offline",
        "Identities",
@@ -200,7 +206,8 @@ const std::vector<Command>& commands() {
        {},
        {&protocol, &alias, &purge},
        {"kith remove-protocol alice --protocol Echo", "kith remove-protocol alice --protocol Echo --purge"},
-       &remove_protocol},
+       &remove_protocol,
+       remove_details},
       {"list-protocols",
        "Protocols",
        "the protocols that there are plugins for, and their commands",

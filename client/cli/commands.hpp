@@ -65,8 +65,9 @@ int logs(Context& context);
 
 /// "alice is offline"; with the error of one that failed.
 void show_state(Context& context, const boost::json::value& identity);
-/// File errors as "file:3:1: text", one a line, on `err`; without those that were shown already.
+/// File errors as "file:3:1: text", without those that were shown already.
 std::vector<std::string> file_errors(const boost::json::value& answer, std::span<const std::string> shown);
+/// Each a line, on `err`.
 void show_file_errors(Context& context, const boost::json::value& answer, std::span<const std::string> shown = {});
 
 } // namespace kith::cli

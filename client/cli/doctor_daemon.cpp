@@ -69,8 +69,9 @@ void check_plugins(Checkup& out, const boost::json::value& health) {
 }
 
 void check_identities(Checkup& out, const boost::json::value& status, const std::string& home) {
-  std::vector<std::string> failed; // these errors have the identity's row
-  std::vector<std::string> told;   // these files had one before
+  std::vector<std::string> failed; // these errors have a row of their own
+  for (const auto& check : out.checks()) failed.push_back(check.found);
+  std::vector<std::string> told; // these files had one before
   for (const auto& identity : items_of(status, "identities")) {
     if (text_of(identity, "state") == "failed") failed.push_back(text_of(identity, "error"));
     if (const std::string name = text_of(identity, "name"); out.has("identity " + name)) told.push_back(home + "/identities/" + name + ".yaml: ");

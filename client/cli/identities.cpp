@@ -48,6 +48,7 @@ void show_state(Context& context, const boost::json::value& identity) {
                      : state == "failed" ? terminal.red(state)
                                          : state)
                  << '\n';
+  if (const std::string listen = list_of(identity, "listen"); !listen.empty()) context.io.out << folded(terminal, "  listens on " + listen) << '\n';
   if (const std::string error = text_of(identity, "error"); !error.empty()) context.io.out << folded(terminal, "  " + printable(error)) << '\n';
 }
 

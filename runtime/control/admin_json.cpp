@@ -66,6 +66,7 @@ protocol::ObjectWriter Admin::identity_fields(const KnownIdentity& identity, con
   out.text("name", identity.name).text("id", identity.loaded ? identity.id.text() : "");
   out.flag("online", identity.loaded && identity.loaded->config.online);
   out.text("state", live == nullptr ? "failed" : live->online ? "online" : "offline");
+  if (live != nullptr && !live->listen.empty()) out.texts("listen", address_texts(live->listen));
   if (const std::string problem = identity.problem_text(); !problem.empty()) out.text("error", problem);
   return out;
 }

@@ -18,7 +18,8 @@ constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the 
 constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
 constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
 constexpr Duration idle_margin = std::chrono::seconds(30);
-constexpr int exit_by_signal = 130; ///< A second SIGINT or SIGTERM: as shells say it.
+constexpr std::size_t most_start_problems = 10; ///< That a terminal is told of; all of them are in the log.
+constexpr int exit_by_signal = 130;             ///< A second SIGINT or SIGTERM: as shells say it.
 
 io::WorldSettings world_settings(const config::DaemonConfig& settings) {
   io::WorldSettings out;
@@ -250,7 +251,10 @@ int Daemon::run(Readiness readiness) {
   auto signals = io::Signals::open(
       world_.reactor(),
       [this] {
-        if (stopping_) ::_exit(exit_by_signal);
+        if (stopping_) {
+          log_->warn("daemon", "told to stop a second time: it ends at once");
+          ::_exit(exit_by_signal);
+        }
         begin_stop(world_.now() + ground_.settings.drain_deadline);
       },
       [this] {
@@ -276,7 +280,13 @@ int Daemon::run(Readiness readiness) {
               << std::endl; // NOLINT(performance-avoid-endl): whoever waits for it
   }
   if (options_.detach) { // else the log was on standard error all the time
-    for (const std::string& problem : admin_->problem_lines()) std::cerr << "kithd: " << escape_line(problem) << '\n';
+    std::size_t left = most_start_problems;
+    const auto problems = admin_->problem_lines();
+    for (auto problem = problems.begin(); problem != problems.end() && left > 0; ++problem, --left)
+      std::cerr << "kithd: " << escape_line(*problem) << '\n';
+    if (problems.size() > most_start_problems) {
+      std::cerr << "kithd: and " << problems.size() - most_start_problems << " more mistakes: kith config check\n";
+    }
   }
   readiness.ready();
   world_.run();

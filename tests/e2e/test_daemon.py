@@ -154,6 +154,19 @@ class Life(Daemons):
         self.assertEqual(b.event(id, "closed")["status"], "ok")
         self.assertEqual(one.wait(), 0)
 
+    def test_many_mistakes_are_counted(self):
+        one = self.start("home")
+        one.stop()
+        for number in range(12):
+            with open(one.home + "/identities/i%02d.yaml" % number, "w", encoding="utf-8") as file:
+                file.write("id: none\n")
+        kith = os.path.join(BUILD, "bin", "kith")
+        done = subprocess.run([kith, "--home", one.home, "daemon", "--detach", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=PATIENCE)
+        self.addCleanup(subprocess.run, [kith, "--home", one.home, "stop", "--now"], capture_output=True, timeout=PATIENCE)
+        said = done.stderr.splitlines()
+        self.assertEqual((done.returncode, len(said)), (0, 11), done.stderr)
+        self.assertRegex(said[-1], r"^kithd: and \d+ more mistakes: kith config check$")
+
     def test_a_second_signal_ends_it_at_once(self):
         _, b, one, _ = self.pair()
         _, stream = self.stream(b)

@@ -84,6 +84,8 @@ class Reloads(Case):
         (own,) = a.data("ticket", identity="alice")["addresses"]
         self.assertNotEqual(own, one.address())
         self.assertEqual(a.data("ticket", identity="carol")["addresses"], [one.address()])
+        self.assertEqual(a.data("identity.show", identity="alice")["listen"], [own])
+        self.assertNotIn("listen", a.data("identity.show", identity="carol"))
         b.ask("peer.add", name="alice", peer=a.data("ticket", identity="alice")["ticket"])
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
         call = b.send("call", target="alice", protocol="Prov", data=1)

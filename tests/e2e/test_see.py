@@ -307,12 +307,15 @@ class See(Case):
         os.unlink(one.home + "/keys/carol.key")
         with open(one.home + "/identities/dora.yaml", "a", encoding="utf-8") as file:
             file.write("nonsense: 1\n")
+        with open(one.home + "/plugins/junk.so", "w", encoding="utf-8") as file:
+            file.write("junk")
         self.assertTrue(a.data("reload")["errors"])
         checks = json.loads(self.kith(one.home, "doctor", "--json").stdout)["checks"]
         with open(one.home + "/identities/dora.yaml", encoding="utf-8") as file:
             place = "dora.yaml:%d:1: " % len(file.readlines())
         for what in ("alice.yaml", "carol.key", place):
             rows = [check["what"] for check in checks if what in check["found"]]
+            self.assertEqual([check["what"] for check in checks if "junk.so" in check["found"]], ["plugin"])
             self.assertEqual(rows, ["file" if what.startswith("dora") else "identity " + what.split(".")[0]], checks)
 
     def test_doctor_without_a_home(self):
