@@ -74,7 +74,8 @@ void check_identities(Checkup& out, const boost::json::value& status, const std:
   std::vector<std::string> told; // these files had one before
   for (const auto& identity : items_of(status, "identities")) {
     if (text_of(identity, "state") == "failed") failed.push_back(text_of(identity, "error"));
-    if (const std::string name = text_of(identity, "name"); out.has("identity " + name)) told.push_back(home + "/identities/" + name + ".yaml: ");
+    const std::string name = text_of(identity, "name");
+    if (out.has("identity " + name)) told.push_back(std::string(home).append("/identities/").append(name).append(".yaml: "));
   }
   for (const std::string& text : file_errors(status, failed)) {
     if (std::none_of(told.begin(), told.end(), [&](const std::string& file) { return text.starts_with(file); }))
