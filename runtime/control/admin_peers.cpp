@@ -101,7 +101,7 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   const auto ticket = identity::parse_ticket_or_id(peer);
   if (!ticket) return tell(ticket.error());
   if (const auto good = identity::check_not_expired(*ticket, parts_.world.unix_now()); !good) return tell(good.error());
-  if (ticket->id == (*identity)->id) return tell(bad_request("this is " + (*identity)->name + "'s own id: nobody is a peer of himself"));
+  if (ticket->id == (*identity)->id) return tell(bad_request("this is " + (*identity)->name + "'s own id: no identity is a peer of itself"));
   const auto given = read_addresses(ask.fields);
   if (!given) return tell(given.error());
   if (const auto free = not_an_identitys(parts_.roster, name, ticket->id); !free) return tell(free.error());

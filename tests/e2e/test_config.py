@@ -37,7 +37,7 @@ class Files(Case):
         self.echo(b)
         # The name is somebody else's now: the file does not care.
         a.ask("peer.rename", peer="bob", name="robert")
-        a.ask("peer.add", name="bob", peer=a.data("identity.show")["id"])
+        a.ask("peer.add", name="bob", peer=self.client_of(self.start("other")).data("identity.create", name="other")["id"])
         self.assertEqual(a.data("reload")["errors"], [])
         self.assertEqual(read(file), pinned)
         self.echo(b)
