@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "pair.hpp"
 
+#include "quic/pings_impl.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -52,6 +54,35 @@ TEST(PingsTest, AnAckThatLeftBehindThePingHidesNoAnswer) {
   ASSERT_EQ(outcomes(pair.alice).size(), 1U);
   EXPECT_FALSE(outcomes(pair.alice)[0].lost);
   EXPECT_GE(outcomes(pair.alice)[0].rtt, 2 * pair.delay);
+}
+
+// As after a migration: QUIC has forgotten what it knew of round trips.
+TEST(PingsTest, OnANewPathTheFirstRoundTripStandsForItself) {
+  const TimePoint asked{std::chrono::hours(1)};
+  const TimePoint now = asked + milliseconds(40);
+  ngtcp2_conn_info before{};
+  before.min_rtt = UINT64_MAX;
+  before.smoothed_rtt = 333 * NGTCP2_MILLISECONDS;
+  Pings pings;
+  const auto ping = [&](PingId id) {
+    before.bytes_in_flight = 0;
+    pings.ask(id);
+    pings.sent(before, asked);
+    before.bytes_in_flight = 3000;
+  };
+  ping(PingId{1});
+  ngtcp2_conn_info after = before;
+  after.bytes_in_flight = 1000; // something older was acknowledged, which gives no sample
+  EXPECT_TRUE(pings.received(before, after, now).empty());
+  after.bytes_in_flight = 0;
+  auto got = pings.received(before, after, now);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].rtt, milliseconds(40));
+  ping(PingId{2});
+  after.latest_rtt = after.smoothed_rtt = after.min_rtt = 40 * NGTCP2_MILLISECONDS;
+  got = pings.received(before, after, now);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].rtt, milliseconds(40));
 }
 
 TEST(PingsTest, TheAcceptorMeasuresAsWell) {
