@@ -123,6 +123,7 @@ void Admin::pool_list(Ask& ask, const Tell& tell) {
                          .text("peer", each.peer.text())
                          .text("name", each.peer_name)
                          .text("address", each.remote.text())
+                         .text("local", each.local.text())
                          .text("alpn", each.alpn)
                          .flag("dialed", each.dialer)
                          .text("state", !each.confirmed ? "dialing"

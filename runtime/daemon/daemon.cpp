@@ -17,6 +17,7 @@ namespace {
 constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the drain's deadline, for plugins to leave.
 constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
 constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
+constexpr Duration look_time = std::chrono::seconds(10);         ///< Between looks at the addresses, where the kernel tells of no changes.
 constexpr Duration idle_margin = std::chrono::seconds(30);
 constexpr std::size_t most_start_problems = 10; ///< That a terminal is told of; all of them are in the log.
 constexpr int exit_by_signal = 130;             ///< A second SIGINT or SIGTERM: as shells say it.
@@ -238,12 +239,16 @@ Result<void> Daemon::open_sockets() {
 }
 
 void Daemon::watch_addresses() {
-  addresses_settled_ = world_.make_timer([this] { node_->addresses_changed(); });
+  addresses_settled_ = world_.make_timer([this] {
+    node_->addresses_changed();
+    if (!addresses_) addresses_settled_->arm(world_.now() + look_time);
+  });
   auto watcher = io::AddressWatcher::open(world_.reactor(), [this] { addresses_settled_->arm(world_.now() + settle_time); });
   if (watcher) {
     addresses_ = std::move(*watcher);
   } else {
-    log_->warn("daemon", "changes of network go unnoticed: " + watcher.error().text);
+    log_->warn("daemon", "changes of network are noticed after up to 10 s: " + watcher.error().text);
+    addresses_settled_->arm(world_.now() + look_time);
   }
 }
 

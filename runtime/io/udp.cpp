@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace kith::io {
 
@@ -32,6 +33,15 @@ Result<UniqueFd> bind_udp(const Address& listen, const std::function<void(int fd
   configure(fd.get());
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return listen_error(listen, "bind", errno);
   return fd;
+}
+
+/// A socket that knows the way of its datagrams from `own` (port 0) to `remote`; none where there is no way. Connecting a UDP socket sends nothing.
+UniqueFd probe_way(const Address& own, const Address& remote) {
+  auto probe = bind_udp(own, [](int) {});
+  sockaddr_storage name{};
+  const socklen_t length = to_sockaddr(remote, name);
+  if (!probe || ::connect(probe->get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return {};
+  return std::move(*probe);
 }
 
 } // namespace
@@ -134,6 +144,19 @@ Address UdpSockets::bound(SocketId id) const {
   return found == sockets_.end() ? Address{} : found->second->bound;
 }
 
+Address UdpSockets::source(SocketId id, const Address& remote) const {
+  Address own = bound(id);
+  if (own.family != remote.family) return {};
+  const std::uint16_t port = std::exchange(own.port, std::uint16_t{0});
+  const UniqueFd probe = probe_way(own, remote);
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  if (!probe || ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return {};
+  Address chosen = from_sockaddr(name);
+  chosen.port = port;
+  return chosen;
+}
+
 std::size_t UdpSockets::max_train(SocketId id) const {
   const auto found = sockets_.find(id);
   return found != sockets_.end() && found->second->features.gso ? max_train_datagrams : 1;
@@ -142,15 +165,12 @@ std::size_t UdpSockets::max_train(SocketId id) const {
 std::size_t UdpSockets::max_payload(const Address& remote) const {
   const bool v6 = remote.is_v6();
   const std::size_t headers = v6 ? 48 : 28; // IP and UDP
-  sockaddr_storage name{};
-  const socklen_t length = to_sockaddr(remote, name);
-  const UniqueFd fd{::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  Address any;
+  any.family = remote.family;
+  const UniqueFd probe = probe_way(any, remote);
   int mtu = 0;
   socklen_t size = sizeof mtu;
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0 ||
-      ::getsockopt(fd.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &size) != 0) {
-    return ethernet_payload;
-  }
+  if (!probe || ::getsockopt(probe.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &size) != 0) return ethernet_payload;
   return std::max<std::size_t>(static_cast<std::size_t>(mtu), headers) - headers;
 }
 

@@ -56,6 +56,7 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   link.peer = info->peer;
   link.alpn = info->alpn;
   link.dialer = info->dialer;
+  link.source = info->local;
   links_.emplace(id, std::move(owned));
   if (!link.dialer) {
     on_confirmed(id);

@@ -72,6 +72,25 @@ void NodeImpl::note_sleep() {
   if (slept - slept_ < least_sleep) return;
   slept_ = slept;
   pool_.wake_from_sleep(now_);
+  look_at_addresses();
+}
+
+void NodeImpl::look_at_addresses() {
+  unlooked_.clear();
+  for (const auto& [id, link] : links_) unlooked_.push_back(id);
+  for (const auto& [id, attempt] : attempts_) unlooked_.push_back(id);
+  want_service();
+}
+
+void NodeImpl::follow_address() {
+  const quic::ConnectionId id = unlooked_.back();
+  unlooked_.pop_back();
+  const auto info = endpoint_.info(id);
+  if (!info) return;
+  const Address source = world_.udp().source(info->socket, info->remote);
+  if (source.family != Address::Family::none) endpoint_.move(id, source, now_);
+  Link* link = find_link(id);
+  if (link != nullptr && std::exchange(link->source, source) != source) pool_.address_changed(static_cast<pool::ConnId>(id), now_);
 }
 
 void NodeImpl::want_service() {
@@ -100,6 +119,7 @@ void NodeImpl::service() {
   // What came of the first events leaves while the rest is worked off: the peer need not wait for all of it. A quarter at a time, so that trains are long.
   const auto share = [this] { return std::max(events_per_train, endpoint_.pending_events() / 4); };
   std::size_t until_train = share();
+  std::size_t looks = looks_per_turn;
   for (;;) {
     if (endpoint_.next_event(event)) {
       on_quic_event(event);
@@ -113,13 +133,16 @@ void NodeImpl::service() {
       const std::function<void()> work = std::move(deferred_.front());
       deferred_.pop_front();
       work();
+    } else if (!unlooked_.empty() && looks > 0) {
+      --looks;
+      follow_address();
     } else {
       break;
     }
   }
   const bool all = transmit(trains_per_turn);
   servicing_ = false;
-  if (!all) want_service(); // after the loop has looked at what arrived meanwhile
+  if (!all || !unlooked_.empty()) want_service(); // after the loop has looked at what arrived meanwhile
   arm_timer();
 }
 
@@ -190,11 +213,7 @@ std::vector<Address> Node::listening() const {
   return out;
 }
 
-void Node::addresses_changed() {
-  impl_->now_ = impl_->world_.now();
-  impl_->pool_.addresses_changed(impl_->now_);
-  impl_->want_service();
-}
+void Node::addresses_changed() { impl_->look_at_addresses(); }
 
 void Node::set_nameless(std::optional<PeerId> identity) { impl_->nameless_ = identity; }
 Result<void> Node::add_identity(const IdentitySpec& spec) { return impl_->add_identity(spec); }

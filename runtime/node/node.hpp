@@ -157,7 +157,7 @@ struct ConnectionStatus {
   PeerId peer;
   std::string peer_name; ///< Empty for a stranger.
   std::string alpn;
-  Address local; ///< Of our socket.
+  Address local; ///< None when it is over.
   Address remote;
   bool dialer = false;
   bool confirmed = false; ///< The peer has taken it: it is connected.
@@ -199,7 +199,7 @@ struct Status {
 
 /// How a peer is reached.
 struct Path {
-  Address local; ///< Of our socket; unspecified when the kernel chooses for each packet.
+  Address local;
   Address remote;
   bool dialer = false; ///< We dialed this connection.
   bool fresh = false;  ///< It was not there before.
@@ -229,7 +229,8 @@ public:
   /// Opens a shared socket. Errors: internal, with the address and the kernel's reason.
   Result<Address> listen(const Address& address);
   std::vector<Address> listening() const;
-  /// Our addresses changed (netlink): peers that can't follow are dialed anew.
+  /// Our addresses may have changed (netlink). Of the connections whose way begins elsewhere now, those that we dialed migrate, and peers that dialed us are
+  /// dialed anew; the others notice nothing.
   void addresses_changed();
   /// The identity that answers handshakes without a server name on the shared sockets; nothing: the only one online.
   void set_nameless(std::optional<PeerId> identity);

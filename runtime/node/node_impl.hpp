@@ -27,12 +27,13 @@
 
 namespace kith::node {
 
-inline constexpr std::size_t trains_per_turn = 64;               ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t events_per_train = 8;               ///< At least, before what came of them is sent.
-inline constexpr std::size_t max_error_texts = 64;               ///< ERROR frames kept of one connection, until their streams end.
-inline constexpr std::size_t max_traffic_rows = 64;              ///< Bindings that one connection counts apart; the rest is one sum.
-inline constexpr std::chrono::seconds least_sleep{1};            ///< Of the machine, that puts connections in doubt.
-inline constexpr std::size_t max_reaching = 1024;                ///< Pings and traces that wait for a connection; and pings that wait for an answer.
+inline constexpr std::size_t trains_per_turn = 64;    ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t events_per_train = 8;    ///< At least, before what came of them is sent.
+inline constexpr std::size_t looks_per_turn = 64;     ///< Connections whose local address is looked at, after a change, before the loop gets a turn.
+inline constexpr std::size_t max_error_texts = 64;    ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t max_traffic_rows = 64;   ///< Bindings that one connection counts apart; the rest is one sum.
+inline constexpr std::chrono::seconds least_sleep{1}; ///< Of the machine, that puts connections in doubt.
+inline constexpr std::size_t max_reaching = 1024;     ///< Pings and traces that wait for a connection; and pings that wait for an answer.
 inline constexpr std::size_t max_stream_waiters = 4096;          ///< Streams of one connection that wait for the peer's credit.
 inline constexpr std::chrono::milliseconds letting_go_time{100}; ///< For the users of unread streams that were cut off.
 inline constexpr std::uint64_t unread_cost =
@@ -115,6 +116,7 @@ struct Link {
   bool refused = false;   ///< The pool has no room for it.
   bool goaway_sent = false;
   bool closing = false;
+  Address source;           ///< Where the kernel would send its packets from, as it was last seen.
   quic::CloseReason reason; ///< When closing.
   std::string ended;        ///< What its streams here are told when we close it; the peer is told nothing of it.
   bool goaway_seen = false;
@@ -241,6 +243,10 @@ public:
   void service();
   /// Sends what connections have, one train after the other; false: there may be more than `most`.
   bool transmit(std::size_t most);
+  /// Our addresses may have changed: every connection is to be looked at.
+  void look_at_addresses();
+  /// Looks at the next: one whose way begins elsewhere now moves, if we dialed it, and the pool hears of it.
+  void follow_address();
   /// Past max_buffer_bytes somebody pays.
   void relieve();
   void arm_timer();
@@ -453,6 +459,7 @@ public:
   std::uint64_t unread_held_ = 0;  ///< By all of them.
   std::uint64_t unread_given_ = 0; ///< What those held that were cut off for memory a moment ago; their users are letting go.
   TimePoint unread_given_at_{};
+  std::vector<quic::ConnectionId> unlooked_; ///< For follow_address().
   std::deque<std::function<void()>> deferred_;
   TimePoint next_drain_ = never;     ///< The earliest drain_until of what drains.
   std::optional<TimePoint> stop_by_; ///< Since shutdown(): nothing new begins, and what drains has until then at most.

@@ -83,7 +83,7 @@ bool NodeImpl::reached(pool::WaiterId waiter, const Result<quic::ConnectionId>& 
 
 void NodeImpl::tell_reached(const Link& link, const Reaching& asked) {
   const auto info = endpoint_.info(link.id); // it is there: a link is closing before its connection goes
-  asked.then(Reached{link.id, {world_.udp().bound(info->socket), info->remote, info->dialer, asked.fresh, now_ - asked.since, info->mtu}});
+  asked.then(Reached{link.id, {info->local, info->remote, info->dialer, asked.fresh, now_ - asked.since, info->mtu}});
 }
 
 // --- ping

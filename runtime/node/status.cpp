@@ -69,7 +69,7 @@ Status NodeImpl::status() const {
       connection.traffic = live != traffic.end() ? std::move(live->second) : link->second->traffic;
     }
     if (const auto info = endpoint_.info(id)) {
-      connection.local = world_.udp().bound(info->socket);
+      connection.local = info->local;
       connection.mtu = info->mtu;
       connection.in_flight = info->in_flight;
       connection.rtt = info->smoothed_rtt;

@@ -285,21 +285,19 @@ void Pool::wake_from_sleep(TimePoint now) {
   }
 }
 
-void Pool::addresses_changed(TimePoint now) {
-  for (const auto& [key, entry] : entries_) {
-    // Those that we dialed come along: the PING shows the peer where we are now. Between two networks there may be none for a while.
-    for (const ConnId id : entry->connections) {
-      Connection& ours = *find(id);
-      if (!ours.dialer || key.self()) continue;
-      ours.pto = longest_pto;
-      ours.suspect_since = never;
-      doubt(ours, now);
-    }
-    const Connection* c = best(*entry);
-    if (c == nullptr || c->dialer || entry->racing) continue;
-    entry->redial_to = {Candidate{c->remote, c->stranger}};
-    entry->redial_at = now + Duration(random_.next_u64() % static_cast<std::uint64_t>(settings_.redial_within.count() + 1));
-    schedule(*entry);
+void Pool::address_changed(ConnId connection, TimePoint now) {
+  Connection* c = find(connection);
+  if (c == nullptr) return;
+  Entry& entry = *c->entry;
+  if (c->dialer) {
+    if (entry.key.self()) return;
+    c->pto = longest_pto; // between two networks there may be none for a while
+    c->suspect_since = never;
+    doubt(*c, now);
+  } else if (c == best(entry) && !entry.racing) {
+    entry.redial_to = {Candidate{c->remote, c->stranger}};
+    entry.redial_at = now + Duration(random_.next_u64() % static_cast<std::uint64_t>(settings_.redial_within.count() + 1));
+    schedule(entry);
   }
 }
 

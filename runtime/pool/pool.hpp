@@ -46,9 +46,9 @@ public:
   void set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now);
   /// Every connection is in doubt: PING each, drop what stays silent. Wants wait for that, up to a time.
   void wake_from_sleep(TimePoint now);
-  /// Our addresses changed: connections that we dialed are in doubt until the peer is heard; those that peers dialed can't follow, so those peers are dialed anew
-  /// within redial_within.
-  void addresses_changed(TimePoint now);
+  /// Its way begins at another address of ours now, or nowhere. One that we dialed is in doubt until the peer is heard there; one that the peer dialed can't
+  /// follow, so the peer is dialed anew within redial_within.
+  void address_changed(ConnId connection, TimePoint now);
 
   // --- events
   void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< The peer's key is proven.

@@ -43,9 +43,9 @@ void to_sockaddr(const Address& address, ngtcp2_sockaddr_union& out, ngtcp2_addr
 }
 
 // A route of the dialer has a local address of its own, whatever the kernel picks: ngtcp2 migrates only to another local address, and drops what comes on
-// paths that it does not know. fd6b:6974:6800::/48 holds them ("kith").
-Address synthetic_label(ConnectionId id) noexcept {
-  std::array<std::uint8_t, 16> ip{0xfd, 0x6b, 0x69, 0x74, 0x68};
+// paths that it does not know. fd6b:6974:6800::/48 holds them ("kith"); the subnet counts a connection's paths.
+Address synthetic_label(ConnectionId id, std::uint16_t path) noexcept {
+  std::array<std::uint8_t, 16> ip{0xfd, 0x6b, 0x69, 0x74, 0x68, 0, static_cast<std::uint8_t>(path >> 8), static_cast<std::uint8_t>(path)};
   const auto n = static_cast<std::uint64_t>(id);
   for (std::size_t i = 0; i < 8; ++i) ip[8 + i] = static_cast<std::uint8_t>(n >> (8 * (7 - i)));
   return make_v6(ip, 1);
@@ -198,16 +198,13 @@ struct Callbacks {
     return 0;
   }
 
-  static int path_validation(ngtcp2_conn*, uint32_t, const ngtcp2_path* path, const ngtcp2_path*, ngtcp2_path_validation_result result, void* user) {
-    Connection& connection = self(user);
-    if (result != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) return 0;
-    const Address remote = from_sockaddr(path->remote);
-    if (remote == connection.remote_) return 0;
-    connection.remote_ = remote;
-    connection.large_stream_ = -1; // another path, another size
-    connection.small_until_ = TimePoint{};
-    connection.link_size_ = 0;
-    connection.endpoint_.emit(Event::Kind::address_changed, connection.id_);
+  static int begin_path_validation(ngtcp2_conn* conn, uint32_t, const ngtcp2_path* path, const ngtcp2_path*, void* user) {
+    self(user).validating_ = ngtcp2_path_eq(path, ngtcp2_conn_get_path2(conn)) != 0; // else it asks whether the one that was left is still there
+    return 0;
+  }
+
+  static int path_validation(ngtcp2_conn*, uint32_t, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result, void* user) {
+    self(user).validating_ = false;
     return 0;
   }
 
@@ -291,6 +288,7 @@ private:
     c.get_new_connection_id2 = get_new_connection_id;
     c.remove_connection_id = remove_connection_id;
     c.dcid_status2 = dcid_status;
+    c.begin_path_validation = begin_path_validation;
     c.path_validation = path_validation;
     c.recv_stateless_reset2 = recv_stateless_reset;
     return c;
@@ -370,7 +368,7 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   alpn_ = dial.alpn;
   socket_ = dial.socket;
   remote_ = dial.remote;
-  local_label_ = synthetic_label(id_);
+  local_label_ = synthetic_label(id_, moves_);
   limit_initials_ = dial.initials != 0;
   initials_left_ = dial.initials;
 
@@ -409,7 +407,7 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
 Result<void> Connection::start_accept(const Incoming& incoming, const Datagram& first, TimePoint now) {
   now_ = now;
   socket_ = first.socket;
-  remote_ = first.remote;
+  remote_ = path_remote_ = first.remote;
   ngtcp2_settings settings{};
   fill_settings(settings, now);
   ngtcp2_transport_params params{};
@@ -487,6 +485,59 @@ int Connection::become_ready() {
   return 0;
 }
 
+// --- moving (RFC 9000 §9; ADR 0018)
+
+void Connection::move(const Address& local, TimePoint now) {
+  if (!conn_ || !dialer_ || local == local_) return;
+  now_ = now;
+  local_ = local;
+  must_migrate_ = true;
+  migrate(now);
+}
+
+// At once: the old address is gone, or the kernel does not send from it by itself any more. Until the peer allows it, packets leave from the new address as they
+// are, as behind a NAT that has given another.
+void Connection::migrate(TimePoint now) {
+  if (!confirmed_) return;
+  const Address label = synthetic_label(id_, static_cast<std::uint16_t>(moves_ + 1));
+  const PathStorage path(label, remote_, socket_);
+  const int result = ngtcp2_conn_initiate_immediate_migration(conn_.get(), &path.path, to_ngtcp2(now));
+  if (result == NGTCP2_ERR_CONN_ID_BLOCKED) return; // it gives another for each that we retire
+  must_migrate_ = false;
+  endpoint_.want_write(*this);
+  if (result == NGTCP2_ERR_INVALID_STATE) return; // a peer that gives no ids, or wants nobody to migrate
+  if (result != 0) return fail(result, now);
+  ++moves_;
+  local_label_ = label;
+  on_new_path();
+}
+
+/// The acceptor's side: QUIC goes where the peer's packets come from. Its address counts as changed once that path is a valid one: proven now, or some minutes ago.
+void Connection::follow_peer() {
+  const Address remote = from_sockaddr(ngtcp2_conn_get_path2(conn_.get())->remote);
+  // ngtcp2 stops its loss timer with the path that was left. Who has nothing else to send has to ask, or what was under way is not missed for a keep-alive.
+  if (std::exchange(path_remote_, remote) != remote) ping();
+  if (validating_ || remote == remote_) return;
+  remote_ = remote;
+  on_new_path();
+  endpoint_.emit(Event::Kind::address_changed, id_);
+}
+
+/// Another path, another size.
+void Connection::on_new_path() noexcept {
+  large_stream_ = -1;
+  small_until_ = TimePoint{};
+  link_size_ = 0;
+  cwnd_ = numbers().cwnd;
+}
+
+/// A dialer's packets stay with the address that the connection began with, whatever the kernel would choose since: on another one they have other connection
+/// ids (RFC 9000 §9.5).
+Address Connection::source(const ngtcp2_path& path) const noexcept {
+  if (!dialer_) return from_sockaddr(path.local);
+  return confirmed_ ? local_ : Address{};
+}
+
 // --- receiving
 
 void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint now) {
@@ -517,8 +568,13 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
     tls_.reset();
   }
-  const bool answered = listening_ && packets_received() != before;
-  if (answered || (moved_ && state_ == State::ready && now - heard_told_ >= heard_interval)) {
+  if (dialer_ && local_.family == Address::Family::none) local_ = datagram.local;
+  if (must_migrate_) migrate(now);
+  if (!dialer_ && (datagram.remote != path_remote_ || path_remote_ != remote_)) follow_peer();
+  // What was under way to an address that we have left says nothing of where we are now.
+  const bool here = !dialer_ || datagram.local == local_;
+  const bool answered = here && listening_ && packets_received() != before;
+  if (answered || (here && moved_ && state_ == State::ready && now - heard_told_ >= heard_interval)) {
     if (answered) listening_ = false;
     moved_ = false;
     heard_told_ = now;

@@ -135,7 +135,7 @@ void Connection::send_close(const ngtcp2_ccerr& error, CloseReason reason, TimeP
     close_packet_.assign(buffer.begin(), buffer.begin() + size);
     Datagram datagram;
     datagram.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
-    datagram.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
+    datagram.local = source(path.path);
     datagram.remote = from_sockaddr(path.path.remote);
     datagram.ecn = info.ecn;
     close_datagram_ = datagram;
@@ -195,6 +195,7 @@ ConnectionInfo Connection::info() const {
   out.transport_bytes = transport_bytes_;
   out.pto = pto();
   if (!conn_) return out;
+  out.local = dialer_ ? local_ : from_sockaddr(ngtcp2_conn_get_path2(conn_.get())->local);
   out.mtu = ngtcp2_conn_get_path_max_tx_udp_payload_size2(conn_.get());
   const ngtcp2_conn_info info = numbers();
   out.smoothed_rtt = Duration(static_cast<std::int64_t>(info.smoothed_rtt));

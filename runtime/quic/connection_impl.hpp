@@ -64,6 +64,7 @@ public:
   void on_deadline(TimePoint now);
   TimePoint deadline() const noexcept;
   void close(Code code, std::string_view text, TimePoint now);
+  void move(const Address& local, TimePoint now);
   void ping();
   void ping(PingId id);
 
@@ -121,6 +122,10 @@ private:
   void fill_params(ngtcp2_transport_params& params) const;
   ngtcp2_ssize write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now);
   std::size_t packet_limit(TimePoint now) noexcept;
+  void migrate(TimePoint now);
+  void follow_peer();
+  void on_new_path() noexcept;
+  Address source(const ngtcp2_path& path) const noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
   void account(Stream& stream, std::uint64_t count, bool fin);
@@ -162,9 +167,14 @@ private:
   PeerId peer_; ///< The one asked for, then the one proven.
   std::string alpn_;
   SocketId socket_{};
-  Address local_label_; ///< The dialer's synthetic local address.
+  Address local_label_;       ///< The dialer's synthetic local address: another one for each path.
+  std::uint16_t moves_ = 0;   ///< Paths that it left.
+  Address local_;             ///< The dialer's real one: where the peer's first packet came, or where it has moved.
+  bool must_migrate_ = false; ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
   Address remote_;
-  Address first_remote_; ///< Of an accepted connection: whom its handshake counts against.
+  Address path_remote_;     ///< The acceptor's: where its packets go, whether or not that path is valid.
+  bool validating_ = false; ///< Whether it is, now (RFC 9000 §8.2).
+  Address first_remote_;    ///< Of an accepted connection: whom its handshake counts against.
   std::size_t initials_left_ = 0;
   bool heard_ = false;
   bool limit_initials_ = false;
@@ -190,10 +200,12 @@ private:
   std::int64_t large_stream_ = -1; ///< A large packet carried this stream's octets up to `large_end_`, and they are not acknowledged;
   std::uint64_t large_end_ = 0;
   TimePoint large_since_{};
-  std::size_t packet_limit_ = 0; ///< Of the train that is being written.
-  TimePoint small_until_{};      ///< Packets are of the least size that QUIC lives with until then.
-  std::size_t link_size_ = 0;    ///< What our own link takes towards the peer; 0: not asked yet.
-  bool data_blocked_ = false;    ///< Some stream waits for credit, perhaps the connection's.
+  std::size_t packet_limit_ = 0;        ///< Of the train that is being written.
+  const std::uint8_t* train_ = nullptr; ///< Its first octet.
+  bool probes_other_path_ = false;      ///< Its first packet, which is its only one then.
+  TimePoint small_until_{};             ///< Packets are of the least size that QUIC lives with until then.
+  std::size_t link_size_ = 0;           ///< What our own link takes towards the peer; 0: not asked yet.
+  bool data_blocked_ = false;           ///< Some stream waits for credit, perhaps the connection's.
   bool keeping_alive_ = false;
   bool ping_pending_ = false;
   bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.

@@ -35,6 +35,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   if (limited && initials_left_ == 0) return 0;
   if (limited) max_train = 1;
   packet_limit_ = packet_limit(now);
+  train_ = buffer.data();
   ngtcp2_path_storage path;
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
@@ -58,7 +59,7 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   // One or the other for good: ngtcp2 counts what was sent unpaced, and would wait for all of it.
   if (!remote_.is_loopback()) ngtcp2_conn_update_pkt_tx_time(conn_.get(), to_ngtcp2(now));
   out.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
-  out.local = dialer_ ? Address{} : from_sockaddr(path.path.local);
+  out.local = source(path.path);
   out.remote = from_sockaddr(path.path.remote);
   out.bytes = {buffer.data(), static_cast<std::size_t>(written)};
   out.segment = segment < static_cast<std::size_t>(written) ? static_cast<std::uint16_t>(segment) : std::uint16_t{0};
@@ -78,9 +79,15 @@ std::size_t Connection::packet_limit(TimePoint now) noexcept {
   return link_size_;
 }
 
-ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,
+ngtcp2_ssize Connection::on_write_packet(ngtcp2_conn* conn, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size,
                                          ngtcp2_tstamp now, void* user) {
-  return static_cast<Connection*>(user)->write_packet(path, info, dest, size, now);
+  Connection& self = *static_cast<Connection*>(user);
+  const bool first = dest == self.train_;
+  if (!first && self.probes_other_path_) return 0;
+  const ngtcp2_ssize written = self.write_packet(path, info, dest, size, now);
+  // ngtcp2 1.24 goes on with a train whose first packet asks whether a path that was left is still there: all of it would go that way.
+  if (first) self.probes_other_path_ = written > 0 && ngtcp2_path_eq(path, ngtcp2_conn_get_path2(conn)) == 0;
+  return written;
 }
 
 ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now) {

@@ -381,6 +381,11 @@ void Endpoint::close(ConnectionId id, Code code, std::string_view text, TimePoin
   if (Connection* connection = impl_->find(id)) connection->close(code, text, now);
 }
 
+void Endpoint::move(ConnectionId id, const Address& local, TimePoint now) {
+  impl_->now = now;
+  if (Connection* connection = impl_->find(id)) connection->move(local, now);
+}
+
 void Endpoint::ping(ConnectionId id) {
   if (Connection* connection = impl_->find(id)) connection->ping();
 }

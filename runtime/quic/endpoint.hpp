@@ -71,6 +71,7 @@ struct ConnectionInfo {
   PeerId peer;
   std::string alpn;
   SocketId socket{};
+  Address local; ///< Where its packets leave from; family none until a dialer has heard of its peer, and when the connection is over.
   Address remote;
   bool dialer = false;
   bool ready = false;
@@ -145,6 +146,9 @@ public:
   void relieve(TimePoint now);
   /// Tells the peer and forgets the connection; `closed` follows.
   void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
+  /// A dialer's packets leave from `local` (with its port) from now on: nothing if they do already, else migration (RFC 9000 §9) as soon as the peer allows
+  /// it. An acceptor stays where it was asked.
+  void move(ConnectionId connection, const Address& local, TimePoint now);
   /// Makes the peer say something; `heard` follows if it does.
   void ping(ConnectionId connection);
   /// Measures a round trip; `pinged` with this id follows, or `closed`, or nothing.

@@ -6,11 +6,29 @@ import hashlib
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
 
 from harness import PATIENCE, Case, Refused, as_socket
+
+
+# Prints who sent QUIC packets with short headers to whom under which connection id, until its input ends.
+SNIFFER = """
+import select, socket, sys
+all, ipv4 = 3, 0x0800
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(all))
+wire.bind(("net0", all))
+print("up", flush=True)
+seen = set()
+while sys.stdin not in select.select([wire, sys.stdin], [], [])[0]:
+    packet, (_, protocol, *_) = wire.recvfrom(64)
+    if protocol == ipv4 and packet[9] == socket.IPPROTO_UDP and not packet[28] & 0x80:
+        seen.add((socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20]), packet[29:37].hex()))
+for each in seen:
+    print(*each)
+"""
 
 
 class Namespace:
@@ -68,6 +86,20 @@ class Networks(Case):
         self.assertEqual(self.call(b), "hi")
         return a, b, daemon
 
+    def ids_of(self, address, action):
+        """Runs it; the connection ids that alice's packets and those for her had meanwhile, by bob's address: ({address: ids}, {address: ids})."""
+        sniffer = subprocess.Popen([*self.here.inside, sys.executable, "-c", SNIFFER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with sniffer:
+            self.assertEqual(sniffer.stdout.readline(), "up\n")
+            action()
+            sniffer.stdin.close()
+            to_bob, from_bob = {}, {}
+            for line in sniffer.stdout:
+                source, to, id = line.split()
+                where, ids = (to, to_bob) if source == address else (source, from_bob)
+                ids.setdefault(where, set()).add(id)
+        return to_bob, from_bob
+
     def call(self, b, **fields):
         return b.data("call", target="alice", protocol="Echo", data={"message": "hi"}, **fields)["echoed"]
 
@@ -103,9 +135,15 @@ class Networks(Case):
 
     def test_the_dialer_moves_under_a_transfer(self):
         a, b, _ = self.couple()
-        self.echoes_through(b, lambda: self.move(self.there, "10.77.0.2", "10.77.0.22"))
+        self.assertTrue(b.data("ping", peer="alice")["local"].startswith("10.77.0.2:"))
+        move = lambda: self.move(self.there, "10.77.0.2", "10.77.0.22")
+        for seen in self.ids_of("10.77.0.1", lambda: self.echoes_through(b, move)):
+            self.assertEqual(set(seen), {"10.77.0.2", "10.77.0.22"})
+            self.assertFalse(seen["10.77.0.2"] & seen["10.77.0.22"], "a connection id went along")
         self.assertEqual(self.call(b), "hi")
         self.assertTrue(a.data("peer.show", peer="bob")["address"].startswith("10.77.0.22:"))
+        self.assertTrue(b.data("ping", peer="alice")["local"].startswith("10.77.0.22:"))
+        self.assertTrue(b.data("pool.list")["connections"][0]["local"].startswith("10.77.0.22:"))
         self.echoes_through(b, lambda: self.move(self.there, "10.77.0.22", "10.77.0.2"))
 
     def test_the_acceptor_moves(self):

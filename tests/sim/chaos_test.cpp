@@ -169,9 +169,22 @@ private:
     rebound_.insert(host.ip);
   }
 
-  // The host goes to another network. Some of its peers hear of the new address, from others or from it.
+  // The host goes to another network, sometimes with a while between them, or on to a third at once. Some of its peers hear of the new address, from others or
+  // from it.
   void move(std::size_t a) {
-    hosts_[a]->move(make_v4({10, 9, static_cast<std::uint8_t>(1 + a), static_cast<std::uint8_t>(1 + sim_.random().below(250))}, 4433));
+    Host& host = *hosts_[a];
+    SimRandom& dice = sim_.random();
+    if (dice.chance(0.3)) {
+      host.world->udp().set_addresses({});
+      host.node->addresses_changed();
+      sim_.run_for(milliseconds(dice.below(5000)));
+    }
+    const auto elsewhere = [&] { return make_v4({10, 9, static_cast<std::uint8_t>(1 + a), static_cast<std::uint8_t>(1 + dice.below(250))}, 4433); };
+    host.move(elsewhere());
+    while (dice.chance(0.3)) {
+      sim_.run_for(milliseconds(dice.below(100)));
+      host.move(elsewhere());
+    }
     for (auto& other : hosts_) {
       if (other != hosts_[a] && other->world->is_awake() && sim_.random().chance(0.3)) other->know(*hosts_[a]);
     }

@@ -36,15 +36,200 @@ struct Roaming : ::testing::Test, Two {
     EXPECT_EQ(bob.handshakes(), handshakes) << "not the same connection";
   }
 
+  static node::ConnectionStatus connection_of(const Host& host) { return host.node->status().identities.at(0).connections.at(0); }
+
+  /// Notes the connection ids of the datagrams between alice and each address of bob's, once the handshake is over.
+  void watch_ids() {
+    network.tap = [this](const Address& from, const Address& to, ByteView bytes) {
+      if ((bytes[0] & 0x80) != 0) return false;
+      const bool from_alice = from == alice.ip;
+      (from_alice ? ids_to : ids_from)[from_alice ? to : from].insert(std::string(as_text(bytes.subspan(1, 8))));
+      return false;
+    };
+  }
+  /// No id was seen on two addresses.
+  void expect_other_ids(std::size_t addresses) {
+    for (const auto* seen : {&ids_from, &ids_to}) {
+      EXPECT_EQ(seen->size(), addresses);
+      std::set<std::string> all;
+      for (const auto& [address, ids] : *seen) {
+        for (const std::string& id : ids) EXPECT_TRUE(all.insert(id).second) << "an id that was used elsewhere, on " << address.text();
+      }
+    }
+  }
+
   const Address elsewhere = make_v4({10, 7, 7, 7}, 4433);
+  const Address third = make_v4({10, 7, 8, 8}, 4433);
+  std::map<Address, std::set<std::string>> ids_from; ///< By bob's address.
+  std::map<Address, std::set<std::string>> ids_to;
 };
 
 TEST_F(Roaming, TheDialerMovesWhileItSends) {
-  lives_through(bob, alice, [&] { bob.move(elsewhere); });
+  watch_ids();
+  lives_through(bob, alice, [&] {
+    bob.world->udp().set_addresses({elsewhere});
+    sim.run_for(
+        milliseconds(200)); // the daemon waits for the last of the news; what is sent meanwhile is lost, not sent from elsewhere under the old ids
+    bob.move(elsewhere);
+  });
+  expect_other_ids(2);
+  EXPECT_EQ(connection_of(bob).local, elsewhere);
+  EXPECT_EQ(connection_of(alice).remote, elsewhere);
 }
 
 TEST_F(Roaming, TheDialerMovesWhileItReceives) {
+  watch_ids();
   lives_through(alice, bob, [&] { bob.move(elsewhere); });
+  expect_other_ids(2);
+}
+
+TEST_F(Roaming, APingMeasuresTheNewWay) {
+  for (Host* asks : {&bob, &alice}) {
+    sim.run_for(seconds(5));
+    std::optional<node::PingReport> report;
+    bob.move(asks == &bob ? elsewhere : third);
+    sim.run_for(milliseconds(asks == &bob ? 0 : 70)); // she has to hear of it first
+    asks->node->ping(asks->id, asks == &bob ? alice.id : bob.id, seconds(2), [&](const Result<node::PingReport>& said) { report = said.value(); });
+    ASSERT_TRUE(run([&] { return report.has_value(); }));
+    ASSERT_TRUE(report->rtt) << "no answer";
+    EXPECT_GE(*report->rtt, milliseconds(40));
+    EXPECT_LE(*report->rtt, milliseconds(80));
+    EXPECT_EQ(asks == &bob ? report->path.local : report->path.remote, bob.ip);
+  }
+}
+
+TEST_F(Roaming, TheDialerMovesAndComesBack) {
+  const Address home = bob.ip;
+  lives_through(bob, alice, [&] {
+    bob.move(elsewhere);
+    sim.run_for(milliseconds(500));
+    bob.move(home);
+  });
+  EXPECT_EQ(connection_of(alice).remote, home);
+}
+
+// Faster than the peer can give ids: packets go on under those that there are, and the transfer lives.
+TEST_F(Roaming, TheDialerMovesTwiceInARow) {
+  for (const auto& [from, to] : {std::pair(&bob, &alice), std::pair(&alice, &bob)}) {
+    lives_through(*from, *to, [&] {
+      for (const Address& next : {elsewhere, third, make_v4({10, 7, 9, 9}, 4433), elsewhere}) {
+        bob.move(next);
+        sim.run_for(milliseconds(sim.random().below(60)));
+      }
+    });
+    EXPECT_EQ(connection_of(bob).local, elsewhere);
+    EXPECT_EQ(connection_of(alice).remote, elsewhere);
+    bob.move(third);
+  }
+}
+
+TEST_F(Roaming, TheDialerHasNoNetworkForAWhile) {
+  lives_through(
+      bob, alice,
+      [&] {
+        bob.world->udp().set_addresses({});
+        bob.node->addresses_changed();
+        sim.run_for(seconds(8));
+        bob.move(elsewhere);
+      },
+      seconds(20));
+  EXPECT_EQ(connection_of(bob).local, elsewhere);
+}
+
+// A VPN or a container's interface comes and goes: whoever goes another way hears nothing of it.
+TEST_F(Roaming, AnUnrelatedAddressIsNoMove) {
+  const auto stream = bob.open(alice, "a");
+  ASSERT_TRUE(run([&] { return stream->body == "a"; }));
+  sim.run_for(seconds(18)); // path MTU probes are over, a keep-alive has been sent
+  const auto window = connection_of(bob).congestion_window;
+  std::size_t sent = 0;
+  network.tap = [&](const Address&, const Address&, ByteView) { return ++sent == 0; };
+  for (Host* host : {&bob, &alice}) {
+    for (const std::vector<Address>& addresses : {std::vector{host->ip, elsewhere}, std::vector{host->ip}}) {
+      host->world->udp().set_addresses(addresses);
+      host->node->addresses_changed();
+      sim.run_for(milliseconds(600));
+    }
+  }
+  EXPECT_EQ(sent, 0U);
+  EXPECT_EQ(connection_of(bob).congestion_window, window);
+  EXPECT_EQ(bob.handshakes(), 1U);
+}
+
+// Its old address is still there and hears what was under way to it: that is no proof of the new one.
+TEST_F(Roaming, ANewNetworkThatLeadsNowhereEndsTheConnection) {
+  Bulk bulk(*alice.node, 50'000'000);
+  bulk.start(alice.request(bob, StreamKind::stream, "digest"));
+  ASSERT_TRUE(run([&] { return bulk.half_sent() || sim.now() > TimePoint(seconds(3)); }));
+  const Address home = bob.ip;
+  network.tap = [this](const Address& from, const Address& to, ByteView) { return from == elsewhere || to == elsewhere; };
+  bob.world->udp().set_addresses({elsewhere, home});
+  bob.node->addresses_changed();
+  const TimePoint moved = sim.now();
+  EXPECT_TRUE(run([&] { return bob.connections() == 0; }));
+  EXPECT_LE(sim.now() - moved, pool::silent_ptos * pool::longest_pto + milliseconds(1)) << "as when the network is gone";
+  bob.world->udp().set_addresses({home});
+  bob.node->addresses_changed();
+  const auto call = bob.call(alice);
+  ASSERT_TRUE(run([&] { return call->end.has_value(); }, seconds(1)));
+  EXPECT_TRUE(call->ok()) << call->end->error.text;
+  bulk.cancel();
+  run([&] { return bulk.end.has_value(); });
+}
+
+// What was under way to it is lost, and its peer, which knows the path already and has nothing else to say, has to notice.
+TEST(RoamingTest, AnAnswerIsUnderWayWhenTheDialerComesBack) {
+  for (const int away : {100, 1500, 8000}) {
+    Two two;
+    two.network.defaults.delay = milliseconds(20);
+    const auto warm = two.bob.call(two.alice);
+    two.sim.run_for(seconds(8)); // path MTU probes are over
+    const Address home = two.bob.ip;
+    two.bob.move(make_v4({10, 7, 7, 7}, 4433));
+    two.sim.run_for(milliseconds(away));
+    const auto stream = two.bob.open(two.alice, std::string(8000, 'x'));
+    two.sim.run_for(milliseconds(5));
+    two.bob.move(home);
+    EXPECT_TRUE(two.run([&] { return stream->body.size() == 8000; }, seconds(3))) << away;
+  }
+}
+
+TEST(RoamingTest, ADialerOfManyTakesAllAlong) {
+  Two two;
+  std::vector<std::unique_ptr<Host>> others;
+  std::vector<std::unique_ptr<Program>> calls;
+  for (std::uint8_t n = 3; n < 83; ++n) {
+    others.push_back(std::make_unique<Host>(two.sim, two.network, n));
+    others.back()->know(two.bob);
+    two.bob.know(*others.back());
+    calls.push_back(two.bob.call(*others.back()));
+  }
+  ASSERT_TRUE(two.run([&] { return std::ranges::all_of(calls, [](const auto& call) { return call->ok(); }); }));
+  const Address elsewhere = make_v4({10, 7, 7, 7}, 4433);
+  two.bob.move(elsewhere);
+  two.sim.run_for(milliseconds(100));
+  EXPECT_EQ(two.bob.connections(), others.size());
+  for (const auto& connection : two.bob.node->status().identities.at(0).connections) EXPECT_EQ(connection.local, elsewhere);
+  for (const auto& other : others) EXPECT_EQ(other->node->status().identities.at(0).connections.at(0).remote, elsewhere);
+}
+
+TEST(RoamingTest, TheDialerMovesWhileItsHandshakeRuns) {
+  for (int at = 0; at < 8; ++at) { // quarters of a round trip
+    Two two;
+    two.network.defaults.delay = milliseconds(20);
+    const auto call = two.bob.call(two.alice);
+    two.sim.run_for(milliseconds(10) * at);
+    two.bob.move(make_v4({10, 7, 7, 7}, 4433));
+    ASSERT_TRUE(two.run([&] { return call->end.has_value(); }, seconds(11)));
+    if (at >= 4) {
+      EXPECT_TRUE(call->ok()) << at << ": " << call->end->error.text;
+    } else { // an acceptor answers an Initial where it came from: that answer is lost, and the dial with it
+      EXPECT_EQ(call->end->error.code, Code::unreachable) << at;
+    }
+    const auto again = two.bob.call(two.alice);
+    ASSERT_TRUE(two.run([&] { return again->end.has_value(); }, seconds(1)));
+    EXPECT_TRUE(again->ok()) << at << ": " << again->end->error.text;
+  }
 }
 
 // What was sent on the short path must not be paid for with a pause on the next one.

@@ -46,6 +46,16 @@ Address SimUdp::bound(SocketId socket) const {
   return it == sockets_.end() ? Address{} : it->second.listen;
 }
 
+Address SimUdp::source(SocketId socket, const Address& remote) const {
+  Address from = bound(socket);
+  if (from.family != remote.family) return {};
+  if (!from.is_unspecified()) return owns_ip(from) ? from : Address{};
+  const auto own = std::ranges::find(addresses_, remote.family, &Address::family);
+  if (own == addresses_.end()) return {};
+  from.ip = own->ip;
+  return from;
+}
+
 void SimUdp::block(std::uint16_t port, bool blocked) {
   if (blocked) {
     blocked_.insert(port);
@@ -62,12 +72,7 @@ SendResult SimUdp::send(const Datagram& datagram) {
   const auto it = sockets_.find(datagram.socket);
   if (it != sockets_.end() && blocked_.contains(it->second.listen.port)) return SendResult::blocked;
   if (it == sockets_.end() || datagram.remote.family != it->second.listen.family) return SendResult::dropped;
-  Address from = datagram.local.family == Address::Family::none ? it->second.listen : datagram.local;
-  if (from.is_unspecified()) {
-    const auto own = std::ranges::find(addresses_, datagram.remote.family, &Address::family);
-    if (own == addresses_.end()) return SendResult::dropped;
-    from = *own;
-  }
+  Address from = datagram.local.family == Address::Family::none ? source(datagram.socket, datagram.remote) : datagram.local;
   if (!owns_ip(from)) return SendResult::dropped;
   from.port = it->second.listen.port;
 
@@ -102,6 +107,7 @@ SimUdp* SimNetwork::find_host(const Address& address) const {
 }
 
 void SimNetwork::transmit(const std::string& from, Packet packet) {
+  if (tap && tap(packet.from, packet.to, packet.bytes)) return;
   if (const auto nat = outside_.find(packet.from); nat != outside_.end()) packet.from = nat->second;
   const auto nat = std::ranges::find(outside_, packet.to, [](const auto& pair) { return pair.second; });
   if (nat != outside_.end()) packet.to = nat->first;

@@ -5,6 +5,7 @@
 #include "base/world.hpp"
 #include "support/sim.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -48,6 +49,7 @@ public:
   Result<SocketId> open(const Address& listen, UdpReceiver& receiver) override;
   void close(SocketId socket) override;
   Address bound(SocketId socket) const override;
+  Address source(SocketId socket, const Address& remote) const override;
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId) const override { return max_train_; }
   std::size_t max_payload(const Address& remote) const override { return link_mtu_ - (remote.is_v6() ? 48U : 28U); }
@@ -57,7 +59,7 @@ public:
   void set_link_mtu(std::size_t octets) noexcept { link_mtu_ = octets; }
   /// Sends of the sockets on this port say `blocked`, until they are told sendable().
   void block(std::uint16_t port, bool blocked);
-  /// The host's addresses from now on (a laptop that changes networks). Sockets keep their ports.
+  /// The host's addresses from now on (a laptop that changes networks), the preferred one first. Sockets keep their ports.
   void set_addresses(std::vector<Address> addresses) { addresses_ = std::move(addresses); }
   /// Until then nothing arrives: it waits in the kernel's buffer (`kept`) and comes in one batch, or the host hears nothing of it.
   void deaf_until(TimePoint time, bool kept) {
@@ -101,6 +103,8 @@ public:
   void partition(const std::string& a, const std::string& b, bool down);
   /// NAT: datagrams from `inside` seem to come from `outside`, and what is sent to `outside` arrives at `inside`. Calling it again rebinds.
   void rewrite(const Address& inside, const Address& outside);
+  /// Sees every datagram as it is sent, before any NAT; whether it is lost.
+  std::function<bool(const Address& from, const Address& to, ByteView bytes)> tap;
 
 private:
   friend class SimUdp;

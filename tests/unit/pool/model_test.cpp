@@ -55,6 +55,13 @@ public:
     }
   }
 
+  void addresses_changed(std::size_t side) {
+    for (const Row& row : pool(side).list()) {
+      pool(side).address_changed(row.connection, now_);
+      act(side);
+    }
+  }
+
   void later(Duration after, std::function<void()> work) { events_.emplace(now_ + after, std::move(work)); }
 
   void run(TimePoint until) {
@@ -301,7 +308,7 @@ void random_schedule(std::uint64_t seed, const Rules& rules) {
     model.later(when, [&model, side, what, patience, rules] {
       if (what == 0 && rules.crashes) model.crash(side);
       else if (what == 1) model.pool(side).wake_from_sleep(model.now());
-      else if (what == 2) model.pool(side).addresses_changed(model.now());
+      else if (what == 2) model.addresses_changed(side);
       model.want(side, what < 10 ? Duration(1h) : patience);
     });
   }

@@ -350,7 +350,7 @@ TEST_F(PoolTest, AWantAfterSleepIsDialedAnewWhenTheOldConnectionIsSilent) {
 // Between two networks a PING may stay unanswered for long: whoever asks meanwhile is dialed for after 3 s.
 TEST_F(PoolTest, AWantOnAConnectionThatIsLongInDoubtIsDialedBesideIt) {
   dialed(ConnId{7});
-  pool_->addresses_changed(now_);
+  pool_->address_changed(ConnId{7}, now_);
   want({{at(1)}});
   EXPECT_TRUE(only<StartAttempt>(run(2900ms)).empty());
   const StartAttempt start = one<StartAttempt>(run(100ms));
@@ -370,7 +370,7 @@ TEST_F(PoolTest, ChangedAddressesDialAcceptedPeersAnewWithinASecondThenBackOff) 
   pool_->accepted(key_, ConnId{8}, at(2), false, now_);
   pool_->accepted(larger_, ConnId{9}, at(3), false, now_);
   pool_->closed(ConnId{9}, now_);
-  pool_->addresses_changed(now_);
+  for (const ConnId id : {ConnId{8}, ConnId{9}}) pool_->address_changed(id, now_);
   const StartAttempt start = one<StartAttempt>(run(1s));
   EXPECT_EQ(start.address, at(2));
   pool_->attempt_failed(start.attempt, {Code::unreachable, "refused"}, now_);
@@ -401,7 +401,7 @@ TEST_F(PoolTest, ChangedAddressesArePingedOnConnectionsThatWeDialedAndTheSilentG
   pool_->heard(ConnId{7}, 10ms, now_);
   take(*pool_);
   for (const char* change : {"the old address goes", "the new one comes"}) {
-    pool_->addresses_changed(now_);
+    pool_->address_changed(ConnId{7}, now_);
     EXPECT_EQ(one<Ping>(take(*pool_)).connection, ConnId{7}) << change;
     EXPECT_TRUE(only<Close>(run(10s)).empty()) << "there may be no network for a while";
   }
@@ -519,7 +519,7 @@ TEST_F(PoolTest, WhoIsAStrangerChangesWithItsRole) {
 
 TEST_F(PoolTest, AStrangersAddressIsAHint) {
   pool_->accepted(key_, ConnId{8}, at(2), true, now_);
-  pool_->addresses_changed(now_);
+  pool_->address_changed(ConnId{8}, now_);
   EXPECT_TRUE(one<StartAttempt>(run(1s)).hinted);
 }
 
@@ -544,6 +544,7 @@ TEST_F(PoolTest, UnknownIdsAreIgnored) {
   pool_->closed(ConnId{99}, now_);
   pool_->goaway(ConnId{99}, now_);
   pool_->heard(ConnId{99}, 1ms, now_);
+  pool_->address_changed(ConnId{99}, now_);
   pool_->stream_opened(ConnId{99});
   pool_->stream_ended(ConnId{99}, now_);
   pool_->cancel(WaiterId{99});

@@ -119,9 +119,10 @@ public:
     std::array<std::uint8_t, 65536> buffer{};
     while (auto datagram = host.endpoint->transmit(
                buffer, [](SocketId) { return std::size_t{16}; }, now)) {
+      if (datagram->local.family != Address::Family::none && datagram->local != host.address)
+        continue; // a kernel sends from no address that it has not
       if (drop && drop(host, *datagram)) continue;
-      wire_.push_back(
-          {now + delay, &host, datagram->remote, Bytes(datagram->bytes.begin(), datagram->bytes.end()), datagram->segment, datagram->local});
+      wire_.push_back({now + delay, host.address, datagram->remote, Bytes(datagram->bytes.begin(), datagram->bytes.end()), datagram->segment});
     }
     Event event;
     while (host.endpoint->next_event(event)) host.events.push_back(event);
@@ -136,11 +137,10 @@ public:
 private:
   struct Flying {
     TimePoint at;
-    const Host* from;
+    Address from;
     Address to;
     Bytes bytes;
     std::uint16_t segment;
-    Address local;
   };
 
   void deliver() {
@@ -150,7 +150,7 @@ private:
       if (host->address != flying.to) continue;
       Datagram datagram;
       datagram.local = host->address;
-      datagram.remote = flying.from->address;
+      datagram.remote = flying.from;
       datagram.bytes = flying.bytes;
       datagram.segment = flying.segment;
       host->endpoint->receive(datagram, now);
