@@ -20,7 +20,7 @@ TEST(Check, ExtraSymbolsAreFound) {
 TEST(Check, SchemasMayBeAsDeepAsTheDaemonReadsThem) {
   const auto nested = [](std::size_t levels) {
     std::string schema = "{}";
-    for (std::size_t i = 1; i < levels; ++i) schema = R"({"not":)" + schema + "}";
+    for (std::size_t i = 1; i < levels; ++i) schema.insert(0, R"({"not":)").append("}");
     return schema;
   };
   EXPECT_EQ(check::schema_problem(nested(256)), "");
