@@ -39,7 +39,7 @@ TEST(ClientLib, WithoutHomeTheUsersHomeIsTheSystems) {
     const char* before = ::getenv("HOME");
     const std::string kept = before != nullptr ? before : "";
     value != nullptr ? ::setenv("HOME", value, 1) : ::unsetenv("HOME");
-    const std::string home = client::resolve_home("");
+    std::string home = client::resolve_home("");
     before != nullptr ? ::setenv("HOME", kept.c_str(), 1) : ::unsetenv("HOME");
     return home;
   };
