@@ -209,7 +209,8 @@ TEST(RoamingTest, ADialerOfManyTakesAllAlong) {
   two.bob.move(elsewhere);
   two.sim.run_for(milliseconds(100));
   EXPECT_EQ(two.bob.connections(), others.size());
-  for (const auto& connection : two.bob.node->status().identities.at(0).connections) EXPECT_EQ(connection.local, elsewhere);
+  const node::Status status = two.bob.node->status();
+  for (const auto& connection : status.identities.at(0).connections) EXPECT_EQ(connection.local, elsewhere);
   for (const auto& other : others) EXPECT_EQ(other->node->status().identities.at(0).connections.at(0).remote, elsewhere);
 }
 
