@@ -191,6 +191,7 @@ private:
   WriteScheduler scheduler_;
   std::vector<StreamPtr> early_; ///< Of the peer's, from before `ready`, in the order in which they became worth a look.
   std::size_t bidi_streams_ = 0;
+  std::size_t ended_bidi_ = 0; ///< Of the peer's, not yet given back to it.
   std::uint64_t parked_ = 0;
   std::uint64_t condemned_parked_ = 0; ///< Of these, on streams that were reset for it.
   std::uint64_t cwnd_ = 0;             ///< After the last packet that came.

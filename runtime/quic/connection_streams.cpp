@@ -136,7 +136,8 @@ void Connection::check_parked() {
 void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
   if (ngtcp2_conn_is_local_stream2(conn_.get(), id) == 0) {
     if (ngtcp2_is_bidi_stream(id) != 0) {
-      ngtcp2_conn_extend_max_streams_bidi(conn_.get(), 1);
+      // A sixteenth at a time: a MAX_STREAMS frame for each call would be a packet of its own, and the peer's acknowledgement another.
+      if (++ended_bidi_ * 16 >= endpoint_.settings.max_streams) ngtcp2_conn_extend_max_streams_bidi(conn_.get(), std::exchange(ended_bidi_, 0));
     } else {
       ngtcp2_conn_extend_max_streams_uni(conn_.get(), 1);
     }

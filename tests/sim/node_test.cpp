@@ -26,6 +26,29 @@ TEST(NodeTest, AColdCallTakesTwoRoundTrips) {
   EXPECT_LT(two.sim.now() - began, milliseconds(210));
 }
 
+// Leave for the next stream comes back in portions, not in a packet after each call; and none is lost, however few there are.
+TEST(NodeTest, StreamsAreGivenLeaveForInPortions) {
+  for (const std::uint64_t most : {1, 2, 17, 33}) {
+    node::Settings settings;
+    settings.quic.max_streams = most;
+    Two two(1, settings);
+    std::vector<std::unique_ptr<Program>> calls;
+    for (int i = 0; i < 100; ++i) calls.push_back(two.bob.call(two.alice));
+    EXPECT_TRUE(two.run([&] { return std::ranges::all_of(calls, [](const auto& each) { return each->ok(); }); })) << most;
+  }
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = std::chrono::microseconds(50);
+  const auto sent = [&] { return two.network.counters("host1", "host2").sent + two.network.counters("host2", "host1").sent; };
+  const auto call = [&] {
+    const auto each = two.bob.call(two.alice);
+    EXPECT_TRUE(two.run([&] { return each->ok(); }));
+  };
+  for (int i = 0; i < 20; ++i) call(); // path MTU probes are over
+  const std::uint64_t before = sent();
+  for (int i = 0; i < 200; ++i) call();
+  EXPECT_LE(sent() - before, 4 * 200U + 50) << "request, reply, and an acknowledgement of each; it was 6";
+}
+
 TEST(NodeTest, APeerThatRefusesUsIsNeverSaidToBeThere) {
   Two two;
   two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(50);
