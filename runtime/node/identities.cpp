@@ -184,9 +184,7 @@ void NodeImpl::finish_offline(Identity& identity) {
     still->finishing = false;
     if (!still->sockets.empty()) {
       // With its sockets its connections end; the sockets close after that was said.
-      for (const auto& [connection, link] : links_) {
-        if (link->identity == id && !link->closing) endpoint_.close(connection, Code::offline, "", now_);
-      }
+      leave_all(id);
       world_.network().post([this, id, alive = std::weak_ptr<bool>(alive_)] {
         if (alive.expired()) return;
         Identity* offline = find_identity(id);
@@ -202,6 +200,12 @@ void NodeImpl::finish_offline(Identity& identity) {
     stop_binding(*binding, one_less);
   }
   defer(one_less);
+}
+
+void NodeImpl::leave_all(const std::optional<PeerId>& id) {
+  for (const auto& [connection, link] : links_) {
+    if ((!id || link->identity == *id) && !link->closing) endpoint_.leave(connection, Code::offline, "", now_);
+  }
 }
 
 void NodeImpl::remove_identity(const PeerId& id, std::function<void()> removed) {
@@ -222,9 +226,7 @@ void NodeImpl::erase_identity(const PeerId& id, std::function<void()> removed) {
     return;
   }
   Identity& identity = *at->second;
-  for (const auto& [connection, link] : links_) {
-    if (link->identity == id && !link->closing) endpoint_.close(connection, Code::offline, "", now_);
-  }
+  leave_all(id);
   if (identity.streams != 0) {
     identity.draining = true;
     identity.drain_until = now_;

@@ -346,8 +346,10 @@ Status Node::status() const { return impl_->status(); }
 void Node::shutdown(TimePoint deadline, std::function<void()> done) {
   impl_->stop_by_ = deadline;
   auto left = std::make_shared<std::size_t>(1);
-  const auto one_less = [left, done = std::move(done)] {
-    if (--*left == 0 && done) done();
+  const auto one_less = [impl = impl_.get(), left, done = std::move(done)] {
+    if (--*left != 0) return;
+    impl->leave_all(); // those that linger after their last stream: whoever is at the other end would wait for nobody
+    if (done) done();
   };
   std::vector<PeerId> ids;
   for (const auto& [id, identity] : impl_->identities_) ids.push_back(id);

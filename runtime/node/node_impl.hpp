@@ -21,6 +21,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -393,6 +394,7 @@ public:
   Result<void> set_online(const PeerId& id);
   Result<void> set_offline(const PeerId& id, TimePoint drain_until, std::function<void()> drained);
   void finish_offline(Identity& identity);
+  void leave_all(const std::optional<PeerId>& id = {}); ///< Ends the connections of an identity, or of all, whose streams have ended.
   void remove_identity(const PeerId& id, std::function<void()> removed);
   void erase_identity(const PeerId& id, std::function<void()> removed);
   void put_binding(const PeerId& id, const BindingSpec& spec, std::function<void(Result<void>)> done);

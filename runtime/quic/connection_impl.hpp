@@ -64,6 +64,8 @@ public:
   void on_deadline(TimePoint now);
   TimePoint deadline() const noexcept;
   void close(Code code, std::string_view text, TimePoint now);
+  /// Sends now what ngtcp2 would acknowledge a little later, and gives the time that it believes in after that: close() is to follow, with that time.
+  TimePoint acknowledge(TimePoint now);
   void move(const Address& local, TimePoint now);
   void ping();
   void ping(PingId id);

@@ -381,6 +381,12 @@ void Endpoint::close(ConnectionId id, Code code, std::string_view text, TimePoin
   if (Connection* connection = impl_->find(id)) connection->close(code, text, now);
 }
 
+void Endpoint::leave(ConnectionId id, Code code, std::string_view text, TimePoint now) {
+  impl_->now = now;
+  const TlsRandomScope scope(impl_->random);
+  if (Connection* connection = impl_->find(id)) connection->close(code, text, connection->acknowledge(now));
+}
+
 void Endpoint::move(ConnectionId id, const Address& local, TimePoint now) {
   impl_->now = now;
   if (Connection* connection = impl_->find(id)) connection->move(local, now);

@@ -146,6 +146,8 @@ public:
   void relieve(TimePoint now);
   /// Tells the peer and forgets the connection; `closed` follows.
   void close(ConnectionId connection, Code code, std::string_view text, TimePoint now);
+  /// The same at the end of a connection whose streams have ended well: what came is acknowledged first, so that they do at the peer's end too.
+  void leave(ConnectionId connection, Code code, std::string_view text, TimePoint now);
   /// A dialer's packets leave from `local` (with its port) from now on: nothing if they do already, else migration (RFC 9000 §9) as soon as the peer allows
   /// it. An acceptor stays where it was asked.
   void move(ConnectionId connection, const Address& local, TimePoint now);

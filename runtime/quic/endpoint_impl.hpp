@@ -127,7 +127,8 @@ public:
     Address remote;
     Bytes bytes;
   };
-  std::deque<Reply> replies; // packets outside any connection: Retry, version negotiation, stateless reset
+  std::deque<Reply>
+      replies; // packets outside any connection: Retry, version negotiation, stateless reset; and the last acknowledgement before a close
   Counters counters;
   std::size_t half_open = 0; ///< Accepted, and not authenticated: under way, or refused and lingering.
   std::size_t lingering = 0; ///< Others that are closed, and answer late packets; as many as max_connections beside those that live.

@@ -97,6 +97,24 @@ TEST(NodeFaultsTest, TextsOfFailuresAfterTheReplyArrive) {
   EXPECT_EQ(two.alice.factory.echo->last_end.error.text, "the disk is full");
 }
 
+// What was received to its end is acknowledged before the daemon goes, and it says goodbye: nobody waits for a daemon that is not there.
+TEST(NodeFaultsTest, AStreamThatEndsWithTheDaemonEndsWell) {
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(20);
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  bool stopped = false;
+  two.alice.node->shutdown(two.sim.now() + seconds(10), [&] { stopped = true; });
+  two.sim.run_for(milliseconds(100));
+  stream->stream.out->finish();
+  two.bob.node->control().produced(stream->stream.key);
+  ASSERT_TRUE(two.run([&] { return stopped; }));
+  two.sim.run_for(Duration(1)); // what is queued goes out first (Daemon::end)
+  two.alice.crash();
+  ASSERT_TRUE(two.run([&] { return stream->end && two.bob.connections() == 0; }, milliseconds(100)));
+  EXPECT_TRUE(stream->ok()) << stream->end->error.text;
+}
+
 TEST(NodeFaultsTest, ACallThatIsTooLargeIsRefused) {
   node::Settings settings;
   settings.max_call_bytes = 10'000;

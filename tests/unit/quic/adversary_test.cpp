@@ -592,7 +592,8 @@ TEST(AdversaryTest, PeersThatReadNothingHoldOneBufferTogetherAndTheReadingOneIsS
     }
     duel.run(milliseconds(20));
     bob.serve(duel);
-    duel.run(milliseconds(5)); // within a turn each stream may write what its pipe's limit gives; the bound holds when it is over and its resets are confirmed
+    duel.run(milliseconds(
+        5)); // within a turn each stream may write what its pipe's limit gives; the bound holds when it is over and its resets are confirmed
     bob.hear(duel);
     most = std::max(most, duel.bob.slabs.bytes_in_use());
   }

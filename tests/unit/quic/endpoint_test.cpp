@@ -266,5 +266,25 @@ TEST(EndpointTest, TheEndOfAConnectionIsToldBeforeItsStreams) {
   EXPECT_TRUE(pair.alice.events[1].signals.lost);
 }
 
+// ngtcp2 acknowledges a little later, and after a close it would never.
+TEST(EndpointTest, WhatCameToItsEndBeforeACloseIsAcknowledged) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  auto out = std::make_shared<Pipe>(pair.alice.slabs);
+  const auto stream = pair.alice.endpoint->open_uni_stream(id, out).value();
+  out->write(as_bytes("everything"));
+  out->finish();
+  stream->start_sending({});
+  pair.alice.events.clear();
+  pair.run(seconds(1), [&] { return pair.bob.opened() != nullptr; });
+  ASSERT_NE(pair.bob.opened(), nullptr);
+  pair.bob.endpoint->leave(pair.bob.find(Event::Kind::ready)->connection, Code::offline, "", pair.now);
+  pair.run();
+  ASSERT_GE(pair.alice.events.size(), 2U);
+  EXPECT_TRUE(pair.alice.events[0].signals.closed);
+  EXPECT_FALSE(pair.alice.events[0].signals.lost);
+  EXPECT_NE(pair.alice.find(Event::Kind::closed), nullptr);
+}
+
 } // namespace
 } // namespace kith::quic::testing
