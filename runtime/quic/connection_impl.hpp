@@ -130,6 +130,7 @@ private:
   Address source(const ngtcp2_path& path) const noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
+  bool has_credit(Stream& stream, std::size_t count) const noexcept;
   void account(Stream& stream, std::uint64_t count, bool fin);
   StreamPtr adopt(std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out);
   void mark(Stream& stream);

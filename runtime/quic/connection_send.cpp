@@ -115,7 +115,7 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
       fin = finished && stream->out_->readable() == offered - (stream->prefix_.size() - stream->prefix_sent_);
       if (fin) flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
       // GSO wants even packets: one that has no room for the next stream's octets is padded. The last one of a train is written for no stream, and isn't.
-      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered >= size ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
+      flags |= NGTCP2_WRITE_STREAM_FLAG_PADDING | (offered >= size && has_credit(*stream, size) ? 0U : NGTCP2_WRITE_STREAM_FLAG_MORE);
     }
     ngtcp2_ssize taken = -1;
     const ngtcp2_ssize written = ngtcp2_conn_writev_stream(conn_.get(), path, info, dest, size, &taken, flags, stream != nullptr ? stream->id_ : -1,
@@ -148,6 +148,12 @@ ngtcp2_ssize Connection::write_packet(ngtcp2_path* path, ngtcp2_pkt_info* info, 
     }
     return written;
   }
+}
+
+/// Whether the peer takes that many more octets of the stream. Where its credit ends within a packet, another stream fills the rest.
+bool Connection::has_credit(Stream& stream, std::size_t count) const noexcept {
+  if (stream.sent_ + count > stream.peer_credit_) stream.peer_credit_ = stream.sent_ + ngtcp2_conn_get_max_stream_data_left2(conn_.get(), stream.id_);
+  return stream.sent_ + count <= stream.peer_credit_;
 }
 
 void Connection::account(Stream& stream, std::uint64_t count, bool fin) {

@@ -100,8 +100,9 @@ private:
   TimePoint moved_at_{};   ///< When its user last read, or its peer acknowledged.
   bool sending_ = false;
   bool fin_sent_ = false;
-  bool send_over_ = false;    ///< Reset or stopped.
-  bool flow_blocked_ = false; ///< No stream credit: waits for MAX_STREAM_DATA.
+  bool send_over_ = false;        ///< Reset or stopped.
+  bool flow_blocked_ = false;     ///< No stream credit: waits for MAX_STREAM_DATA.
+  std::uint64_t peer_credit_ = 0; ///< The offset up to which the peer takes octets, when it was last asked for.
   bool retain_ = false;
   bool wants_writable_ = false;
   std::uint64_t first_packet_ = 0;

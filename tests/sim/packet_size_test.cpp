@@ -2,6 +2,10 @@
 // How large packets become: as large as our own link and the way allow, once there is something to gain (RFC 8899, docs/adr/0019).
 #include "bulk.hpp"
 
+#include <algorithm>
+#include <memory>
+#include <vector>
+
 namespace kith::testing {
 namespace {
 
@@ -54,6 +58,24 @@ TEST_F(PacketSize, LoopbackTakesMore) {
   links_take(65536, 65536);
   transfer();
   EXPECT_EQ(mtu(), 16336U);
+}
+
+// A stream whose credit ends in the middle of a packet leaves the rest of it to the next one.
+TEST(PacketSizeTest, WhereCreditEndsAnotherStreamGoesOn) {
+  node::Settings settings;
+  settings.quic.stream_window = settings.quic.max_stream_window = 40'000;
+  Two two(1, settings);
+  for (Host* host : {&two.alice, &two.bob}) host->world->udp().set_link_mtu(65536);
+  for (const auto& [from, to] : {std::pair("host1", "host2"), std::pair("host2", "host1")}) two.network.link(from, to).mtu = 65536;
+  std::vector<std::unique_ptr<Bulk>> all;
+  constexpr std::uint64_t size = 1'000'000;
+  for (int i = 0; i < 8; ++i) {
+    all.push_back(std::make_unique<Bulk>(*two.bob.node, size));
+    all.back()->start(two.bob.request(two.alice, StreamKind::stream, "digest"));
+  }
+  ASSERT_TRUE(two.run([&] { return std::ranges::all_of(all, [](const auto& each) { return each->end.has_value(); }); }));
+  for (const auto& each : all) EXPECT_TRUE(each->whole());
+  EXPECT_LT(two.network.counters("host2", "host1").bytes_delivered, 8 * size + 8 * size / 20) << "5 % for headers, probes and acknowledgements";
 }
 
 TEST_F(PacketSize, ASwitchInBetweenTakesLess) {
