@@ -146,6 +146,21 @@ class Networks(Case):
         self.assertTrue(b.data("pool.list")["connections"][0]["local"].startswith("10.77.0.22:"))
         self.echoes_through(b, lambda: self.move(self.there, "10.77.0.22", "10.77.0.2"))
 
+    def test_packets_fill_jumbo_frames_and_live_through_a_link_that_shrinks(self):
+        for namespace in (self.here, self.there):
+            namespace.ip("link", "set", "net0", "mtu", "9000")
+        _, b, _ = self.couple()
+        mtu = lambda: b.data("pool.list")["connections"][0]["mtu"]
+        self.assertEqual(mtu(), 1200, "a few calls need no more")
+        self.echoes_through(b, None)
+        self.assertEqual(mtu(), 8848)
+
+        def shrink():
+            for namespace in (self.here, self.there):
+                namespace.ip("link", "set", "net0", "mtu", "1500")
+
+        self.echoes_through(b, shrink)
+
     def test_the_acceptor_moves(self):
         _, b, _ = self.couple()
         moved = time.monotonic()
