@@ -32,6 +32,10 @@ struct PathStorage {
 
 Address from_sockaddr(const ngtcp2_addr& address) noexcept;
 
+/// A route of the dialer has a local address of its own, whatever the kernel picks: ngtcp2 migrates only to another local address, and drops what comes on
+/// paths that it does not know. fd6b:6974:6800::/48 holds them ("kith"); the subnet counts a connection's paths.
+Address synthetic_label(ConnectionId id, std::uint16_t path) noexcept;
+
 struct ConnDeleter {
   void operator()(ngtcp2_conn* conn) const noexcept { ngtcp2_conn_del(conn); }
 };
