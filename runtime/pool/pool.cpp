@@ -253,7 +253,8 @@ void Pool::identity_offline(const PeerId& identity, const Error& why, TimePoint 
     for (const ConnId id : entry.connections) {
       Connection& c = *find(id);
       retire(c, now);
-      c.drain_until = std::min(c.drain_until, drain_until);
+      // Its streams are reset then, and the resets have to arrive before the connection's end does.
+      if (drain_until != never) c.drain_until = std::min(c.drain_until, drain_until + silent_ptos * c.pto);
       schedule(c);
     }
     settle(entry, now);

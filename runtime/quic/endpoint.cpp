@@ -16,6 +16,7 @@ Endpoint::~Endpoint() = default;
 void Endpoint::apply(const Settings& settings) {
   Settings& now = impl_->settings;
   now.handshake_timeout = settings.handshake_timeout;
+  now.max_packet = settings.max_packet;
   now.max_buffer_bytes = settings.max_buffer_bytes;
   now.max_send_buffer = settings.max_send_buffer;
   now.max_connections = settings.max_connections;

@@ -115,6 +115,16 @@ TEST(NodeFaultsTest, AStreamThatEndsWithTheDaemonEndsWell) {
   EXPECT_TRUE(stream->ok()) << stream->end->error.text;
 }
 
+TEST(NodeFaultsTest, AStreamThatOutlivesTheDrainHearsWhy) {
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(20);
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  ASSERT_TRUE(two.alice.node->set_offline(two.alice.id, two.sim.now() + milliseconds(300), {}));
+  ASSERT_TRUE(two.run([&] { return stream->end.has_value(); }));
+  EXPECT_EQ(stream->end->error.code, Code::shutting_down) << stream->end->error.text;
+}
+
 TEST(NodeFaultsTest, ACallThatIsTooLargeIsRefused) {
   node::Settings settings;
   settings.max_call_bytes = 10'000;

@@ -61,6 +61,17 @@ TEST_F(PacketSize, LoopbackTakesMore) {
 }
 
 // A stream whose credit ends in the middle of a packet leaves the rest of it to the next one.
+TEST_F(PacketSize, TheLimitIsASettingForNewConnections) {
+  links_take(9000, 9000);
+  node::Settings settings;
+  settings.quic.max_packet = 1452;
+  bob.node->apply(settings);
+  bob.node->close_peer(bob.id, alice.id, "");
+  sim.run_for(seconds(1));
+  transfer();
+  EXPECT_EQ(mtu(), 1452U);
+}
+
 TEST(PacketSizeTest, WhereCreditEndsAnotherStreamGoesOn) {
   node::Settings settings;
   settings.quic.stream_window = settings.quic.max_stream_window = 40'000;
