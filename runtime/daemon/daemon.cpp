@@ -17,6 +17,7 @@ namespace {
 constexpr Duration stop_grace = std::chrono::seconds(2);         ///< After the drain's deadline, for plugins to leave.
 constexpr Duration last_writes = std::chrono::seconds(2);        ///< For the disk thread, at the end.
 constexpr Duration settle_time = std::chrono::milliseconds(200); ///< One change of network is many messages.
+constexpr Duration longest_settling = std::chrono::seconds(2);   ///< Routes of some machines never cease to change.
 constexpr Duration look_time = std::chrono::seconds(10);         ///< Between looks at the addresses, where the kernel tells of no changes.
 constexpr Duration idle_margin = std::chrono::seconds(30);
 constexpr std::size_t most_start_problems = 10; ///< That a terminal is told of; all of them are in the log.
@@ -240,10 +241,14 @@ Result<void> Daemon::open_sockets() {
 
 void Daemon::watch_addresses() {
   addresses_settled_ = world_.make_timer([this] {
+    addresses_unsettled_.reset();
     node_->addresses_changed();
     if (!addresses_) addresses_settled_->arm(world_.now() + look_time);
   });
-  auto watcher = io::AddressWatcher::open(world_.reactor(), [this] { addresses_settled_->arm(world_.now() + settle_time); });
+  auto watcher = io::AddressWatcher::open(world_.reactor(), [this] {
+    if (!addresses_unsettled_) addresses_unsettled_ = world_.now();
+    addresses_settled_->arm(std::min(world_.now() + settle_time, *addresses_unsettled_ + longest_settling));
+  });
   if (watcher) {
     addresses_ = std::move(*watcher);
   } else {

@@ -78,6 +78,7 @@ private:
   std::unique_ptr<io::Signals> signals_;
   std::unique_ptr<io::AddressWatcher> addresses_;
   std::unique_ptr<Timer> addresses_settled_;
+  std::optional<TimePoint> addresses_unsettled_; ///< Since when.
   std::unique_ptr<Timer> stop_timer_;
   io::ServiceNotifier notifier_;
   std::optional<TimePoint> stopping_; ///< Until then at most.

@@ -51,6 +51,14 @@ bool AddressNews::heard(std::span<const char> messages) {
       if (messages.size() >= NLMSG_LENGTH(sizeof address)) std::memcpy(&address, messages.data() + NLMSG_HDRLEN, sizeof address);
       heard_tentative_ = heard_tentative_ || (address.ifa_flags & IFA_F_TENTATIVE) != 0;
     }
+    if (header.nlmsg_type == RTM_NEWROUTE || header.nlmsg_type == RTM_DELROUTE) {
+      rtmsg route{};
+      if (messages.size() >= NLMSG_LENGTH(sizeof route)) std::memcpy(&route, messages.data() + NLMSG_HDRLEN, sizeof route);
+      const bool of_an_address =
+          route.rtm_table == RT_TABLE_LOCAL || (route.rtm_flags & RTM_F_CLONED) != 0; // comes along with it, or says nothing new
+      heard_route_ = heard_route_ || !of_an_address;
+      about_addresses = about_addresses || !of_an_address;
+    }
     messages = messages.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), messages.size()));
   }
   return about_addresses;
@@ -61,7 +69,7 @@ bool AddressNews::changed(std::vector<Address> now) {
   const bool was_settling = std::exchange(settling_, std::exchange(heard_tentative_, false));
   const bool differs = now != known_;
   known_ = std::move(now);
-  return differs || was_settling;
+  return std::exchange(heard_route_, false) || differs || was_settling;
 }
 
 struct AddressWatcher::State {
@@ -99,7 +107,7 @@ Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(Reactor& reactor, s
   UniqueFd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE)};
   sockaddr_nl name{};
   name.nl_family = AF_NETLINK;
-  name.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  name.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return Error{Code::internal, "cannot watch the addresses of this machine (netlink): " + error_text(errno)};
   }

@@ -144,11 +144,17 @@ Address UdpSockets::bound(SocketId id) const {
   return found == sockets_.end() ? Address{} : found->second->bound;
 }
 
-Address UdpSockets::source(SocketId id, const Address& remote) const {
+Address UdpSockets::source(SocketId id, const Address& remote, const Address& asked) const {
   Address own = bound(id);
   if (own.family != remote.family) return {};
   const std::uint16_t port = std::exchange(own.port, std::uint16_t{0});
-  const UniqueFd probe = probe_way(own, remote);
+  UniqueFd probe;
+  if (asked.family == own.family) {
+    Address wanted = asked;
+    wanted.port = 0;
+    probe = probe_way(wanted, remote);
+  }
+  if (!probe) probe = probe_way(own, remote);
   sockaddr_storage name{};
   socklen_t length = sizeof name;
   if (!probe || ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return {};

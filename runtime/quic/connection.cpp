@@ -78,6 +78,7 @@ struct Callbacks {
     ngtcp2_conn_set_stream_user_data(conn, id, stream.get());
     stream->signals_.opened = true;
     connection.mark(*stream);
+    if (bidirectional) connection.give_leave();
     connection.update_keep_alive();
     return 0;
   }
@@ -156,8 +157,8 @@ struct Callbacks {
     return 0;
   }
 
-  static int path_validation(ngtcp2_conn*, uint32_t, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result, void* user) {
-    self(user).validating_ = false;
+  static int path_validation(ngtcp2_conn*, uint32_t, const ngtcp2_path*, const ngtcp2_path*, ngtcp2_path_validation_result result, void* user) {
+    self(user).on_path_validation(result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS, result == NGTCP2_PATH_VALIDATION_RESULT_FAILURE);
     return 0;
   }
 
@@ -450,7 +451,9 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   heard_ = true;
   heard_at_ = now;
   if (std::exchange(silent_, false) && !ping_pending_) set_keep_alive();
-  const std::uint64_t before = listening_ ? packets_received() : 0;
+  const bool placeless = dialer_ && local_.family == Address::Family::none;
+  const std::uint64_t before = listening_ || placeless ? packets_received() : 0;
+  const std::pair way(moves_, path_remote_);
   const ngtcp2_conn_info numbers_before = pings_ ? numbers() : ngtcp2_conn_info{};
   const PathStorage path(dialer_ ? local_label_ : datagram.local, datagram.remote, datagram.socket);
   const ngtcp2_pkt_info info{.ecn = datagram.ecn};
@@ -463,7 +466,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
     tls_.reset();
   }
-  if (dialer_ && local_.family == Address::Family::none) local_ = datagram.local;
+  if (placeless && packets_received() != before) local_ = datagram.local; // what does not decrypt says nothing
   if (must_migrate_) migrate(now);
   if (!dialer_ && (datagram.remote != path_remote_ || path_remote_ != remote_)) follow_peer();
   // What was under way to an address that we have left says nothing of where we are now.
@@ -475,7 +478,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
     heard_told_ = now;
     endpoint_.emit(Event::Kind::heard, id_);
   }
-  if (pings_) {
+  if (pings_ && way == std::pair(moves_, path_remote_)) { // else QUIC has forgotten what was on the way, and nothing of it was acknowledged
     for (const PingOutcome& outcome : pings_->received(numbers_before, numbers(), now)) endpoint_.emit(id_, outcome);
     if (pings_->empty()) pings_.reset();
   }

@@ -130,6 +130,7 @@ private:
   std::size_t packet_limit(TimePoint now) noexcept;
   void migrate(TimePoint now);
   void follow_peer();
+  void on_path_validation(bool proven, bool failed) noexcept;
   void on_new_path() noexcept;
   Address source(const ngtcp2_path& path) const noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
@@ -145,6 +146,7 @@ private:
   int on_stream_data(Stream* stream, ByteView data, bool fin);
   void on_acked(Stream& stream, std::uint64_t count);
   void on_stream_closed(std::int64_t id, Stream* stream);
+  void give_leave();
   void grow_window(Stream& stream);
   void check_parked();
   void count_output(Stream& stream);
@@ -177,6 +179,7 @@ private:
   Address local_label_;       ///< The dialer's synthetic local address: another one for each path.
   std::uint16_t moves_ = 0;   ///< Paths that it left.
   Address local_;             ///< The dialer's real one: where the peer's first packet came, or where it has moved.
+  int unproven_moves_ = 0;    ///< Paths in a row whose validation failed.
   bool must_migrate_ = false; ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
   Address remote_;
   Address path_remote_;     ///< The acceptor's: where its packets go, whether or not that path is valid.

@@ -12,6 +12,8 @@
 namespace kith::quic {
 namespace {
 
+constexpr int most_unproven_moves = 3; ///< In a row, to a peer that never answers a PATH_CHALLENGE.
+
 void to_sockaddr(const Address& address, ngtcp2_sockaddr_union& out, ngtcp2_addr& addr) noexcept {
   if (address.is_v4()) {
     out.in.sin_family = AF_INET;
@@ -63,7 +65,7 @@ SocketId Connection::socket() const noexcept {
 }
 
 void Connection::move(const Address& local, TimePoint now) {
-  if (!conn_ || !dialer_ || local == local_) return;
+  if (!conn_ || !dialer_ || local == local_ || local_.family == Address::Family::none) return; // a dial learns its address from the first answer
   now_ = now;
   local_ = local;
   must_migrate_ = true;
@@ -85,6 +87,13 @@ void Connection::migrate(TimePoint now) {
   ++moves_;
   local_label_ = label;
   on_new_path();
+}
+
+/// A dialer stays on a path that it could not prove (a network that takes long to come up), with the smallest packets: it proves another when the peer is heard again.
+void Connection::on_path_validation(bool proven, bool failed) noexcept {
+  validating_ = false;
+  if (proven) unproven_moves_ = 0;
+  if (failed && dialer_ && ++unproven_moves_ <= most_unproven_moves) must_migrate_ = true;
 }
 
 /// The acceptor's side: QUIC goes where the peer's packets come from. Its address counts as changed once that path is a valid one: proven now, or some minutes ago.

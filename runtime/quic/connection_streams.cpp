@@ -64,7 +64,8 @@ void Connection::grow_window(Stream& stream) {
   if (stream.received_ - stream.doubled_at_ < stream.window_) return;
   // A whole window within a few round trips: the window, not the sender, is what limits. Of the shortest ones: a longer window may be but a longer queue, and would be
   // the reason for the next doubling. On real paths what is lost holds up what came after it, and that needs room; on loopback nothing is lost, and calls wait in the queue.
-  const Duration round_trip(static_cast<std::int64_t>(numbers().min_rtt));
+  const std::uint64_t least = numbers().min_rtt;
+  const Duration round_trip(least == UINT64_MAX ? 0 : static_cast<std::int64_t>(least)); // none is known on a new path
   const bool fast = now_ - stream.doubled_when_ < (remote_.is_loopback() ? 2 * round_trip + std::chrono::microseconds(100) : 4 * round_trip);
   stream.doubled_at_ = stream.received_;
   stream.doubled_when_ = now_;
@@ -133,11 +134,20 @@ void Connection::check_parked() {
   if (Stream* worst = longest_parked()) reset_too_slow(*worst);
 }
 
+/// For as many more streams as have ended. A sixteenth of all at a time: a MAX_STREAMS frame for each call would be a packet of its own, and the peer's
+/// acknowledgement another. But at once to a peer that has many open: it may need the last one.
+void Connection::give_leave() {
+  const std::uint64_t most = endpoint_.settings.max_streams;
+  if (ended_bidi_ == 0 || (ended_bidi_ * 16 < most && bidi_streams_ * 2 < most)) return;
+  ngtcp2_conn_extend_max_streams_bidi(conn_.get(), std::exchange(ended_bidi_, 0));
+  endpoint_.want_write(*this);
+}
+
 void Connection::on_stream_closed(std::int64_t id, Stream* stream) {
   if (ngtcp2_conn_is_local_stream2(conn_.get(), id) == 0) {
     if (ngtcp2_is_bidi_stream(id) != 0) {
-      // A sixteenth at a time: a MAX_STREAMS frame for each call would be a packet of its own, and the peer's acknowledgement another.
-      if (++ended_bidi_ * 16 >= endpoint_.settings.max_streams) ngtcp2_conn_extend_max_streams_bidi(conn_.get(), std::exchange(ended_bidi_, 0));
+      ++ended_bidi_;
+      give_leave();
     } else {
       ngtcp2_conn_extend_max_streams_uni(conn_.get(), 1);
     }

@@ -146,6 +146,14 @@ class Networks(Case):
         self.assertTrue(b.data("pool.list")["connections"][0]["local"].startswith("10.77.0.22:"))
         self.echoes_through(b, lambda: self.move(self.there, "10.77.0.22", "10.77.0.2"))
 
+    def test_a_route_changes_and_no_address(self):
+        self.there.ip("address", "add", "10.77.0.22/24", "dev", "net0")
+        _, b, _ = self.couple()
+        self.assertTrue(b.data("ping", peer="alice")["local"].startswith("10.77.0.2:"))
+        self.there.ip("route", "replace", "10.77.0.0/24", "dev", "net0", "src", "10.77.0.22")
+        self.until(lambda: b.data("ping", peer="alice")["local"].startswith("10.77.0.22:"), "packets stay with the address of a route that is gone")
+        self.assertEqual(b.data("status")["pool"]["handshakes"], 1)
+
     def test_packets_fill_jumbo_frames_and_live_through_a_link_that_shrinks(self):
         for namespace in (self.here, self.there):
             namespace.ip("link", "set", "net0", "mtu", "9000")

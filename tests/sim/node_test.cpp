@@ -36,6 +36,20 @@ TEST(NodeTest, StreamsAreGivenLeaveForInPortions) {
     for (int i = 0; i < 100; ++i) calls.push_back(two.bob.call(two.alice));
     EXPECT_TRUE(two.run([&] { return std::ranges::all_of(calls, [](const auto& each) { return each->ok(); }); })) << most;
   }
+  { // short calls beside streams that stay: the last place is given back each time
+    node::Settings settings;
+    settings.quic.max_streams = 32;
+    Two few(1, settings);
+    std::vector<std::unique_ptr<Program>> open;
+    for (int i = 0; i < 31; ++i) open.push_back(few.bob.open(few.alice, "a"));
+    ASSERT_TRUE(few.run([&] { return std::ranges::all_of(open, [](const auto& each) { return each->body == "a"; }); }));
+    for (int i = 0; i < 3; ++i) {
+      const auto each = few.bob.call(few.alice);
+      EXPECT_TRUE(few.run([&] { return each->ok(); }, seconds(5))) << i;
+    }
+    for (const auto& each : open) few.bob.node->control().reset(each->stream.key, Code::cancelled, "");
+    few.sim.run_for(seconds(1));
+  }
   Two two;
   two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = std::chrono::microseconds(50);
   const auto sent = [&] { return two.network.counters("host1", "host2").sent + two.network.counters("host2", "host1").sent; };

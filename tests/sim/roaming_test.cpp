@@ -312,5 +312,61 @@ TEST_F(Roaming, BothMoveAtOnce) {
   EXPECT_TRUE(again->ok()) << again->end->error.text;
 }
 
+TEST(RoamingTest, AnAcceptorAskedAtAnotherOfItsAddressesIsNotMoved) {
+  Two two;
+  two.alice.world->udp().set_addresses({make_v4({10, 0, 0, 77}, 4433), two.alice.ip}); // the kernel prefers .77 (a temporary address); bob knows .1
+  const auto call = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return call->ok(); }));
+  two.sim.run_for(seconds(5));
+  two.alice.node->addresses_changed(); // a container's interface came: nothing of ours changed
+  two.sim.run_for(seconds(3));
+  EXPECT_EQ(two.bob.handshakes(), 1U) << "the peer was dialed for nothing";
+}
+
+TEST_F(Roaming, APathThatTakesLongToComeUpIsProvenThen) {
+  const auto stream = bob.open(alice, "a");
+  ASSERT_TRUE(run([&] { return stream->body == "a"; }));
+  sim.run_for(seconds(18));
+  network.tap = [](const Address&, const Address&, ByteView) { return true; };
+  bob.move(elsewhere);
+  sim.run_for(seconds(5)); // ngtcp2 gives the validation up after three
+  network.tap = {};
+  Bulk bulk(*bob.node, 5'000'000);
+  bulk.start(bob.request(alice, StreamKind::stream, "digest"));
+  ASSERT_TRUE(run([&] { return bulk.end.has_value(); }));
+  EXPECT_TRUE(bulk.whole());
+  EXPECT_EQ(connection_of(bob).mtu, 1452U) << "nobody looks for larger packets on a path that is not proven";
+}
+
+TEST_F(Roaming, APingIsNotAnsweredByAMigration) {
+  const auto stream = bob.open(alice, "a");
+  ASSERT_TRUE(run([&] { return stream->body == "a"; }));
+  sim.run_for(seconds(5));
+  std::optional<node::PingReport> report;
+  std::size_t dropped = 0;
+  network.tap = [&](const Address& from, const Address&, ByteView) { return from == alice.ip && ++dropped < 4; }; // the PING does not arrive
+  alice.node->ping(alice.id, bob.id, seconds(2), [&](const Result<node::PingReport>& said) { report = said.value(); });
+  sim.run_for(milliseconds(5));
+  bob.move(elsewhere);
+  ASSERT_TRUE(run([&] { return report.has_value(); }));
+  EXPECT_TRUE(!report->rtt || *report->rtt >= milliseconds(40)) << "answered, though its answer can't be here yet";
+}
+
+TEST(RoamingTest, NewsThatChangeNothingMoveNoDial) {
+  Two two;
+  two.network.defaults.delay = milliseconds(20);
+  std::set<std::string> ids;
+  two.network.tap = [&](const Address& from, const Address&, ByteView bytes) {
+    if (from == two.bob.ip && (bytes[0] & 0x80) == 0) ids.insert(std::string(as_text(bytes.subspan(1, 8))));
+    return false;
+  };
+  const auto call = two.bob.call(two.alice);
+  two.sim.run_for(milliseconds(10));
+  two.bob.node->addresses_changed();
+  ASSERT_TRUE(two.run([&] { return call->ok(); }));
+  two.sim.run_for(seconds(1));
+  EXPECT_EQ(ids.size(), 1U);
+}
+
 } // namespace
 } // namespace kith::testing

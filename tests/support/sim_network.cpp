@@ -46,9 +46,10 @@ Address SimUdp::bound(SocketId socket) const {
   return it == sockets_.end() ? Address{} : it->second.listen;
 }
 
-Address SimUdp::source(SocketId socket, const Address& remote) const {
+Address SimUdp::source(SocketId socket, const Address& remote, const Address& asked) const {
   Address from = bound(socket);
   if (from.family != remote.family) return {};
+  if (asked.family == from.family && owns_ip(asked)) from.ip = asked.ip;
   if (!from.is_unspecified()) return owns_ip(from) ? from : Address{};
   const auto own = std::ranges::find(addresses_, remote.family, &Address::family);
   if (own == addresses_.end()) return {};
@@ -72,7 +73,7 @@ SendResult SimUdp::send(const Datagram& datagram) {
   const auto it = sockets_.find(datagram.socket);
   if (it != sockets_.end() && blocked_.contains(it->second.listen.port)) return SendResult::blocked;
   if (it == sockets_.end() || datagram.remote.family != it->second.listen.family) return SendResult::dropped;
-  Address from = datagram.local.family == Address::Family::none ? source(datagram.socket, datagram.remote) : datagram.local;
+  Address from = datagram.local.family == Address::Family::none ? source(datagram.socket, datagram.remote, {}) : datagram.local;
   if (!owns_ip(from)) return SendResult::dropped;
   from.port = it->second.listen.port;
 

@@ -49,7 +49,7 @@ public:
   Result<SocketId> open(const Address& listen, UdpReceiver& receiver) override;
   void close(SocketId socket) override;
   Address bound(SocketId socket) const override;
-  Address source(SocketId socket, const Address& remote) const override;
+  Address source(SocketId socket, const Address& remote, const Address& asked) const override;
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId) const override { return max_train_; }
   std::size_t max_payload(const Address& remote) const override { return link_mtu_ - (remote.is_v6() ? 48U : 28U); }

@@ -53,6 +53,30 @@ TEST(AddressNews, AnAddressThatIsNoLongerTentativeIs) {
   EXPECT_FALSE(news.changed({one, two}));
 }
 
+TEST(AddressNews, ARouteIsWithAllAddressesInPlace) {
+  const auto route = [](std::uint16_t type, std::uint8_t table, std::uint32_t flags = 0) {
+    nlmsghdr header{};
+    header.nlmsg_len = NLMSG_LENGTH(sizeof(rtmsg));
+    header.nlmsg_type = type;
+    rtmsg body{};
+    body.rtm_table = table;
+    body.rtm_flags = flags;
+    std::string out(NLMSG_ALIGN(header.nlmsg_len), '\0');
+    std::memcpy(out.data(), &header, sizeof header);
+    std::memcpy(out.data() + NLMSG_HDRLEN, &body, sizeof body);
+    return out;
+  };
+  AddressNews news({one});
+  EXPECT_TRUE(news.heard(route(RTM_NEWROUTE, RT_TABLE_MAIN)));
+  EXPECT_TRUE(news.changed({one}));
+  EXPECT_FALSE(news.changed({one}));
+  EXPECT_TRUE(news.heard(route(RTM_DELROUTE, RT_TABLE_COMPAT))) << "a VPN's own table";
+  EXPECT_TRUE(news.changed({one}));
+  EXPECT_FALSE(news.heard(route(RTM_NEWROUTE, RT_TABLE_LOCAL))) << "it comes with an address";
+  EXPECT_FALSE(news.heard(route(RTM_NEWROUTE, RT_TABLE_MAIN, RTM_F_CLONED)));
+  EXPECT_FALSE(news.changed({one}));
+}
+
 TEST(AddressNews, OtherAndBrokenMessagesArePassedOver) {
   AddressNews news({one});
   EXPECT_FALSE(news.heard({}));
