@@ -81,6 +81,10 @@ void NodeImpl::on_ready(quic::ConnectionId id) {
   attempts_.erase(attempt);
   dials_.erase(attempt_id);
   observer_.address_worked(identity->id, link.peer, info->remote);
+  if (const auto known = identity->peers.find(link.peer); known != identity->peers.end()) { // the next dial begins with it
+    auto& addresses = known->second.addresses;
+    if (const auto worked = std::ranges::find(addresses, info->remote); worked != addresses.end()) std::rotate(addresses.begin(), worked, worked + 1);
+  }
   pool_.attempt_ready(attempt_id, to_pool(id), now_);
   pool_.heard(to_pool(id), info->pto, now_);
   send_hello(link);

@@ -26,6 +26,21 @@ TEST(NodeTest, AColdCallTakesTwoRoundTrips) {
   EXPECT_LT(two.sim.now() - began, milliseconds(210));
 }
 
+TEST(NodeTest, TheAddressThatWorkedLastIsTriedFirst) {
+  Two two;
+  node::PeerSpec alice = two.bob.peers.at(two.alice.id);
+  alice.addresses.clear();
+  for (std::uint8_t n = 1; n <= 10; ++n) alice.addresses.push_back(make_v4({10, 9, 9, n}, 4433)); // nobody is there
+  alice.addresses.push_back(two.alice.ip);
+  two.bob.node->put_peer(two.bob.id, alice);
+  const auto first = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return first->ok(); }));
+  two.bob.node->close_peer(two.bob.id, two.alice.id, "");
+  two.sim.run_for(seconds(1));
+  const auto second = two.bob.call(two.alice);
+  EXPECT_TRUE(two.run([&] { return second->ok(); }, milliseconds(50))) << "it began with those that are dead";
+}
+
 // Leave for the next stream comes back in portions, not in a packet after each call; and none is lost, however few there are.
 TEST(NodeTest, StreamsAreGivenLeaveForInPortions) {
   for (const std::uint64_t most : {1, 2, 17, 33}) {
