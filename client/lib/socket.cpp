@@ -28,8 +28,11 @@ Error no_answer() { return {Code::timeout, "the daemon does not answer: see `kit
 Error no_daemon(const std::string& home) {
   const std::string option = home == resolve_home("") ? "" : " --home " + home;
   const std::string way_out = "start it with `kith daemon" + option + "`";
-  if (const LockHolder holder = lock_holder(home); holder.pid != 0 && holder.stopping) { // it has closed its socket and is not gone yet
-    return {Code::unreachable, "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") is stopping: when it is gone, " + way_out};
+  if (const LockHolder holder = lock_holder(home); holder.pid != 0) {
+    const std::string daemon = "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") ";
+    if (holder.stopping) return {Code::unreachable, daemon + "is stopping: when it is gone, " + way_out}; // it has closed its socket
+    return {Code::unreachable, daemon + "has no socket: it is starting, or somebody deleted daemon.sock; then `kill " + std::to_string(holder.pid) +
+                                   "`, and " + way_out};
   }
   return {Code::unreachable, "no daemon at " + home + ": " + way_out};
 }

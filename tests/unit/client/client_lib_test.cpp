@@ -52,7 +52,7 @@ TEST(ClientLib, WithoutHomeTheUsersHomeIsTheSystems) {
   EXPECT_EQ(home_with("/h"), "/h/.kith");
 }
 
-TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
+TEST(ClientLib, ADaemonWithoutASocketIsNamed) {
   const std::string home = FakeDaemon(no_requests).home(); // a folder without a socket: it is closed again
   const auto said = [&](const std::string& lock, bool held) {
     std::filesystem::create_directory(home);
@@ -68,7 +68,9 @@ TEST(ClientLib, ADaemonThatHasClosedItsSocketIsStopping) {
   EXPECT_EQ(said(pid + "\nstopping\n", true), "the daemon at " + home + " (pid " + pid + ") is stopping: when it is gone, " + way_out);
   const std::string none = "no daemon at " + home + ": " + way_out;
   EXPECT_EQ(said(pid + "\nstopping\n", false), none) << "it was killed in its drain, and the pid is somebody else's by now";
-  for (const std::string& lock : {pid + "\n", std::string("stopping"), std::string("-1 stopping")}) EXPECT_EQ(said(lock, true), none) << lock;
+  for (const std::string& lock : {std::string("stopping"), std::string("-1 stopping")}) EXPECT_EQ(said(lock, true), none) << lock;
+  EXPECT_EQ(said(pid + "\n", true), "the daemon at " + home + " (pid " + pid +
+                                        ") has no socket: it is starting, or somebody deleted daemon.sock; then `kill " + pid + "`, and " + way_out);
 }
 
 TEST(ClientLib, ADaemonThatTakesNobodyInIsNotWaitedForForEver) {
