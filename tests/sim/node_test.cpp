@@ -43,7 +43,7 @@ TEST(NodeTest, TheAddressThatWorkedLastIsTriedFirst) {
 
 // Leave for the next stream comes back in portions, not in a packet after each call; and none is lost, however few there are.
 TEST(NodeTest, StreamsAreGivenLeaveForInPortions) {
-  for (const std::uint64_t most : {1, 2, 17, 33}) {
+  for (const std::uint64_t most : {1U, 2U, 17U, 33U}) {
     node::Settings settings;
     settings.quic.max_streams = most;
     Two two(1, settings);
