@@ -36,7 +36,8 @@ public:
   /// The connection that want() would grant at once, and nothing else: most requests need no more.
   std::optional<ConnId> reuse(const Key& key, TimePoint now);
   void cancel(WaiterId waiter);
-  /// Attempts end and waiters fail `offline` at once; connections get GOAWAY and close when their streams have ended, at the latest at `drain_until`.
+  /// Attempts end and waiters fail `offline` at once; connections get GOAWAY and close when their streams have ended, at the latest silent_ptos PTOs after
+  /// `drain_until`, when their streams are reset.
   void identity_offline(const PeerId& identity, const Error& why, TimePoint drain_until, TimePoint now);
   /// Everything with this peer ends at once (blocked, revoked): waiters with `error`; connections, whose streams may be running, as `cancelled`.
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);

@@ -273,6 +273,7 @@ Connection::~Connection() {
 /// UDP payloads that path MTU discovery tries, one after the other, each only when none as large got through (ngtcp2 takes them in this order): most paths, tunnels,
 /// the least of IPv6, Ethernet, PPPoE, jumbo frames (of 9000 octets, or a little less in clouds), and loopback. Larger ones make it no faster.
 constexpr std::array<std::uint16_t, 7> packet_sizes{1406, 1342, 1232, NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE, 1444, 8848, 16336};
+static_assert(packet_sizes.back() == Settings{}.max_packet);
 
 void Connection::fill_settings(ngtcp2_settings& settings, TimePoint now) const {
   ngtcp2_settings_default(&settings);

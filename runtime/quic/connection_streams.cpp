@@ -13,6 +13,9 @@ namespace {
 // Probes back off (RFC 9002 §6.2.1), so that on a path that loses in long bursts too few are sent within the idle timeout for one to pass.
 constexpr int silent_keep_alives = 4; // in the time of one
 
+constexpr std::chrono::microseconds loopback_slack{100}; // what two processes take to come round, beside the round trip
+constexpr std::uint64_t leave_portions = 16;             // of max_streams, in which leave for more of them is given back
+
 constexpr std::chrono::seconds let_go_time{1}; // for the users of a stream that was reset too_slow
 } // namespace
 
@@ -66,7 +69,7 @@ void Connection::grow_window(Stream& stream) {
   // the reason for the next doubling. On real paths what is lost holds up what came after it, and that needs room; on loopback nothing is lost, and calls wait in the queue.
   const std::uint64_t least = numbers().min_rtt;
   const Duration round_trip(least == UINT64_MAX ? 0 : static_cast<std::int64_t>(least)); // none is known on a new path
-  const bool fast = now_ - stream.doubled_when_ < (remote_.is_loopback() ? 2 * round_trip + std::chrono::microseconds(100) : 4 * round_trip);
+  const bool fast = now_ - stream.doubled_when_ < (remote_.is_loopback() ? 2 * round_trip + loopback_slack : 4 * round_trip);
   stream.doubled_at_ = stream.received_;
   stream.doubled_when_ = now_;
   if (fast) stream.window_ = std::min(stream.window_ * 2, s.max_stream_window);
@@ -138,7 +141,7 @@ void Connection::check_parked() {
 /// acknowledgement another. But at once to a peer that has many open: it may need the last one.
 void Connection::give_leave() {
   const std::uint64_t most = endpoint_.settings.max_streams;
-  if (ended_bidi_ == 0 || (ended_bidi_ * 16 < most && bidi_streams_ * 2 < most)) return;
+  if (ended_bidi_ == 0 || (ended_bidi_ * leave_portions < most && bidi_streams_ * 2 < most)) return;
   ngtcp2_conn_extend_max_streams_bidi(conn_.get(), std::exchange(ended_bidi_, 0));
   endpoint_.want_write(*this);
 }

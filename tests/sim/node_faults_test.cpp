@@ -97,7 +97,27 @@ TEST(NodeFaultsTest, TextsOfFailuresAfterTheReplyArrive) {
   EXPECT_EQ(two.alice.factory.echo->last_end.error.text, "the disk is full");
 }
 
-// What was received to its end is acknowledged before the daemon goes, and it says goodbye: nobody waits for a daemon that is not there.
+// A daemon whose streams have ended says goodbye before it goes: whoever waits for an acknowledgement that was lost would wait for the idle timeout.
+TEST(NodeFaultsTest, NobodyWaitsForADaemonThatIsNotThere) {
+  Two two;
+  two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(20);
+  const auto stream = two.bob.open(two.alice, "a");
+  ASSERT_TRUE(two.run([&] { return stream->body == "a"; }));
+  bool stopped = false;
+  two.alice.node->shutdown(two.sim.now() + seconds(10), [&] { stopped = true; });
+  two.sim.run_for(milliseconds(100));
+  stream->stream.out->finish();
+  two.bob.node->control().produced(stream->stream.key);
+  two.sim.run_for(milliseconds(21)); // her FIN is on its way; the acknowledgement of his comes a little later
+  std::size_t lost = 0;
+  two.network.tap = [&](const Address& from, const Address&, ByteView) { return from == two.alice.ip && !stopped && ++lost != 0; };
+  ASSERT_TRUE(two.run([&] { return stopped; }));
+  EXPECT_GT(lost, 0U) << "or nothing was tested";
+  two.sim.run_for(Duration(1)); // what is queued goes out first (Daemon::end)
+  two.alice.crash();
+  EXPECT_TRUE(two.run([&] { return stream->end && two.bob.connections() == 0; }, milliseconds(100)));
+}
+
 TEST(NodeFaultsTest, AStreamThatEndsWithTheDaemonEndsWell) {
   Two two;
   two.network.link("host1", "host2").delay = two.network.link("host2", "host1").delay = milliseconds(20);

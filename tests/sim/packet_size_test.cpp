@@ -9,6 +9,12 @@
 namespace kith::testing {
 namespace {
 
+/// The hosts' own links, and the way between them.
+void links_take(Two& two, std::size_t own, std::size_t way) {
+  for (Host* host : {&two.alice, &two.bob}) host->world->udp().set_link_mtu(own);
+  for (const auto& [from, to] : {std::pair("host1", "host2"), std::pair("host2", "host1")}) two.network.link(from, to).mtu = way;
+}
+
 /// alice and bob on fast links; bob has dialed, and has sent one call.
 struct PacketSize : ::testing::Test, Two {
   PacketSize() {
@@ -20,10 +26,7 @@ struct PacketSize : ::testing::Test, Two {
     const auto first = bob.call(alice);
     EXPECT_TRUE(run([&] { return first->ok(); }));
   }
-  void links_take(std::size_t own, std::size_t way) {
-    for (Host* host : {&alice, &bob}) host->world->udp().set_link_mtu(own);
-    for (const auto& [from, to] : {std::pair("host1", "host2"), std::pair("host2", "host1")}) network.link(from, to).mtu = way;
-  }
+  void links_take(std::size_t own, std::size_t way) { testing::links_take(*this, own, way); }
   void transfer(const std::function<void()>& in_the_middle = nullptr) {
     Bulk bulk(*bob.node, 5'000'000);
     bulk.start(bob.request(alice, StreamKind::stream, "digest"));
@@ -76,8 +79,7 @@ TEST(PacketSizeTest, WhereCreditEndsAnotherStreamGoesOn) {
   node::Settings settings;
   settings.quic.stream_window = settings.quic.max_stream_window = 40'000;
   Two two(1, settings);
-  for (Host* host : {&two.alice, &two.bob}) host->world->udp().set_link_mtu(65536);
-  for (const auto& [from, to] : {std::pair("host1", "host2"), std::pair("host2", "host1")}) two.network.link(from, to).mtu = 65536;
+  links_take(two, 65536, 65536);
   std::vector<std::unique_ptr<Bulk>> all;
   constexpr std::uint64_t size = 1'000'000;
   for (int i = 0; i < 8; ++i) {
