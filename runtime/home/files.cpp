@@ -77,6 +77,14 @@ Error save_error(const std::string& path, std::string_view consequence) {
   return error;
 }
 
+/// Whose unfinished file this is by its name; empty: nobody's.
+std::string_view of_unfinished(std::string_view name) {
+  constexpr std::size_t random = 6;
+  if (!name.starts_with('.') || name.size() <= unfinished.size() + random) return {};
+  name.remove_suffix(random);
+  return name.ends_with(unfinished) ? name.substr(1, name.size() - 1 - unfinished.size()) : std::string_view();
+}
+
 /// A synced file beside `path`, with the text; gives its path.
 Result<std::string> write_beside(const std::string& path, std::string_view text, std::string_view consequence) {
   const auto slash = path.find_last_of('/') + 1; // npos + 1 is 0
@@ -96,10 +104,19 @@ void sweep_unfinished(const std::string& folder) {
   const auto names = list_folder(folder);
   if (!names) return;
   for (const std::string& name : *names) {
-    if (name.starts_with('.') && name.size() > unfinished.size() + 6 &&
-        name.compare(name.size() - unfinished.size() - 6, unfinished.size(), unfinished) == 0)
-      ::unlink(std::string(folder).append("/").append(name).c_str());
+    if (!of_unfinished(name).empty()) ::unlink(std::string(folder).append("/").append(name).c_str());
   }
+}
+
+bool is_unfinished(const std::string& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || info.st_nlink < 2) return false;
+  const auto names = list_folder(folder_of(path));
+  return names && std::ranges::any_of(*names, [&](const std::string& name) {
+           struct stat other {};
+           return of_unfinished(name) == base_name(path) && ::lstat((folder_of(path) + '/' + name).c_str(), &other) == 0 &&
+                  other.st_dev == info.st_dev && other.st_ino == info.st_ino;
+         });
 }
 
 Fd& Fd::operator=(Fd&& other) noexcept {
@@ -200,14 +217,25 @@ Result<void> replace_file(const std::string& path, std::string_view text) {
   return sync_folder(folder_of(target));
 }
 
+Result<std::string> write_unfinished(const std::string& path, std::string_view text) { return write_beside(path, text, "nothing was made"); }
+
 Result<void> create_file(const std::string& path, std::string_view text) {
-  constexpr std::string_view consequence = "nothing was made";
-  const auto temporary = write_beside(path, text, consequence);
+  const auto temporary = write_unfinished(path, text);
   if (!temporary) return temporary.error();
   Leftover leftover(*temporary);
   if (auto moved = move_path(*temporary, path); !moved) return moved;
   leftover.keep();
   return sync_folder(folder_of(path));
+}
+
+Result<void> link_file(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) {
+    if (errno == EEXIST) return bad_request(to + " is there already");
+    return system_error("link", from + " to " + to);
+  }
+  auto synced = sync_folder(folder_of(to));
+  if (!synced) ::unlink(to.c_str());
+  return synced;
 }
 
 Result<void> move_path(const std::string& from, const std::string& to) {

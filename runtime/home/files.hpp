@@ -59,6 +59,14 @@ Result<void> replace_file(const std::string& path, std::string_view text);
 /// The same for a file that must not be there yet. Errors: bad_request when it is.
 Result<void> create_file(const std::string& path, std::string_view text);
 
+/// The first half of create_file: a synced file beside `path`, and what it is called. What links it to `path` before its other parts are there makes a
+/// file that is_unfinished() until this name is gone. Errors: as those of create_file.
+Result<std::string> write_unfinished(const std::string& path, std::string_view text);
+bool is_unfinished(const std::string& path);
+/// A second name in the same file system; never in the place of something that is there (bad_request). The folder is synced;
+/// after an error there is no second name.
+Result<void> link_file(const std::string& from, const std::string& to);
+
 /// Deletes what replace_file and create_file left in a folder when they were killed. Nobody may be in them meanwhile.
 void sweep_unfinished(const std::string& folder);
 

@@ -74,10 +74,6 @@ std::vector<Error> Home::problems() const {
   return out;
 }
 
-void Home::sweep() const {
-  for (const char* folder : {"", "/identities", "/keys"}) sweep_unfinished(path_ + folder);
-}
-
 Result<config::DaemonConfig> Home::load_settings() const {
   const auto text = read_file(settings_path(), config::max_text_size);
   if (!text) return text.error();

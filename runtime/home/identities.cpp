@@ -179,6 +179,16 @@ std::string Home::without_file(std::string_view name) const {
          "` moves the key to deleted/, from where `kith import-identity` takes it";
 }
 
+/// The key comes first when an identity is made: one that has no file yet, and its first name still, is of no identity.
+void Home::sweep() const {
+  if (const auto keys = names_in("keys", key_suffix)) {
+    for (const std::string& name : *keys) {
+      if (!exists(identity_path(name)) && is_unfinished(key_path(name))) ::unlink(key_path(name).c_str());
+    }
+  }
+  for (const char* folder : {"", "/identities", "/keys"}) sweep_unfinished(path_ + folder);
+}
+
 Result<PeerId> Home::id_of(std::string_view name) const {
   const auto key = load_key(key_path(name));
   if (!key) return key.error();
@@ -212,14 +222,16 @@ Result<LoadedIdentity> Home::create(std::string_view name, bool online, Random& 
 
 Result<LoadedIdentity> Home::create_with(std::string_view name, bool online, identity::SecretKey key) const {
   if (const auto ok = check_free(name); !ok) return ok.error();
-  {
-    const SecretText pem(key.to_pem());
-    if (const auto ok = create_file(key_path(name), pem.get()); !ok) return ok.error();
+  const SecretText pem(key.to_pem());
+  const auto unfinished = write_unfinished(key_path(name), pem.get());
+  if (!unfinished) return unfinished.error();
+  auto made = link_file(*unfinished, key_path(name)); // both names: by the first one sweep() knows a key that nobody has seen yet
+  if (made) {
+    made = create_file(identity_path(name), config::new_identity_text(key.id(), online));
+    if (!made) ::unlink(key_path(name).c_str());
   }
-  if (const auto ok = create_file(identity_path(name), config::new_identity_text(key.id(), online)); !ok) {
-    ::unlink(key_path(name).c_str()); // nobody has seen it yet
-    return ok.error();
-  }
+  ::unlink(unfinished->c_str());
+  if (!made) return made.error();
   link_data(name, key.id());
   return load(name);
 }
@@ -230,9 +242,8 @@ Result<LoadedIdentity> Home::rename(std::string_view name, std::string_view new_
   if (const auto ok = check_free(new_name); !ok) return ok.error();
   const std::string old_key = key_path(name);
   const std::string new_key = key_path(new_name);
-  if (::link(old_key.c_str(), new_key.c_str()) != 0) return system_error("link", old_key + " to " + new_key);
-  auto moved = sync_folder(path_ + "/keys");
-  if (moved) moved = move_path(identity_path(name), identity_path(new_name));
+  if (const auto ok = link_file(old_key, new_key); !ok) return ok.error();
+  auto moved = move_path(identity_path(name), identity_path(new_name));
   if (!moved) {
     ::unlink(new_key.c_str());
     return moved.error();

@@ -277,6 +277,46 @@ TEST_F(Identities, WhatAKillLeftOfAKeyIsSweptAndNothingElse) {
   EXPECT_TRUE(home_.load("bob"));
 }
 
+TEST_F(Identities, AKillAtAnyMomentLeavesAnIdentityOrNothingOfIt) {
+  int status = -1;
+  for (int nth = 1; status != 0; ++nth) {
+    const std::string name = "k" + std::to_string(nth);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      before_sync = [left = nth](const std::string&) mutable {
+        if (--left == 0) ::_exit(9);
+      };
+      make(name);
+      ::_exit(0);
+    }
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    home_.sweep();
+    const auto all = home_.load_all();
+    ASSERT_TRUE(all);
+    for (const IdentityFile& one : *all) EXPECT_TRUE(one.loaded) << nth << ": " << one.errors.at(0).text;
+    const auto keys = *list_folder(folder_.path() + "/keys");
+    EXPECT_EQ(keys.size(), all->size()) << nth;
+    if (!home_.load(name)) make(name);
+    std::array<std::uint8_t, identity::seed_size> passed{};
+    random_.fill(passed); // the next child's key is another one
+  }
+}
+
+TEST_F(Identities, ASweepTakesNoKeyButWhatItsOwnMakingLeft) {
+  const auto alice = make("alice");
+  const std::string left = folder_.path() + "/keys/.alice.key.unfinished-abcdef";
+  spill(left, "half a ke");
+  std::filesystem::remove(home_.identity_path("alice"));
+  home_.sweep();
+  EXPECT_FALSE(exists(left));
+  EXPECT_EQ(home_.id_of("alice").value(), alice.config.id) << "another file: the key was there before";
+  make("bob");
+  std::filesystem::create_hard_link(home_.key_path("bob"), folder_.path() + "/keys/.bob.key.unfinished-abcdef"); // the kill came right before the end
+  home_.sweep();
+  EXPECT_TRUE(home_.load("bob"));
+  EXPECT_EQ(*list_folder(folder_.path() + "/keys"), (std::vector<std::string>{"alice.key", "bob.key"}));
+}
+
 TEST_F(Identities, RemoveWorksForABrokenIdentity) {
   make("alice");
   spill(home_.identity_path("alice"), "id: [");
