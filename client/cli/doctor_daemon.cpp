@@ -158,7 +158,7 @@ void check_absence(Checkup& out, const Error& error, const std::string& home) {
     case Code::bad_request: return out.bad("daemon", error.text, "another --home");
     case Code::unreachable:
       if (holder.pid != 0 && holder.stopping) return out.warn("daemon", error.text, "wait until pid " + pid + " is gone, then kith daemon --detach");
-      if (holder.pid != 0) return out.bad("daemon", error.text, "wait a moment; else kill " + pid + ", then kith daemon --detach");
+      if (holder.pid != 0) return out.bad("daemon", error.text, "wait a moment; else kill -HUP " + pid + ", which makes the socket again");
       return out.warn("daemon", error.text, "kith daemon --detach; what only it knows was not looked at");
     default: return out.bad("daemon", error.text, "kith logs");
   }

@@ -31,8 +31,8 @@ Error no_daemon(const std::string& home) {
   if (const LockHolder holder = lock_holder(home); holder.pid != 0) {
     const std::string daemon = "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") ";
     if (holder.stopping) return {Code::unreachable, daemon + "is stopping: when it is gone, " + way_out}; // it has closed its socket
-    return {Code::unreachable, daemon + "has no socket: it is starting, or somebody deleted daemon.sock; then `kill " + std::to_string(holder.pid) +
-                                   "`, and " + way_out};
+    return {Code::unreachable, daemon + "has no socket: it is starting, or somebody deleted daemon.sock; then `kill -HUP " +
+                                   std::to_string(holder.pid) + "` brings it back (`kill` without -HUP ends the daemon)"};
   }
   return {Code::unreachable, "no daemon at " + home + ": " + way_out};
 }

@@ -10,8 +10,10 @@ Server::Server(Context& context) : context_(context) {}
 Server::~Server() = default;
 
 Result<void> Server::listen(const std::string& path) {
+  if (listener_ && listener_->in_place()) return {};
   auto listener = io::UnixListener::open(context_.reactor, path, context_.world.log(), [this](io::UniqueFd socket) { accept(std::move(socket)); });
   if (!listener) return listener.error();
+  if (listener_) context_.world.log().warn("control", path + " was gone, and is made again");
   listener_ = std::move(*listener);
   return {};
 }

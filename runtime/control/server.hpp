@@ -20,7 +20,7 @@ public:
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Errors: those of io::UnixListener::open.
+  /// Once more: makes the socket again when its path does not lead to it any more. Sessions stay. Errors: those of io::UnixListener::open.
   Result<void> listen(const std::string& path);
   /// Takes a connected socket in, as the listener does. For tests as well.
   void accept(io::UniqueFd socket);

@@ -269,6 +269,7 @@ int Daemon::run(Readiness readiness) {
       },
       [this] {
         if (stopping_) return; // the next start reads the files
+        if (const auto listening = server_->listen(ground_.home.socket_path()); !listening) log_->error("daemon", listening.error().text);
         notifier_.notify(io::ServiceState::reloading, world_.now());
         admin_->reload([this](const control::Told& told) {
           if (!told) log_->error("daemon", "reload: " + told.error().text);

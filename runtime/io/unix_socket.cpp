@@ -152,9 +152,13 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(Reactor& reactor, const
   return std::unique_ptr<UnixListener>(new UnixListener(std::move(state)));
 }
 
-UnixListener::~UnixListener() {
+bool UnixListener::in_place() const noexcept {
   struct stat info {};
-  if (::lstat(state_->path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == state_->inode) ::unlink(state_->path.c_str());
+  return ::lstat(state_->path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == state_->inode;
+}
+
+UnixListener::~UnixListener() {
+  if (in_place()) ::unlink(state_->path.c_str());
 }
 
 } // namespace kith::io

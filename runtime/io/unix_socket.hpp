@@ -33,6 +33,9 @@ public:
   UnixListener& operator=(const UnixListener&) = delete;
   ~UnixListener();
 
+  /// Whether its path still leads to it: somebody may have deleted the socket, or put something else there.
+  bool in_place() const noexcept;
+
 private:
   struct State;
   explicit UnixListener(std::unique_ptr<State> state);

@@ -167,6 +167,27 @@ class Life(Daemons):
         self.assertEqual((done.returncode, len(said)), (0, 11), done.stderr)
         self.assertRegex(said[-1], r"^kithd: and \d+ more mistakes: kith config check$")
 
+    def test_a_socket_that_somebody_deleted_comes_back_at_sighup(self):
+        _, b, one, two = self.pair()
+        _, stream = self.stream(b)
+        self.says(stream, b"before")
+        path = two.home + "/daemon.sock"
+        os.unlink(path)
+        for words in (("status",), ("stop",), ("doctor",)):
+            done = subprocess.run([KITH, "--home", two.home, *words], capture_output=True, text=True, timeout=PATIENCE)
+            self.assertIn("kill -HUP %d" % two.process.pid, done.stdout + done.stderr, words)
+        two.process.send_signal(signal.SIGHUP)
+        two.wait_log("made again")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertEqual(self.client_of(two).data("call", **ECHO), {"echoed": "x"})
+        self.assertEqual(b.data("call", **ECHO), {"echoed": "x"})  # on the socket from before
+        self.says(stream, b"after")
+        stream.close()
+        two.process.send_signal(signal.SIGHUP)  # and one that is there stays
+        self.assertEqual(two.stop(), 0)
+        self.assertEqual(two.log().count("made again"), 1)
+        self.assertFalse(os.path.exists(path))
+
     def test_a_second_signal_ends_it_at_once(self):
         _, b, one, _ = self.pair()
         _, stream = self.stream(b)

@@ -70,7 +70,8 @@ TEST(ClientLib, ADaemonWithoutASocketIsNamed) {
   EXPECT_EQ(said(pid + "\nstopping\n", false), none) << "it was killed in its drain, and the pid is somebody else's by now";
   for (const std::string& lock : {std::string("stopping"), std::string("-1 stopping")}) EXPECT_EQ(said(lock, true), none) << lock;
   EXPECT_EQ(said(pid + "\n", true), "the daemon at " + home + " (pid " + pid +
-                                        ") has no socket: it is starting, or somebody deleted daemon.sock; then `kill " + pid + "`, and " + way_out);
+                                        ") has no socket: it is starting, or somebody deleted daemon.sock; then `kill -HUP " + pid +
+                                        "` brings it back (`kill` without -HUP ends the daemon)");
 }
 
 TEST(ClientLib, ADaemonThatTakesNobodyInIsNotWaitedForForEver) {
