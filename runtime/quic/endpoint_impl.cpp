@@ -3,6 +3,7 @@
 #include "quic/endpoint_impl.hpp"
 
 #include <ngtcp2/ngtcp2_crypto_wolfssl.h>
+#include <sodium/crypto_shorthash.h>
 
 #include <algorithm>
 #include <array>
@@ -10,49 +11,11 @@
 
 namespace kith::quic {
 
-namespace {
-
-std::uint64_t rotl(std::uint64_t x, int bits) noexcept { return (x << bits) | (x >> (64 - bits)); }
-
-std::uint64_t load_le(const std::uint8_t* data, std::size_t size) noexcept {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < size; ++i) value |= std::uint64_t{data[i]} << (8 * i);
-  return value;
-}
-
-} // namespace
-
-std::uint64_t sip_hash(const std::array<std::uint8_t, 16>& key, ByteView data) noexcept {
-  const std::uint64_t k0 = load_le(key.data(), 8);
-  const std::uint64_t k1 = load_le(key.data() + 8, 8);
-  std::uint64_t v0 = k0 ^ 0x736f6d6570736575U;
-  std::uint64_t v1 = k1 ^ 0x646f72616e646f6dU;
-  std::uint64_t v2 = k0 ^ 0x6c7967656e657261U;
-  std::uint64_t v3 = k1 ^ 0x7465646279746573U;
-  const auto round = [&] {
-    v0 += v1;
-    v1 = rotl(v1, 13) ^ v0;
-    v0 = rotl(v0, 32);
-    v2 += v3;
-    v3 = rotl(v3, 16) ^ v2;
-    v0 += v3;
-    v3 = rotl(v3, 21) ^ v0;
-    v2 += v1;
-    v1 = rotl(v1, 17) ^ v2;
-    v2 = rotl(v2, 32);
-  };
-  const auto block = [&](std::uint64_t m) {
-    v3 ^= m;
-    round();
-    round();
-    v0 ^= m;
-  };
-  std::size_t at = 0;
-  for (; at + 8 <= data.size(); at += 8) block(load_le(data.data() + at, 8));
-  block(load_le(data.data() + at, data.size() - at) | (std::uint64_t{data.size()} << 56));
-  v2 ^= 0xff;
-  for (int i = 0; i < 4; ++i) round();
-  return v0 ^ v1 ^ v2 ^ v3;
+std::size_t CidHash::operator()(const CidKey& cid) const noexcept {
+  static_assert(crypto_shorthash_BYTES == sizeof(std::uint64_t) && crypto_shorthash_KEYBYTES == sizeof key);
+  std::uint64_t hash = 0;
+  crypto_shorthash(reinterpret_cast<unsigned char*>(&hash), cid.bytes.data(), cid.size, key.data());
+  return hash;
 }
 
 CidKey::CidKey(const ngtcp2_cid& cid) noexcept : CidKey(ByteView(cid.data, cid.datalen)) {}

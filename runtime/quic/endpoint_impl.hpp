@@ -16,9 +16,6 @@ namespace kith::quic {
 inline constexpr std::size_t min_initial_datagram = 1200;     ///< RFC 9000 §14.1.
 inline constexpr std::size_t max_train_bytes = 64 * 1024 - 1; ///< A UDP payload, GSO or not, ends here.
 
-/// SipHash-2-4 (Aumasson and Bernstein, 2012): strangers choose the ids that they send, so the table's hash has a key.
-std::uint64_t sip_hash(const std::array<std::uint8_t, 16>& key, ByteView data) noexcept;
-
 struct CidKey {
   std::uint8_t size = 0;
   std::array<std::uint8_t, NGTCP2_MAX_CIDLEN> bytes{};
@@ -27,9 +24,10 @@ struct CidKey {
   friend bool operator==(const CidKey&, const CidKey&) = default;
 };
 
+/// SipHash-2-4 (Aumasson and Bernstein, 2012): strangers choose the ids that they send, so the table's hash has a key.
 struct CidHash {
   std::array<std::uint8_t, 16> key{};
-  std::size_t operator()(const CidKey& cid) const noexcept { return sip_hash(key, {cid.bytes.data(), cid.size}); }
+  std::size_t operator()(const CidKey& cid) const noexcept;
 };
 
 class EndpointImpl {
