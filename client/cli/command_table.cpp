@@ -72,7 +72,7 @@ constexpr std::string_view stream_details =
     "ends when both have. Exit code 0 means that both ended well, anything else that the stream was reset.";
 
 constexpr std::string_view addresses_details =
-    "`kith peer add` with its id adds an address and keeps the others. The one that worked last is tried first.";
+    "`kith peer add` with its id adds an address and keeps the others, up to 16 in all. The one that worked last is tried first.";
 constexpr std::string_view ping_details =
     "Round trips to PEER, measured by QUIC PINGs: no protocol and no access are needed, only a connection, which is dialed when there is none.\n"
     "A PING without an answer for 2 s is lost. Exit code 0 when one was answered, 113 when none was.";

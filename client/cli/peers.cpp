@@ -88,6 +88,8 @@ int ticket(Context& context) {
     context.io.out << text_of(data, "ticket") << '\n';
     if (items_of(data, "addresses").empty())
       context.io.err << "kith: this ticket has no address: whoever gets it must be told one (peer add --addr)\n";
+    if (!items_of(data, "left_out").empty())
+      context.io.err << "kith: not in this ticket, which is full: " << printable(list_of(data, "left_out")) << '\n';
   });
 }
 
@@ -102,7 +104,12 @@ int peer_add(Context& context) {
     if (const auto role = check_role(*context.options.role); !role) return context.usage(role.error().text);
     fields->text("role", *context.options.role);
   }
-  return show_after(context, "peer.add", *fields);
+  return context.ask("peer.add", *fields, [&](const auto& data) {
+    show_peer(context, data);
+    if (!items_of(data, "left_out").empty())
+      context.io.err << "kith: left out: " << printable(list_of(data, "left_out"))
+                     << ", for that is all a peer may have; `kith peer addresses` takes stale ones away\n";
+  });
 }
 
 int peer_list(Context& context) {

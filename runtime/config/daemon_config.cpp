@@ -81,7 +81,7 @@ constexpr std::array settings{
         "Connections whose dialer has not said its first word; past it the oldest is closed."),
     row(Unit::count, &D::max_attempts_per_peer, live, "max_attempts_per_peer", "16", "1", "256", "Addresses of one peer that are tried at a time."),
     row(Unit::count, &D::max_addresses_per_peer, live, "max_addresses_per_peer", "32", "1", "256",
-        "Addresses of one peer that are tried at all; further ones are left out."),
+        "Addresses that one dial tries: those kept of the peer, 16 at most, and any beside them; further ones are left out."),
     row(Unit::count, &D::max_waiters_per_peer, live, "max_waiters_per_peer", "1024", "1", "100000",
         "Streams that wait for the connection to one peer."),
     row(Unit::count, &D::max_hinted_initials, live, "max_hinted_initials", "3", "1", "10", "First packets to an address that only a stranger named."),

@@ -101,7 +101,8 @@ private:
   void peer_rename(Ask& ask, const Tell& tell);
   void peer_addresses(Ask& ask, const Tell& tell);
   void peer_remove(Ask& ask, const Tell& tell);
-  void save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra, const Tell& tell);
+  void save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, const Tell& tell,
+                 std::function<protocol::ObjectWriter()> extra = {});
   // --- the daemon (admin_daemon.cpp)
   void status(Ask& ask, const Tell& tell);
   void reload_request(Ask& ask, const Tell& tell);

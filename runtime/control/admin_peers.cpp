@@ -75,15 +75,17 @@ void Admin::ticket(Ask& ask, const Tell& tell) {
   // Of several only those that reach further than this machine.
   const bool beyond = std::any_of(ticket.addresses.begin(), ticket.addresses.end(), [](const Address& a) { return !a.is_loopback(); });
   if (beyond) std::erase_if(ticket.addresses, [](const Address& a) { return a.is_loopback(); });
-  if (ticket.addresses.size() > identity::max_ticket_addresses) ticket.addresses.resize(identity::max_ticket_addresses);
+  std::vector<Address> left_out;
+  while (ticket.addresses.size() > identity::max_ticket_addresses) {
+    left_out.push_back(ticket.addresses.back());
+    ticket.addresses.pop_back();
+  }
   const auto text = identity::encode_ticket(ticket);
   if (!text) return tell(text.error());
-  tell(protocol::ObjectWriter()
-           .text("identity", (*identity)->name)
-           .text("id", ticket.id.text())
-           .text("ticket", *text)
-           .texts("addresses", address_texts(ticket.addresses))
-           .finish());
+  protocol::ObjectWriter out;
+  out.text("identity", (*identity)->name).text("id", ticket.id.text()).text("ticket", *text).texts("addresses", address_texts(ticket.addresses));
+  if (!left_out.empty()) out.texts("left_out", address_texts(left_out));
+  tell(out.finish());
 }
 
 void Admin::peer_add(Ask& ask, const Tell& tell) {
@@ -123,9 +125,10 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
       return done(bad_request("this peer is known as " + old->second.name + " already (kith peer rename)"));
     }
     if (is_new && known.peer_ids.contains(row.name)) return done(bad_request("there is a peer called " + row.name + " already, with another id"));
+    const auto left_out = std::make_shared<std::vector<Address>>();
     save_peer(
         row.identity, row.id,
-        [row, role, is_new](store::Store& store) -> Result<void> {
+        [row, role, is_new, left_out](store::Store& store) -> Result<void> {
           if (is_new) return store.add_peer(row);
           const auto before = store.find_peer(row.identity, row.id);
           if (!before) return before.error();
@@ -133,18 +136,29 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
           std::vector<store::PeerAddress> addresses = row.addresses;
           for (const auto& each : (*before)->addresses) {
             const bool again = std::any_of(addresses.begin(), addresses.end(), [&](const auto& a) { return a.address == each.address; });
-            if (!again && addresses.size() < store::max_peer_addresses) addresses.push_back(each);
+            if (again) continue;
+            if (addresses.size() < store::max_peer_addresses) {
+              addresses.push_back(each);
+            } else {
+              left_out->push_back(each.address); // the latest that worked come first
+            }
           }
           if (auto replaced = store.replace_addresses(row.identity, row.id, addresses); !replaced) return replaced;
           return role ? store.set_role(row.identity, row.id, *role) : Result<void>();
         },
-        is_new ? R"(,"new":true)" : R"(,"new":false)", done);
+        done,
+        [is_new, left_out] {
+          protocol::ObjectWriter extra;
+          extra.flag("new", is_new);
+          if (!left_out->empty()) extra.texts("left_out", address_texts(*left_out));
+          return extra;
+        });
   });
 }
 
-/// Changes the store, then roster and node as the store has it; answers the peer object with `extra` members.
-void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, std::string extra,
-                      const Tell& tell) {
+/// Changes the store, then roster and node as the store has it; answers the peer object with the members that `extra` gives then.
+void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<Result<void>(store::Store&)> change, const Tell& tell,
+                      std::function<protocol::ObjectWriter()> extra) {
   using Row = std::optional<store::PeerRow>;
   on_disk<Row>(
       [this, identity, peer, change = std::move(change)]() -> Result<Row> {
@@ -159,9 +173,9 @@ void Admin::save_peer(const PeerId& identity, const PeerId& peer, std::function<
           parts_.roster.put_peer(*known, **row);
           parts_.node.put_peer(identity, peer_spec(**row));
         }
-        std::string json = peer_fields(*known, **row, parts_.node.status()).finish();
-        json.insert(json.size() - 1, extra);
-        tell(std::move(json));
+        auto fields = peer_fields(*known, **row, parts_.node.status());
+        if (extra) fields.all(extra());
+        tell(fields.finish());
       });
 }
 
@@ -232,7 +246,7 @@ void Admin::peer_role(Ask& ask, const Tell& tell) {
   };
   in_lane(identity.text(), tell_all, [this, identity, peer, role](const Tell& done) {
     save_peer(
-        identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, "", done);
+        identity, peer, [identity, peer, role](store::Store& store) { return store.set_role(identity, peer, *role); }, done);
   });
 }
 
@@ -249,7 +263,7 @@ void Admin::peer_rename(Ask& ask, const Tell& tell) {
   if (const auto free = not_an_identitys(parts_.roster, name, peer); !free) return tell(free.error());
   in_lane(identity.text(), tell, [this, identity, peer, name](const Tell& done) {
     save_peer(
-        identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, "", done);
+        identity, peer, [identity, peer, name](store::Store& store) { return store.rename_peer(identity, peer, name); }, done);
   });
 }
 
@@ -277,7 +291,7 @@ void Admin::peer_addresses(Ask& ask, const Tell& tell) {
       for (const Address& address : these) addresses.push_back({address, store::AddressSource::manual, 0});
       return store.replace_addresses(identity, peer, addresses);
     };
-    save_peer(identity, peer, change, "", done);
+    save_peer(identity, peer, change, done);
   });
 }
 

@@ -126,6 +126,7 @@ private:
     std::vector<ConnId> connections;
     std::set<WaiterId> waiters;
     std::vector<Route> routes; // of the race; empty when there is none
+    std::size_t left_out = 0;  // addresses that the race has no room for
     bool racing = false;
     TimePoint next_start = never; // of the next queued route
     TimePoint redial_at = never;  // of the next automatic reconnect

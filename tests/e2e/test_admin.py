@@ -5,7 +5,7 @@ import stat
 import subprocess
 import unittest
 
-from harness import BUILD, Case, Client, Refused, as_socket, read, write
+from harness import BUILD, PATIENCE, Case, Client, Refused, as_socket, read, write
 
 
 class Identities(Case):
@@ -251,6 +251,18 @@ class Peers(Case):
         self.refused("unknown_peer", a.ask, "peer.addresses", peer="carol", addresses=own)
         self.assertEqual(a.data("peer.addresses", peer="bob", addresses=own)["addresses"], own)
 
+    def test_addresses_that_a_peer_has_no_room_for_are_named(self):
+        a, b, one, _ = self.pair()
+        known = ["127.0.0.1:%d" % port for port in range(20001, 20017)]
+        self.assertEqual(a.data("peer.addresses", peer="bob", addresses=known)["addresses"], known)
+        id = b.data("identity.show")["id"]
+        more = a.data("peer.add", name="bob", peer=id, addresses=["127.0.0.1:9"])
+        self.assertEqual((more["addresses"], more["left_out"]), (["127.0.0.1:9"] + known[:-1], known[-1:]))
+        self.assertNotIn("left_out", a.data("peer.add", name="bob", peer=id, addresses=["127.0.0.1:9"]))
+        done = subprocess.run([BUILD + "/bin/kith", "--home", one.home, "peer", "add", "bob", id, "--addr", "127.0.0.1:8"], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertIn("left out: %s" % known[-2], done.stderr)
+        self.assertIn("16 are allowed", self.refused("bad_request", a.ask, "peer.addresses", peer="bob", addresses=known + ["127.0.0.1:9"]))
+
     def test_rename_show_list_remove(self):
         a, b, _, _ = self.pair()
         b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
@@ -288,6 +300,17 @@ class Peers(Case):
         self.refused("bad_request", a.ask, "binding.add", identity="alice", protocol="kith.peer", provider=True)
         self.assertEqual([p["name"] for p in a.data("peer.list", identity="alice")["peers"]], ["bob"])
         self.assertEqual(len(a.data("identity.show", identity="alice")["bindings"]), 1)
+
+    def test_a_ticket_says_what_it_has_no_room_for(self):
+        one = self.start("home", *["--listen", "127.0.0.1:0"] * 17)
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice", online=True)
+        ticket = c.data("ticket")
+        self.assertEqual((len(ticket["addresses"]), len(ticket["left_out"])), (16, 2))
+        self.assertEqual(set(ticket["addresses"] + ticket["left_out"]), set(c.data("status")["listen"]))
+        done = subprocess.run([BUILD + "/bin/kith", "--home", one.home, "ticket"], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertIn(", ".join(ticket["left_out"]), done.stderr)
+        self.assertEqual(done.stdout, ticket["ticket"] + "\n")
 
     def test_ticket_of_a_wildcard_names_real_addresses(self):
         one = self.start("home", listen=None)

@@ -82,6 +82,16 @@ TEST_F(PoolTest, AConnectionIsReusedWithoutAsking) {
   EXPECT_FALSE(pool_->reuse(key_, now_));
 }
 
+TEST_F(PoolTest, AddressesThatADialLeavesOutAreCounted) {
+  Settings settings;
+  settings.max_addresses_per_peer = 2;
+  make(settings);
+  want({{at(1)}, {at(2)}, {at(3)}, {at(4)}});
+  const auto all = run(settings.connect_timeout + 1s);
+  EXPECT_EQ(only<StartAttempt>(all).size(), 2U);
+  EXPECT_THAT(one<Fail>(all).error.text, testing::HasSubstr("2 further addresses were left out (max_addresses_per_peer)"));
+}
+
 TEST_F(PoolTest, AddressesAreTriedFiftyMillisecondsApart) {
   want({{at(1)}, {at(2), true}, {at(3)}});
   EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(1));
