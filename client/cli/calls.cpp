@@ -41,6 +41,10 @@ Result<client::Target> target_of(Context& context) {
   return target;
 }
 
+void watch_dial(const Context& context, client::Client& daemon, const client::Target& target) {
+  if (context.tells_of_dials()) daemon.when_slow(context.io.dial_notice, [&] { context.tell_of_dial(target.from, target.target); });
+}
+
 /// Checked before anything is sent.
 Result<void> check_options(const Options& options) {
   if (!options.timeout) return {};
@@ -111,6 +115,7 @@ int call(Context& context) {
       " (peer `" + target->target + "`, protocol `" + target->protocol + "`" + (target->from.empty() ? "" : ", from `" + target->from + "`") + ")";
   const std::string data = context.options.words.size() > 2 ? context.word(2) : "-";
   if (const auto code = read_payload(context, **daemon, data, payload, read_as)) return *code;
+  watch_dial(context, **daemon, *target);
   const auto reply = (*daemon)->call(*target, payload);
   if (!reply) return context.fail_as_said(reply.error());
   print_reply(context, *reply);
@@ -144,6 +149,7 @@ int stream(Context& context) {
   if (!target) return context.fail(target.error());
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
+  watch_dial(context, **daemon, *target);
   auto opened = (*daemon)->open_stream(*target);
   if (!opened) return context.fail_as_said(opened.error());
   const auto closed = pump(**daemon, *opened, context.io.in_fd, context.io.out_fd);

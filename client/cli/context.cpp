@@ -88,6 +88,19 @@ Result<client::ObjectWriter> Context::identity_field() {
   return fields;
 }
 
+void Context::tell_of_dial(const std::string& identity, const std::string& peer) const {
+  auto daemon = connect(options);
+  client::ObjectWriter fields;
+  if (!identity.empty()) fields.text("identity", identity);
+  fields.text("peer", peer);
+  const auto answer = daemon ? daemon->request("peer.show", fields, client::patience_margin) : daemon.error();
+  if (!answer) return; // it is another identity of this daemon, or an id alone: the outcome will say what there is to say
+  const auto data = parse_answer(answer->payload.bytes);
+  if (flag_of(data, "connected")) return;
+  io.err << "kith: no answer from " << printable(text_of(data, "name")) << " yet; still dialing " << printable(list_of(data, "addresses"))
+         << std::endl;
+}
+
 int Context::ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,
                  std::chrono::milliseconds patience, std::span<const int> fds) {
   auto connected = daemon();

@@ -21,6 +21,7 @@ struct Streams {
   Terminal out_terminal; ///< Of `out` and out_fd.
   Terminal err_terminal;
   bool in_is_terminal = false;
+  std::chrono::milliseconds dial_notice{2000}; ///< How long whoever sits at a terminal is told nothing of a dial.
 };
 
 /// Prints `kith: text`, or with --json {"error":{"code","text"}}, on `err`; returns `code`.
@@ -59,6 +60,11 @@ public:
   Result<client::ObjectWriter> identity_field();
   /// A word by its place after the identity; empty when it was left out.
   std::string word(std::size_t index) const { return index < options.words.size() ? options.words[index] : std::string(); }
+
+  /// Whether somebody looks on who wants to know why nothing happens.
+  bool tells_of_dials() const noexcept { return io.err_terminal.is_terminal && !options.json; }
+  /// Says that a peer is still dialed, and where, if that is so. By a connection of its own, for the other waits for an answer.
+  void tell_of_dial(const std::string& identity, const std::string& peer) const;
 
   /// One request; `identity` is taken from the words where the command has one. Prints the answer's data as it is with --json, else gives it to `show`.
   int ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,

@@ -24,7 +24,8 @@ bool is_loss(Code code) {
 
 class Pinger {
 public:
-  Pinger(Context& context, std::uint64_t count, milliseconds interval) : context_(context), count_(count), interval_(interval) {}
+  Pinger(Context& context, std::string identity, std::uint64_t count, milliseconds interval)
+      : context_(context), identity_(std::move(identity)), count_(count), interval_(interval) {}
 
   int run(client::Client& daemon, const client::ObjectWriter& fields) {
     std::optional<Error> fatal;
@@ -34,7 +35,7 @@ public:
       if (!id) fatal = id.error();
       if (fatal) break;
       ++sent_;
-      if (interrupt_.wait(daemon.fd(), client::default_patience) == Interrupt::Woken::interrupted) {
+      if (wait_for(daemon.fd()) == Interrupt::Woken::interrupted) {
         --sent_; // nobody waited for it
         break;
       }
@@ -50,6 +51,15 @@ public:
   }
 
 private:
+  Interrupt::Woken wait_for(int answer) {
+    if (sent_ == 1 && context_.tells_of_dials()) {
+      const auto woken = interrupt_.wait(answer, context_.io.dial_notice);
+      if (woken != Interrupt::Woken::timeout) return woken;
+      context_.tell_of_dial(identity_, context_.word(0));
+    }
+    return interrupt_.wait(answer, client::default_patience);
+  }
+
   /// An error that another try would meet as well.
   std::optional<Error> take(const Result<client::Answer>& answer) {
     if (!answer && !is_loss(answer.error().code)) return answer.error();
@@ -121,6 +131,7 @@ private:
   }
 
   Context& context_;
+  std::string identity_;
   Interrupt interrupt_;
   std::uint64_t count_;
   milliseconds interval_;
@@ -145,12 +156,14 @@ int ping(Context& context) {
     if (!parsed) return context.usage(parsed.error().text);
     interval = *parsed;
   }
-  auto fields = context.identity_field();
-  if (!fields) return context.fail(fields.error());
+  const auto identity = context.take_identity();
+  if (!identity) return context.fail(identity.error());
   auto daemon = context.daemon();
   if (!daemon) return context.fail(daemon.error());
-  fields->text("peer", context.word(0));
-  return Pinger(context, count, milliseconds(interval)).run(**daemon, *fields);
+  client::ObjectWriter fields;
+  if (!identity->empty()) fields.text("identity", *identity);
+  fields.text("peer", context.word(0));
+  return Pinger(context, *identity, count, milliseconds(interval)).run(**daemon, fields);
 }
 
 } // namespace kith::cli

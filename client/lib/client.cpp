@@ -43,6 +43,8 @@ struct Client::State {
   std::map<std::string, Result<Answer>> answers;        ///< Nobody has waited for them yet.
   std::map<std::string, std::optional<Closed>> streams; ///< Open ones, and ended ones that nobody has asked about yet.
   std::deque<Event> events;
+  std::chrono::milliseconds slow_after{};
+  std::function<void()> tell_slow; ///< Empty: nobody wants to know.
 };
 
 Error Client::State::last_word(Error error) {
@@ -135,8 +137,14 @@ Result<void> Client::State::file_event(std::string name, const protocol::Object&
 
 Result<void> Client::State::run_until(const std::function<bool()>& done, std::chrono::milliseconds patience) {
   const Deadline deadline = deadline_in(patience);
+  const Deadline slow = tell_slow ? deadline_in(slow_after) : std::nullopt;
   while (!done()) {
-    auto line = socket.receive_line(deadline);
+    const bool may_be_slow = tell_slow && slow && (!deadline || *slow < *deadline);
+    auto line = socket.receive_line(may_be_slow ? slow : deadline);
+    if (!line && may_be_slow && line.error().code == Code::timeout) { // its own error: what the daemon says is in a line
+      std::exchange(tell_slow, nullptr)();
+      continue;
+    }
     if (!line) return line.error();
     if (auto filed = file(*line); !filed) return filed.error();
   }
@@ -175,6 +183,11 @@ Result<Client> Client::connect(const std::string& home, std::chrono::millisecond
 
 const Hello& Client::hello() const noexcept { return state_->hello; }
 int Client::fd() const noexcept { return state_->socket.fd(); }
+
+void Client::when_slow(std::chrono::milliseconds after, std::function<void()> tell) {
+  state_->slow_after = after;
+  state_->tell_slow = std::move(tell);
+}
 
 Result<std::string> Client::submit(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds,
                                    std::chrono::milliseconds patience) {

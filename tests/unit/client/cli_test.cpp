@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <mutex>
 #include <sstream>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -33,7 +35,7 @@ struct Outcome {
 };
 
 /// Runs a command with `input` on its standard input.
-Outcome run(const std::vector<std::string>& arguments, const std::string& input = "") {
+Outcome run(const std::vector<std::string>& arguments, const std::string& input = "", bool err_is_terminal = false) {
   std::ostringstream out, err;
   std::array<int, 2> in{};
   std::array<int, 2> back{};
@@ -45,7 +47,8 @@ Outcome run(const std::vector<std::string>& arguments, const std::string& input 
   protocol::Fd back_write(back[1]);
   EXPECT_EQ(::write(in_write.get(), input.data(), input.size()), static_cast<ssize_t>(input.size()));
   in_write.reset();
-  cli::Streams streams{out, err, in_read.get(), back_write.get(), {}, {}, false};
+  cli::Streams streams{out, err, in_read.get(), back_write.get(), {}, {err_is_terminal, false, 0}, false};
+  streams.dial_notice = std::chrono::milliseconds(1);
   Outcome outcome;
   outcome.code = cli::run(arguments, streams);
   back_write.reset();
@@ -102,6 +105,39 @@ TEST(Cli, WrongUsageIsCodeTwoAndSaysWhatWasMeant) {
     EXPECT_EQ(outcome.out, "");
     EXPECT_TRUE(outcome.err.starts_with("kith: ")) << outcome.err;
   }
+}
+
+TEST(Cli, ADialThatTakesLongIsToldOnATerminal) {
+  std::mutex guard;
+  std::condition_variable asked;
+  std::string shown; // what peer.show answers; a call, a stream and a ping wait until it was asked for
+  bool was_asked = false;
+  FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
+    std::unique_lock lock(guard);
+    if (request.type == "peer.show") {
+      peer.send(Answer::ok(request.id, Body::of_json(shown)).encode());
+      was_asked = true;
+      asked.notify_all();
+    } else {
+      asked.wait_for(lock, std::chrono::seconds(30), [&] { return was_asked || shown.empty(); });
+      peer.send(Answer::failed(request.id, {Code::unreachable, "no connection"}).encode());
+    }
+  });
+  const auto said = [&](std::vector<std::string> words, const std::string& show, bool terminal = true) {
+    shown = show;
+    was_asked = false;
+    words.insert(words.begin(), {"--home", daemon.home()});
+    const Outcome outcome = run(words, "", terminal);
+    EXPECT_EQ(outcome.code, 113) << outcome.err;
+    return outcome.err;
+  };
+  const std::string away = R"({"name":"bob","addresses":["192.0.2.7:4433","192.0.2.8:4433"],"connected":false})";
+  const std::string notice = "kith: no answer from bob yet; still dialing 192.0.2.7:4433, 192.0.2.8:4433\n";
+  const std::vector<std::string> call{"call", "alice", "bob", "Echo", "{}"};
+  for (const auto& words : {call, {"stream", "alice", "bob", "Echo"}, {"ping", "alice", "bob", "--count", "1"}})
+    EXPECT_TRUE(said(words, away).starts_with(notice)) << words.front();
+  EXPECT_EQ(said(call, R"({"name":"bob","addresses":["192.0.2.7:4433"],"connected":true})"), "kith: no connection\n") << "it is served";
+  EXPECT_EQ(said(call, "", false), "kith: no connection\n") << "a script";
 }
 
 TEST(Cli, EveryCommandHasHelpWithExamples) {

@@ -48,9 +48,10 @@ FakeDaemon::~FakeDaemon() {
 
 void FakeDaemon::serve() {
   while (!stopping_) {
-    const protocol::Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (client) serve_one(client.get());
+    protocol::Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (client) clients_.emplace_back([this, socket = std::move(client)] { serve_one(socket.get()); });
   }
+  for (std::thread& each : clients_) each.join(); // their clients have gone
 }
 
 void FakeDaemon::serve_one(int socket) {
@@ -85,7 +86,10 @@ void FakeDaemon::serve_one(int socket) {
       peer.send(protocol::Answer::ok(id, protocol::Body::of_json(hello_data)).encode());
       continue;
     }
-    lines_.push_back(seen.line);
+    {
+      const std::lock_guard lock(guard_);
+      lines_.push_back(seen.line);
+    }
     handler_(peer, *request, seen);
   }
 }

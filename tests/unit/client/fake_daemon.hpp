@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A daemon of canned answers on a real socket in a temporary home, on a thread of its own.
+// A daemon of canned answers on a real socket in a temporary home, on a thread of its own for each client.
 #pragma once
 
 #include "protocol/envelope.hpp"
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -52,7 +53,9 @@ private:
   std::string home_;
   protocol::Fd listener_;
   std::vector<std::string> lines_;
+  std::mutex guard_; ///< Of lines_.
   std::atomic<bool> stopping_{false};
+  std::vector<std::thread> clients_; ///< Of thread_.
   std::thread thread_;
 };
 

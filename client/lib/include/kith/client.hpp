@@ -102,6 +102,9 @@ public:
   Result<Answer> request(std::string_view type, const ObjectWriter& fields, const Payload* payload, std::span<const int> fds,
                          std::chrono::milliseconds patience);
 
+  /// `tell` is called once, in the next wait for the daemon that lasts so long. It must not use this client.
+  void when_slow(std::chrono::milliseconds after, std::function<void()> tell);
+
   /// One call to a peer. Errors: those of the daemon and of the peer; codes from 1000 on are the protocol's.
   Result<Payload> call(const Target& target, const Payload& payload);
 
