@@ -167,7 +167,7 @@ struct Callbacks {
   }
 
   static int recv_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset2*, void* user) {
-    self(user).reason_.stateless_reset = true;
+    self(user).restarted_ = true;
     return 0;
   }
 
@@ -318,7 +318,6 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   alpn_ = dial.alpn;
   socket_ = dial.socket;
   remote_ = dial.remote;
-  local_label_ = synthetic_label(id_, moves_);
   limit_initials_ = dial.initials != 0;
   initials_left_ = dial.initials;
 
@@ -332,7 +331,7 @@ Result<void> Connection::start_dial(const Dial& dial, TimePoint now) {
   endpoint_.new_cid(scid, endpoint_.settings.cid_size);
   if (dial.trace != nullptr) trace_ = dial.trace->open(hex({dcid.data, dcid.datalen}));
   if (trace_) settings.qlog_write = Callbacks::trace;
-  PathStorage path(local_label_, remote_, socket_);
+  PathStorage path(local_label(), remote_, socket_);
   ngtcp2_conn* conn = nullptr;
   if (ngtcp2_conn_client_new(&conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &Callbacks::table(true), &settings, &params, &memory_, this) !=
       0) {
@@ -404,7 +403,7 @@ int Connection::on_handshake_confirmed() {
 }
 
 int Connection::fail_authentication(const Error& error) {
-  refusal_ = error;
+  refusal_ = std::make_unique<Error>(error);
   return -1;
 }
 
@@ -442,9 +441,10 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   if (state_ == State::gone) return;
   if (state_ == State::closing) {
     // RFC 9000 §10.2.1: the close again, for the 1st, 2nd, 4th, … packet, and never more octets than three times what came.
-    ++late_packets_;
-    if (!close_packet_.empty() && (late_packets_ & (late_packets_ - 1)) == 0 && close_packet_.size() <= 3 * packet.size()) {
-      close_pending_ = true;
+    if (!closing_) return;
+    const std::uint64_t late = ++closing_->late_packets;
+    if ((late & (late - 1)) == 0 && closing_->packet.size() <= 3 * packet.size()) {
+      closing_->pending = true;
       endpoint_.want_write(*this);
     }
     return;
@@ -456,7 +456,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   const std::uint64_t before = listening_ || placeless ? packets_received() : 0;
   const std::pair way(moves_, path_remote_);
   const ngtcp2_conn_info numbers_before = pings_ ? numbers() : ngtcp2_conn_info{};
-  const PathStorage path(dialer_ ? local_label_ : datagram.local, datagram.remote, datagram.socket);
+  const PathStorage path(dialer_ ? local_label() : datagram.local, datagram.remote, datagram.socket);
   const ngtcp2_pkt_info info{.ecn = datagram.ecn};
   const int result = ngtcp2_conn_read_pkt(conn_.get(), &path.path, &info, packet.data(), packet.size(), to_ngtcp2(now));
   if (result != 0) {

@@ -91,7 +91,7 @@ void Connection::fail(int result, TimePoint now) {
   const bool was_ready = state_ == State::ready;
   switch (result) {
     case NGTCP2_ERR_DRAINING:
-      if (reason_.stateless_reset) {
+      if (restarted_) {
         finish({{Code::connection_lost, "the peer was restarted"}, true, true, was_ready}, now);
       } else {
         finish(peers_reason(), now + linger_time());
@@ -154,17 +154,16 @@ void Connection::send_close(const ngtcp2_ccerr& error, CloseReason reason, TimeP
   const ngtcp2_ssize size =
       ngtcp2_conn_write_connection_close(conn_.get(), &path.path, &info, buffer.data(), NGTCP2_MAX_UDP_PAYLOAD_SIZE, &error, to_ngtcp2(now));
   if (size > 0) {
-    close_packet_.assign(buffer.begin(), buffer.begin() + size);
-    Datagram datagram;
+    closing_ = std::make_unique<Closing>();
+    closing_->packet.assign(buffer.begin(), buffer.begin() + size);
+    Datagram& datagram = closing_->datagram;
     datagram.socket = static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data));
     datagram.local = source(path.path);
     datagram.remote = from_sockaddr(path.path.remote);
     datagram.ecn = info.ecn;
-    close_datagram_ = datagram;
-    close_pending_ = true;
   }
   finish(std::move(reason), now + linger_time());
-  if (close_pending_) endpoint_.want_write(*this);
+  if (closing_) endpoint_.want_write(*this);
 }
 
 // Frees what is large at once; the connection ids stay until `linger_until`, so that late packets find somebody.

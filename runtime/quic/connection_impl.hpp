@@ -115,13 +115,21 @@ public:
   std::uint64_t packets_written() const noexcept { return packets_written_; }
 
   // --- for the endpoint's maps and queues
-  std::vector<ngtcp2_cid> cids;    ///< Under which the endpoint finds this connection.
-  std::vector<Bytes> reset_tokens; ///< The peer's, by which it finds it too.
+  std::vector<ngtcp2_cid> cids; ///< Under which the endpoint finds this connection.
+  using ResetToken = std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN>;
+  std::vector<ResetToken> reset_tokens; ///< The peer's, by which it finds it too.
+  TimePoint timer_at = never;           ///< The earliest deadline that stands in the endpoint's heap for it.
   bool write_queued = false;
-  TimePoint timer_at = never; ///< The earliest deadline that stands in the endpoint's heap for it.
 
 private:
   friend struct Callbacks;
+  /// The close that we sent, to be sent again for packets that come late.
+  struct Closing {
+    Datagram datagram; ///< Without its octets.
+    Bytes packet;
+    std::uint64_t late_packets = 0;
+    bool pending = true;
+  };
 
   Result<void> make_session(WOLFSSL_CTX* context);
   void fill_settings(ngtcp2_settings& settings, TimePoint now) const;
@@ -133,6 +141,8 @@ private:
   void on_path_validation(bool proven, bool failed) noexcept;
   void on_new_path() noexcept;
   Address source(const ngtcp2_path& path) const noexcept;
+  /// The dialer's synthetic local address: another one for each path.
+  Address local_label() const noexcept { return synthetic_label(id_, moves_); }
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
   bool has_credit(Stream& stream, std::size_t count) const noexcept;
@@ -167,27 +177,30 @@ private:
   EndpointImpl& endpoint_;
   ConnectionId id_;
   bool dialer_;
+  State state_ = State::handshaking;
   bool half_open_ = false;
   bool confirmed_ = false;       ///< RFC 9001 §4.1.2
-  TimePoint confirm_by_ = never; ///< Or it is given up: ngtcp2's own limit ends when the handshake is completed.
+  bool restarted_ = false;       ///< A stateless reset said so.
   bool lingers_ = false;         ///< Closing, and counted so.
-  State state_ = State::handshaking;
+  TimePoint confirm_by_ = never; ///< Or it is given up: ngtcp2's own limit ends when the handshake is completed.
   PeerId identity_;
   PeerId peer_; ///< The one asked for, then the one proven.
   std::string alpn_;
-  SocketId socket_{};
-  Address local_label_;       ///< The dialer's synthetic local address: another one for each path.
-  std::uint16_t moves_ = 0;   ///< Paths that it left.
-  Address local_;             ///< The dialer's real one: where the peer's first packet came, or where it has moved.
-  int unproven_moves_ = 0;    ///< Paths in a row whose validation failed.
-  bool must_migrate_ = false; ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
-  Address remote_;
-  Address path_remote_;     ///< The acceptor's: where its packets go, whether or not that path is valid.
-  bool validating_ = false; ///< Whether it is, now (RFC 9000 §8.2).
-  Address first_remote_;    ///< Of an accepted connection: whom its handshake counts against.
+  std::unique_ptr<Error> refusal_; ///< Why we refuse this handshake, said in the close.
   std::size_t initials_left_ = 0;
-  bool heard_ = false;
+  SocketId socket_{};
+
+  // its path
   bool limit_initials_ = false;
+  bool heard_ = false;
+  bool must_migrate_ = false; ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
+  bool validating_ = false;   ///< Whether path_remote_ is being proven, now (RFC 9000 §8.2).
+  std::uint16_t moves_ = 0;   ///< Paths that the dialer left.
+  int unproven_moves_ = 0;    ///< Paths in a row whose validation failed.
+  Address local_;             ///< The dialer's real one: where the peer's first packet came, or where it has moved.
+  Address remote_;
+  Address path_remote_;  ///< The acceptor's: where its packets go, whether or not that path is valid.
+  Address first_remote_; ///< Of an accepted connection: whom its handshake counts against.
 
   std::size_t transport_bytes_ = 0; ///< That ngtcp2 holds: octets with a hole in front, and what it knows of packets.
   ngtcp2_mem memory_;               ///< Counts them. Outlives conn_.
@@ -207,35 +220,32 @@ private:
   std::uint64_t cwnd_ = 0;             ///< After the last packet that came.
   std::uint64_t held_ = 0;             ///< In the `out` pipes: written by our side, not acknowledged by the peer's.
   std::uint64_t packets_written_ = 0;
+
   // A path that swallows large packets without a word (RFC 8899 §4.2): ngtcp2 looks for larger sizes only.
   std::int64_t large_stream_ = -1; ///< A large packet carried this stream's octets up to `large_end_`, and they are not acknowledged;
   std::uint64_t large_end_ = 0;
   TimePoint large_since_{};
+  TimePoint small_until_{};             ///< Packets are of the least size that QUIC lives with until then.
+  std::size_t link_size_ = 0;           ///< What our own link takes towards the peer; 0: not asked yet.
   std::size_t packet_limit_ = 0;        ///< Of the train that is being written.
   const std::uint8_t* train_ = nullptr; ///< Its first octet.
   bool probes_other_path_ = false;      ///< Its first packet, which is its only one then.
-  TimePoint small_until_{};             ///< Packets are of the least size that QUIC lives with until then.
-  std::size_t link_size_ = 0;           ///< What our own link takes towards the peer; 0: not asked yet.
-  bool data_blocked_ = false;           ///< Some stream waits for credit, perhaps the connection's.
+
+  bool data_blocked_ = false;   ///< Some stream waits for credit, perhaps the connection's.
+  bool streams_wanted_ = false; ///< A stream was refused for want of credit.
   bool keeping_alive_ = false;
   bool ping_pending_ = false;
-  bool silent_ = false; ///< Nothing heard for keep_alive, though streams are open.
+  bool silent_ = false;    ///< Nothing heard for keep_alive, though streams are open.
+  bool listening_ = false; ///< Pinged, and nothing heard since.
+  bool moved_ = false;     ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
   TimePoint heard_at_{};
-  std::unique_ptr<Pings> pings_; ///< Null while nobody measures.
-  bool listening_ = false;       ///< Pinged, and nothing heard since.
-  bool moved_ = false;           ///< Octets of a stream arrived, or were acknowledged, since `heard` was told.
   TimePoint heard_told_{};
-  bool streams_wanted_ = false;  ///< A stream was refused for want of credit.
+  std::unique_ptr<Pings> pings_; ///< Null while nobody measures.
   TimePoint now_{};              ///< Of the call that runs.
-  std::optional<Error> refusal_; ///< Why we refuse this handshake, said in the close.
 
   // closing
-  Bytes close_packet_;
-  std::optional<Datagram> close_datagram_;
-  bool close_pending_ = false;
-  std::uint64_t late_packets_ = 0; ///< That came after the close.
   TimePoint linger_until_ = never;
-  CloseReason reason_;
+  std::unique_ptr<Closing> closing_; ///< Null unless a close was sent.
 };
 
 } // namespace kith::quic

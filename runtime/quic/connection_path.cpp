@@ -61,7 +61,7 @@ Address from_sockaddr(const ngtcp2_addr& address) noexcept {
 
 SocketId Connection::socket() const noexcept {
   if (conn_) return static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(ngtcp2_conn_get_path2(conn_.get())->user_data));
-  return close_datagram_ ? close_datagram_->socket : socket_;
+  return closing_ ? closing_->datagram.socket : socket_;
 }
 
 void Connection::move(const Address& local, TimePoint now) {
@@ -85,7 +85,6 @@ void Connection::migrate(TimePoint now) {
   if (result == NGTCP2_ERR_INVALID_STATE) return; // a peer that gives no ids, or wants nobody to migrate
   if (result != 0) return fail(result, now);
   ++moves_;
-  local_label_ = label;
   on_new_path();
 }
 

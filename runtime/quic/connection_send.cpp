@@ -24,12 +24,12 @@ std::size_t Connection::write(ByteSpan buffer, std::size_t max_train, TimePoint 
   now_ = now;
   if (state_ == State::gone) return 0;
   if (state_ == State::closing) {
-    if (!close_pending_ || !close_datagram_) return 0;
-    close_pending_ = false;
-    out = *close_datagram_;
-    std::copy(close_packet_.begin(), close_packet_.end(), buffer.begin());
-    out.bytes = {buffer.data(), close_packet_.size()};
-    return close_packet_.size();
+    if (!closing_ || !closing_->pending) return 0;
+    closing_->pending = false;
+    out = closing_->datagram;
+    std::copy(closing_->packet.begin(), closing_->packet.end(), buffer.begin());
+    out.bytes = {buffer.data(), closing_->packet.size()};
+    return closing_->packet.size();
   }
   const bool limited = limit_initials_ && !heard_;
   if (limited && initials_left_ == 0) return 0;

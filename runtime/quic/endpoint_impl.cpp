@@ -99,12 +99,13 @@ void EndpointImpl::remove_cid(Connection& connection, const ngtcp2_cid& cid) {
 
 void EndpointImpl::add_reset_token(Connection& connection, ByteView token) {
   peer_tokens[CidKey(token)] = &connection;
-  connection.reset_tokens.emplace_back(token.begin(), token.end());
+  std::copy_n(token.begin(), NGTCP2_STATELESS_RESET_TOKENLEN, connection.reset_tokens.emplace_back().begin());
 }
 
 void EndpointImpl::remove_reset_token(Connection& connection, ByteView token) {
   peer_tokens.erase(CidKey(token));
-  std::erase_if(connection.reset_tokens, [&](const Bytes& other) { return std::equal(other.begin(), other.end(), token.begin(), token.end()); });
+  std::erase_if(connection.reset_tokens,
+                [&](const Connection::ResetToken& other) { return std::equal(other.begin(), other.end(), token.begin(), token.end()); });
 }
 
 void EndpointImpl::new_cid(ngtcp2_cid& cid, std::size_t size) {
@@ -200,7 +201,7 @@ void EndpointImpl::reap() {
     const auto at = connections.find(id);
     if (at == connections.end()) continue;
     for (const ngtcp2_cid& cid : at->second->cids) routes.erase(CidKey(cid));
-    for (const Bytes& token : at->second->reset_tokens) peer_tokens.erase(CidKey(ByteView(token)));
+    for (const Connection::ResetToken& token : at->second->reset_tokens) peer_tokens.erase(CidKey(ByteView(token)));
     connections.erase(at);
   }
   dead.clear();

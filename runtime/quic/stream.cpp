@@ -8,7 +8,7 @@
 namespace kith::quic {
 
 Stream::Stream(Connection& connection, std::int64_t id, bool bidirectional, bool local, PipePtr in, PipePtr out) noexcept
-    : connection_(&connection), id_(id), bidirectional_(bidirectional), local_(local), in_(std::move(in)), out_(std::move(out)) {}
+    : connection_(&connection), id_(id), in_(std::move(in)), out_(std::move(out)), bidirectional_(bidirectional), local_(local) {}
 
 bool Stream::has_output() const noexcept {
   if (!sending_ || send_over_ || fin_sent_) return false;

@@ -83,33 +83,33 @@ private:
 
   Connection* connection_;
   std::int64_t id_;
-  bool bidirectional_;
-  bool local_;
   PipePtr in_;
   PipePtr out_;
+  bool bidirectional_;
+  bool local_;
   Signals signals_;
   bool in_queue_ = false; ///< Of the endpoint's events.
 
   // sending
+  bool sending_ = false;
+  bool fin_sent_ = false;
+  bool send_over_ = false;    ///< Reset or stopped.
+  bool flow_blocked_ = false; ///< No stream credit: waits for MAX_STREAM_DATA.
+  bool retain_ = false;
+  bool wants_writable_ = false;
+  bool lost_in_last_packet_ = false; ///< only_in_last_packet(), kept when the connection went.
+  bool stopped_ = false;
   boost::container::small_vector<std::uint8_t, 40> prefix_; ///< Most headers fit.
   std::size_t prefix_sent_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t acked_ = 0; ///< Of `out`, not yet released when retaining.
   std::uint64_t acked_prefix_ = 0;
-  std::uint64_t held_ = 0; ///< Of `out`, as its connection counts it.
-  TimePoint moved_at_{};   ///< When its user last read, or its peer acknowledged.
-  bool sending_ = false;
-  bool fin_sent_ = false;
-  bool send_over_ = false;        ///< Reset or stopped.
-  bool flow_blocked_ = false;     ///< No stream credit: waits for MAX_STREAM_DATA.
+  std::uint64_t held_ = 0;        ///< Of `out`, as its connection counts it.
+  TimePoint moved_at_{};          ///< When its user last read, or its peer acknowledged.
   std::uint64_t peer_credit_ = 0; ///< The offset up to which the peer takes octets, when it was last asked for.
-  bool retain_ = false;
-  bool wants_writable_ = false;
   std::uint64_t first_packet_ = 0;
   std::uint64_t last_packet_ = 0;
-  bool lost_in_last_packet_ = false; ///< only_in_last_packet(), kept when the connection went.
   std::uint64_t stop_code_ = 0;
-  bool stopped_ = false;
 
   // receiving
   std::uint64_t base_ = 0; ///< Octets that an earlier stream put into `in` (a request that is sent again).
@@ -119,16 +119,16 @@ private:
   std::uint64_t window_ = 0;
   std::uint64_t doubled_at_ = 0; ///< Offset at which the window last doubled.
   TimePoint doubled_when_{};
+  std::uint64_t reset_code_ = 0;
   bool receive_over_ = false;
   bool dropped_ = false; ///< Reset too_slow, or its pipes were let go: it counts nothing more.
-  std::uint64_t reset_code_ = 0;
 
   // scheduling
+  enum class Queue : std::uint8_t { none, fresh, bulk };
+  Queue queued_ = Queue::none;
   std::uint8_t urgency_ = default_urgency;
   std::uint32_t binding_ = 0;
   std::uint64_t turn_bytes_ = 0;
-  enum class Queue : std::uint8_t { none, fresh, bulk };
-  Queue queued_ = Queue::none;
   boost::intrusive::list_member_hook<> queue_hook_;
   boost::intrusive::list_member_hook<> own_hook_; ///< Of its connection's streams.
 };
