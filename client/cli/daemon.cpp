@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <filesystem>
 #include <iostream>
@@ -149,6 +150,30 @@ int reload(Context& context) {
   });
 }
 
+/// A line of `kithd --check`, which has the form "FILE:LINE:COLUMN: TEXT" where there is a place to name, as config.check answers it.
+static std::string problem_json(const std::string& line) {
+  const std::size_t end = line.find(": ");
+  std::string_view file = std::string_view(line).substr(0, end);
+  const auto take_number = [&] {
+    std::uint64_t number = 0;
+    const std::size_t colon = file.rfind(':');
+    if (colon == std::string_view::npos) return number;
+    const auto [last, wrong] = std::from_chars(file.data() + colon + 1, file.data() + file.size(), number);
+    if (wrong != std::errc() || last != file.data() + file.size()) number = 0;
+    file = file.substr(0, colon);
+    return number;
+  };
+  const std::uint64_t column = take_number();
+  const std::uint64_t row = take_number();
+  const bool placed = end != std::string::npos && column > 0 && row > 0;
+  return client::ObjectWriter()
+      .text("file", placed ? file : "")
+      .number("line", placed ? row : 0)
+      .number("column", placed ? column : 0)
+      .text("text", placed ? line.substr(end + 2) : line)
+      .finish();
+}
+
 /// What a start would say of the home: all that is known while no daemon runs.
 static int check_start(Context& context, Error no_daemon) {
   const auto problems = start_problems(context.home);
@@ -160,9 +185,7 @@ static int check_start(Context& context, Error no_daemon) {
   std::string list;
   for (const std::string& problem : *problems) {
     if (!context.options.json) report(context.io, false, bad_request(problem), 0);
-    client::ObjectWriter error;
-    error.text("file", "").number("line", 0).number("column", 0).text("text", problem);
-    list += (list.empty() ? "" : ",") + error.finish();
+    list += (list.empty() ? "" : ",") + problem_json(problem);
   }
   if (context.options.json) context.print_json(client::ObjectWriter().texts("files", {}).raw("errors", "[" + list + "]").finish());
   return exit_code(Code::bad_request);
@@ -178,7 +201,9 @@ int config_check(Context& context) {
   client::ObjectWriter fields;
   if (const std::string file = context.word(0); !file.empty()) fields.text("file", std::filesystem::absolute(file).lexically_normal().string());
   return ask_about_files(context, "config.check", fields, [&](const boost::json::value& data) {
-    if (items_of(data, "errors").empty()) context.io.out << "good: " << printable(list_of(data, "files")) << '\n';
+    const std::size_t files = items_of(data, "files").size();
+    if (items_of(data, "errors").empty())
+      context.io.out << "good: " << (files == 1 ? printable(list_of(data, "files")) : std::to_string(files) + " files") << '\n';
   });
 }
 

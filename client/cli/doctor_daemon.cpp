@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <sys/stat.h>
 
 namespace kith::cli {
 namespace {
@@ -126,6 +127,12 @@ Result<void> check_peers(Checkup& out, client::Client& daemon, const boost::json
   return {};
 }
 
+bool same_folder(const std::string& one, const std::string& other) {
+  struct stat first {};
+  struct stat second {};
+  return ::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 Result<void> check_mtu(Checkup& out, client::Client& daemon) {
   const auto pool = ask(daemon, "pool.list");
   if (!pool) return pool.error();
@@ -135,7 +142,7 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon) {
     const std::string found = std::to_string(mtu) + " octets of UDP payload";
     const bool probed = number_of(connection, "sent") >= enough_to_probe && number_of(connection, "age_s") >= 10; // probes take a while
     if (mtu >= usual_mtu || !probed) {
-      out.ok(what, found + (mtu < usual_mtu ? ", so far: more is tried when there is more to send" : ""));
+      out.ok(what, found + (mtu < usual_mtu ? ", so far: more is tried when there is more to send, up to max_packet" : ""));
     } else {
       out.warn(what, found + (mtu <= least_mtu ? ", the least that there is" : ""), "a tunnel on the way, or a firewall that swallows large packets");
     }
@@ -147,19 +154,20 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon) {
 
 void check_absence(Checkup& out, const Error& error, const std::string& home) {
   const client::LockHolder holder = client::lock_holder(home);
+  const std::string start = "kith daemon" + client::home_option(home) + " --detach";
   const std::string pid = holder.pid > 0 ? std::to_string(holder.pid) : "PID";
   switch (error.code) {
     case Code::timeout:
       return out.bad("daemon", error.text,
-                     "kith logs; when it stays like this: kill -9 " + pid + " (" + client::lock_path(home) + " names it), then kith daemon --detach");
+                     "kith logs; when it stays like this: kill -9 " + pid + " (" + client::lock_path(home) + " names it), then " + start);
     case Code::denied: return out.bad("daemon", error.text, "do what it says, run kith as that user, or choose a --home of your own");
     case Code::busy:
       return out.bad("daemon", error.text, "end programs that hold the socket, or raise max_clients in kith.yaml; kill -HUP " + pid + " is a reload");
     case Code::bad_request: return out.bad("daemon", error.text, "another --home");
     case Code::unreachable:
-      if (holder.pid != 0 && holder.stopping) return out.warn("daemon", error.text, "wait until pid " + pid + " is gone, then kith daemon --detach");
+      if (holder.pid != 0 && holder.stopping) return out.warn("daemon", error.text, "wait until pid " + pid + " is gone, then " + start);
       if (holder.pid != 0) return out.bad("daemon", error.text, "wait a moment; else kill -HUP " + pid + ", which makes the socket again");
-      return out.warn("daemon", error.text, "kith daemon --detach; what only it knows was not looked at");
+      return out.warn("daemon", error.text, start + "; what only it knows was not looked at");
     default: return out.bad("daemon", error.text, "kith logs");
   }
 }
@@ -170,6 +178,9 @@ Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::strin
   if (!health) return health.error();
   const auto status = ask(daemon, "status");
   if (!status) return status.error();
+  if (const std::string theirs = text_of(*status, "home"); !same_folder(theirs, home))
+    out.bad("daemon's home", theirs + " is where it writes, and that is not " + home + " (any more)",
+            "move the folder back; or kith stop, and start the daemon where the folder is now");
   if (flag_of(*status, "stopping"))
     out.warn("daemon", "it is stopping: what runs may end first, nothing new begins", "wait, or at once: kith stop --now");
   check_port(out, *health, home);

@@ -115,6 +115,7 @@ void check_socket(Checkup& out, const std::string& home) {
   const auto about = look(path);
   if (!about) return;
   if (!S_ISSOCK(about->st_mode)) return out.bad("socket", path + " is no socket", "move it away and start the daemon again");
+  if (client::lock_holder(home).pid == 0) return out.ok("socket", path + ", left behind: the next start replaces it");
   if (check_private(out, "socket", path, *about)) out.ok("socket", path + ", " + mode_text(about->st_mode));
 }
 

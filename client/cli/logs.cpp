@@ -88,7 +88,7 @@ int logs(Context& context) {
   if (context.options.lines) {
     const std::string& text = *context.options.lines;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-    if (error != std::errc() || end != text.data() + text.size()) return context.usage("--lines takes a number");
+    if (error != std::errc() || end != text.data() + text.size()) return context.usage("-n, --lines, takes a number");
   }
   const std::string path = client::log_path(context.home);
   client::Fd file = open_log(path);

@@ -17,6 +17,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+constexpr std::size_t most_shown = 64; ///< Of what is no command, in the text that says so.
+
 std::string try_help(const Command* command) {
   return "\nTry `kith " + (command != nullptr ? std::string(command->name) + " " : std::string()) + "--help`.";
 }
@@ -43,10 +45,13 @@ Commands verbs_of(const Commands& commands, std::string_view noun) {
 
 Error unknown_command(const Commands& commands, const std::string& typed, const std::optional<Error>& not_asked) {
   std::vector<std::string_view> names;
-  for (const Command* command : commands)
-    names.push_back(command->protocol.empty() ? command->name : command->name.substr(0, command->name.find(' ')));
+  for (const Command* command : commands) {
+    if (command->protocol.empty()) names.push_back(command->name);
+    names.push_back(command->name.substr(0, command->name.find(' ')));
+  }
   const std::string plugins = not_asked ? "\nPlugins may have it, but they could not be asked: " + not_asked->text : "";
-  return bad_request("there is no command `" + typed + "`" + did_you_mean(typed, names) + plugins + "\nAll commands: `kith --help`.");
+  const std::string shown = typed.size() > most_shown ? typed.substr(0, most_shown) + "…" : typed;
+  return bad_request("there is no command `" + shown + "`" + did_you_mean(typed, names) + plugins + "\nAll commands: `kith --help`.");
 }
 
 /// A noun's verbs, when a noun stands without a good verb.

@@ -20,14 +20,16 @@ namespace {
 std::string reason(int error) { return std::generic_category().message(error); }
 
 Error gone(const std::string& home) {
-  return {Code::connection_lost, lock_holder(home).stopping ? "the daemon was stopped" : "the daemon closed the connection: see `kith logs` for why"};
+  const LockHolder holder = lock_holder(home);
+  if (holder.stopping) return {Code::connection_lost, "the daemon was stopped"};
+  if (holder.pid == 0) return {Code::connection_lost, "the daemon is gone: it was killed, or it crashed"};
+  return {Code::connection_lost, "the daemon closed the connection: see `kith logs` for why"};
 }
 
 Error no_answer() { return {Code::timeout, "the daemon does not answer: see `kith logs` and `kith doctor`"}; }
 
 Error no_daemon(const std::string& home) {
-  const std::string option = home == resolve_home("") ? "" : " --home " + home;
-  const std::string way_out = "start it with `kith daemon" + option + "`";
+  const std::string way_out = "start it with `kith daemon" + home_option(home) + "`";
   if (const LockHolder holder = lock_holder(home); holder.pid != 0) {
     const std::string daemon = "the daemon at " + home + " (pid " + std::to_string(holder.pid) + ") ";
     if (holder.stopping) return {Code::unreachable, daemon + "is stopping: when it is gone, " + way_out}; // it has closed its socket

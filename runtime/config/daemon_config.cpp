@@ -152,9 +152,11 @@ constexpr std::array duration_suffixes{Suffix{"ns", 1},         Suffix{"us", 100
                                        Suffix{"s", 1000000000}, Suffix{"m", 60000000000ULL}, Suffix{"h", 3600000000000ULL}};
 constexpr std::array size_suffixes{Suffix{"", 1}, Suffix{"B", 1}, Suffix{"KiB", 1ULL << 10U}, Suffix{"MiB", 1ULL << 20U}, Suffix{"GiB", 1ULL << 30U}};
 
+bool zero_before(std::string_view text) { return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9'; }
+
 /// Digits and one of the suffixes; at most 2^63-1 in the smallest unit.
 std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Suffix> suffixes) {
-  if (text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9') return std::nullopt; // octal or decimal? We don't guess
+  if (zero_before(text)) return std::nullopt; // octal or decimal? We don't guess
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{}) return std::nullopt;
@@ -164,6 +166,9 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<con
   if (suffix == suffixes.end() || value > most / suffix->factor) return std::nullopt;
   return value * suffix->factor;
 }
+
+/// What is added to an error where that was it.
+std::string_view zero_hint(std::string_view text) { return zero_before(text) ? ", without a zero before it" : ""; }
 
 /// In nanoseconds, octets or pieces.
 Result<std::uint64_t> parse_in(Unit unit, std::string_view text) {
@@ -370,12 +375,12 @@ std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& 
 
 Result<Duration> parse_duration(std::string_view text) {
   if (const auto value = parse_quantity(text, duration_suffixes)) return Duration(static_cast<std::int64_t>(*value));
-  return bad_request("'" + std::string(text) + "' is not a duration: write 10s, 250ms, 100us, 5m or 1h");
+  return bad_request("'" + std::string(text) + "' is not a duration: write 10s, 250ms, 100us, 5m or 1h" + std::string(zero_hint(text)));
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
   if (const auto value = parse_quantity(text, size_suffixes)) return *value;
-  return bad_request("'" + std::string(text) + "' is not a size: write 512, 64KiB, 16MiB or 1GiB");
+  return bad_request("'" + std::string(text) + "' is not a size: write 1500B, 64KiB, 16MiB or 1GiB" + std::string(zero_hint(text)));
 }
 
 } // namespace kith::config

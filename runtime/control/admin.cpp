@@ -193,7 +193,8 @@ void Admin::adopt_all() {
   }
   if (!parts_.settings.nameless.empty()) {
     const auto found = good_identity(parts_.settings.nameless);
-    if (!found) settings_problems_.push_back(config::problem_in(parts_.home.settings_path(), bad_request("nameless: " + found.error().text)));
+    const std::string file = parts_.home.settings_path();
+    if (!found) settings_problems_.push_back(config::problem_in(file, nameless_error(file, found.error().text)));
   }
   set_nameless();
   log_problems();

@@ -86,6 +86,7 @@ void Admin::identity_rename(Ask& ask, const Tell& tell) {
   if (const auto good = check_name(to, "identity name"); !good) return tell(good.error());
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
+  if ((*identity)->name == to) return tell(bad_request(to + " is what it is called already"));
   in_lane(lane_of(**identity), tell, [this, id = (*identity)->id, to](const Tell& done) { // the new name is guarded by the file system
     const auto known = still_there(id);
     if (!known) return done(known.error());

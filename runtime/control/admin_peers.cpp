@@ -124,7 +124,8 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
     if (!is_new && old->second.name != row.name) {
       return done(bad_request("this peer is known as " + old->second.name + " already (kith peer rename)"));
     }
-    if (is_new && known.peer_ids.contains(row.name)) return done(bad_request("there is a peer called " + row.name + " already, with another id"));
+    if (is_new && known.peer_ids.contains(row.name))
+      return done(bad_request("there is a peer called " + row.name + " already, with another id (kith peer rename, or kith peer remove)"));
     const auto left_out = std::make_shared<std::vector<Address>>();
     save_peer(
         row.identity, row.id,

@@ -146,6 +146,15 @@ void Admin::apply_reload(InspectedFiles& files, const plugin_host::Registry& bef
   }
   reloading->done = [this, tell, changed = std::move(reloading->changed), settings, loaded, restart, protocols] {
     log_problems();
+    const auto told = [this](std::string_view what, const std::vector<std::string>& names) {
+      std::string list;
+      for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+      if (!list.empty()) parts_.world.log().info("reload", std::string(what) + ": " + list);
+    };
+    told("changed", changed);
+    told("settings now in force", settings);
+    told("new protocols", loaded);
+    told("after a restart", restart);
     tell(protocol::ObjectWriter()
              .texts("changed", changed)
              .texts("settings", settings)

@@ -34,6 +34,9 @@ struct InspectedIdentity {
   std::vector<Error> errors() const;
 };
 
+/// What is wrong with the key `nameless` of kith.yaml, with its place. Blocks on the disk.
+Error nameless_error(const std::string& file, std::string_view why);
+
 struct InspectedFiles {
   std::vector<std::string> files; ///< That were looked at.
   std::vector<InspectedIdentity> identities;

@@ -17,6 +17,7 @@ std::string suggestion(std::string_view typed, const std::vector<std::string_vie
 constexpr std::string_view rights_hint =
     "; its owner decides, by the peer's role (`kith peer role`, for a new one `kith peer add … --role`) and the `access` and `deny` of the binding";
 
+constexpr std::size_t most_listed = 8;    ///< Identities in one text.
 constexpr std::size_t shown_of_an_id = 4; ///< Beside a name: enough to tell which of two keys it was.
 
 /// Failures of ours that concern the peer, whether or not their texts say so.
@@ -42,7 +43,10 @@ Result<const KnownIdentity*> Roster::find_identity(std::string_view name) const 
     if (identities_.size() == 1) return identities_.begin()->second.get();
     if (identities_.empty()) return Error{Code::unknown_identity, "there is no identity yet; make one: kith create-identity NAME"};
     std::string names;
-    for (const auto& [each, identity] : identities_) names += (names.empty() ? "" : ", ") + each;
+    std::size_t shown = 0;
+    for (auto each = identities_.begin(); each != identities_.end() && shown < most_listed; ++each, ++shown)
+      names += (names.empty() ? "" : ", ") + each->first;
+    if (identities_.size() > shown) names += " and " + std::to_string(identities_.size() - shown) + " more";
     return bad_request("there are several identities (" + names + "): say which one");
   }
   if (const auto found = identities_.find(name); found != identities_.end()) return found->second.get();
@@ -55,7 +59,7 @@ Result<const KnownIdentity*> Roster::find_identity(std::string_view name) const 
   }
   std::vector<std::string_view> known;
   for (const auto& [each, identity] : identities_) known.push_back(each);
-  return Error{Code::unknown_identity, "there is no identity " + quoted(name) + suggestion(name, known)};
+  return Error{Code::unknown_identity, "there is no identity " + quoted(name) + suggestion(name, known) + " (kith list-identities)"};
 }
 
 Result<KnownIdentity*> Roster::find_identity(std::string_view name) {

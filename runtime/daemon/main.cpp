@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,14 @@ using namespace kith;
 std::string environment(const char* name) {
   const char* value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): there is one thread yet
   return value != nullptr ? value : "";
+}
+
+/// What `~` is to a shell, and to the command.
+std::string user_home() {
+  std::string home = environment("HOME");
+  if (!home.empty()) return home;
+  const passwd* about = ::getpwuid(::geteuid()); // NOLINT(concurrency-mt-unsafe): as above
+  return about != nullptr ? about->pw_dir : "/";
 }
 
 int fail(const Error& error, bool json) {
@@ -52,7 +61,7 @@ int main(int argc, char** argv) {
   ::umask(077);
   open_standard_fds();
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  const auto options = daemon::parse_options(arguments, environment("KITH_HOME"), environment("HOME"));
+  const auto options = daemon::parse_options(arguments, environment("KITH_HOME"), user_home());
   if (!options) {
     fail(options.error(), std::find(arguments.begin(), arguments.end(), "--json") != arguments.end());
     return exit_usage;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace kith::home {
 namespace {
@@ -56,7 +57,13 @@ std::vector<Error> Home::problems() const {
     if (!result) out.push_back(result.error());
   };
   if (!exists(path_)) return out;
-  look(check_private_folder(path_));
+  const auto own = check_private_folder(path_);
+  look(own);
+  if (own && ::faccessat(AT_FDCWD, path_.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+    Error error = system_error("write in the folder", path_);
+    error.text += "; run: chmod 700 '" + path_ + "'";
+    out.push_back(std::move(error));
+  }
   for (const std::string_view folder : folders) {
     const std::string path = path_ + '/' + std::string(folder);
     if (exists(path)) look(check_private_folder(path));

@@ -97,6 +97,51 @@ class Cli(Case):
         self.assertIn("peer `Echo`, protocol `1`, from `bob`", self.says(2, two, "call", "bob", "Echo", "1"))  # three words, the first an identity
         self.assertEqual(json.loads(self.prints(one, "peer", "--json", "list"))["identity"], "alice")  # options go anywhere
 
+    def test_texts_name_the_way_on(self):
+        one = self.start("home")
+        c = self.client_of(one)
+        for number in range(20):
+            c.ask("identity.create", name="i%02d" % number)
+        self.assertIn("there are several identities (i00, i01, i02, i03, i04, i05, i06, i07 and 12 more)", self.says(101, one, "ticket"))
+        self.assertIn("kith list-identities", self.says(108, one, "show-identity", "nobody"))
+        self.assertIn("i00 is what it is called already", self.says(101, one, "rename-identity", "i00", "i00"))
+        id, other = (c.data("ticket", identity=name)["id"] for name in ("i01", "i02"))
+        c.ask("peer.add", identity="i00", name="anna", peer=id)
+        self.assertIn("kith peer rename", self.says(101, one, "peer", "add", "i00", "anna", other))
+        self.assertIn("own id", self.says(101, one, "call", "i01", id, "Echo", "1"))
+        self.assertIn("own id", self.says(101, one, "ping", "i01", id, "--count", "1"))
+        self.assertIn("did you mean `peer`", self.says(2, one, "peers"))
+        self.assertIn("-n", self.says(2, one, "logs", "-n", "abc"))
+        long = self.says(2, one, "x" * 100000)
+        self.assertIn("there is no command `xxx", long)
+        self.assertLess(len(long), 500)
+        good = self.prints(one, "config", "check")
+        self.assertEqual(good, "good: 21 files\n")
+        self.assertEqual(self.prints(one, "config", "check", one.home + "/kith.yaml"), "good: %s/kith.yaml\n" % one.home)
+
+    def test_mistakes_are_placed_without_a_daemon_as_well(self):
+        one = self.start("home")
+        one.stop()
+        with open(one.home + "/kith.yaml", "w", encoding="utf-8") as file:
+            file.write("\nmax_packet: 7B\nnameless: nobody\n")
+        done = self.kith(one, "config", "check", "--json")
+        self.assertEqual(done.returncode, 101, done.stderr)
+        (error,) = json.loads(done.stdout)["errors"]
+        self.assertEqual((error["file"], error["line"], error["column"]), (one.home + "/kith.yaml", 2, 13))
+        self.assertTrue(error["text"].startswith("max_packet: '7B' is out of range"), error)
+        with open(one.home + "/kith.yaml", "w", encoding="utf-8") as file:
+            file.write("\nnameless: nobody\n")
+        again = self.start("home")
+        self.assertIn("kith.yaml:2:11: nameless: there is no identity", again.wait_log("nameless"))
+
+    def test_kithd_and_kith_agree_where_the_home_is(self):
+        for user in (None, ""):
+            environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "KITH_HOME")}
+            if user is not None:
+                environment["HOME"] = user
+            done = subprocess.run([BUILD + "/bin/kithd", "--check"], env=environment, capture_output=True, text=True, timeout=PATIENCE)
+            self.assertNotEqual(done.returncode, 2, done.stderr)
+
     def test_closing_what_is_not_there(self):
         a, b, one, two = self.pair()
         self.assertIn("no connection to bob", self.says(0, one, "pool", "close", "bob"))

@@ -30,6 +30,17 @@ class Reloads(Case):
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})  # bob goes by her id
         self.assertEqual(a.data("reload")["changed"], [])
 
+    def test_the_log_has_what_a_reload_did(self):
+        one = self.start("home")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice")
+        write(one.home + "/kith.yaml", "log_level: info\nrace_delay: 70ms\nplugin_threads: 3\n")
+        file = self.file(one, "alice")
+        write(file, read(file) + "# mine\n")
+        c.ask("reload")
+        for text in ("changed: alice", "settings now in force: race_delay", "after a restart: plugin_threads"):
+            one.wait_log(text)
+
     def test_a_name_that_another_takes_over(self):
         a, b, one, _ = self.pair()
         gone = a.data("identity.create", name="carol", online=True)["id"]

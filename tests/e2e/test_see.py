@@ -234,6 +234,23 @@ class See(Case):
         os.unlink(one.home + "/identities/carol.yaml")
         self.assertEqual(self.doctor(one.home, 0)["keys"]["state"], "ok")
 
+    def test_doctor_sees_a_home_that_was_moved(self):
+        _, _, one, _ = self.pair()
+        moved = self.home("moved")
+        os.rename(one.home, moved)
+        self.addCleanup(os.rename, moved, one.home)
+        found = self.doctor(moved, 1)["daemon's home"]
+        self.assertEqual(found["state"], "bad", found)
+        self.assertIn(one.home, found["found"])
+
+    def test_doctor_and_what_a_daemon_left_behind(self):
+        one = self.start("alice")
+        one.kill()
+        os.chmod(one.home + "/daemon.sock", 0o755)
+        checks = self.doctor(one.home, 0)
+        self.assertIn("replaces it", checks["socket"]["found"])
+        self.assertIn("kith daemon --home %s --detach" % one.home, checks["daemon"]["advice"])
+
     def test_doctor_reads_ports_and_places_whole(self):
         a, _, one, _ = self.pair()
         port = one.address().rsplit(":", 1)[1]

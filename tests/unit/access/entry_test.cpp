@@ -76,6 +76,12 @@ TEST(Entry, RefusesWhatItDoesNotKnow) {
   }
 }
 
+TEST(Entry, TheFormOfTheCommandLineIsNamedInAFile) {
+  for (const char* text : {"peer:bob=admin", "group:family=viewer"})
+    EXPECT_NE(parse_entry(text).error().text.find(text[0] == 'p' ? "{peer: bob, as: admin}" : "{group: family, as: viewer}"), std::string::npos)
+        << parse_entry(text).error().text;
+}
+
 TEST(Entry, RefusesWrongAs) {
   EXPECT_FALSE(parse_entry("member", "admin"));
   EXPECT_FALSE(parse_entry("group:family", "boss"));

@@ -181,7 +181,7 @@ TEST(Cli, DoctorHasACureForEachReasonWhyNoDaemonAnswers) {
   EXPECT_TRUE(advice(Code::timeout, pid + "\n").starts_with("bad: kith logs; when it stays like this: kill -9 " + pid + " "));
   EXPECT_TRUE(advice(Code::unreachable, pid + "\nstopping\n").starts_with("warn: wait until pid " + pid + " is gone"));
   EXPECT_EQ(advice(Code::unreachable, pid + "\n"), "bad: wait a moment; else kill -HUP " + pid + ", which makes the socket again");
-  EXPECT_TRUE(advice(Code::unreachable, "").starts_with("warn: kith daemon --detach"));
+  EXPECT_TRUE(advice(Code::unreachable, "").starts_with("warn: kith daemon --home "));
   EXPECT_TRUE(advice(Code::busy, pid + "\n").ends_with("kill -HUP " + pid + " is a reload"));
   EXPECT_NE(advice(Code::denied, "").find("as that user"), std::string::npos);
 }

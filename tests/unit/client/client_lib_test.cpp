@@ -203,6 +203,18 @@ TEST(ClientLib, ADaemonThatGoesAwayIsAnError) {
   EXPECT_EQ(client.request("status", {}).error().code, Code::connection_lost);
 }
 
+TEST(ClientLib, ADaemonThatWasKilledIsNotLookedForInItsLog) {
+  FakeDaemon daemon([](Peer& peer, const Request&, Seen&) { peer.hang_up(); });
+  const auto said = [&](bool held) {
+    std::ofstream(client::lock_path(daemon.home())) << ::getpid() << '\n';
+    const protocol::Fd holder(::open(client::lock_path(daemon.home()).c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(!held || ::flock(holder.get(), LOCK_EX) == 0);
+    return Client::connect(daemon.home())->request("status", {}).error().text;
+  };
+  EXPECT_EQ(said(true), "the daemon closed the connection: see `kith logs` for why");
+  EXPECT_EQ(said(false), "the daemon is gone: it was killed, or it crashed");
+}
+
 TEST(ClientLib, PatienceEnds) {
   FakeDaemon daemon([](Peer&, const Request&, Seen&) {});
   auto client = *Client::connect(daemon.home());

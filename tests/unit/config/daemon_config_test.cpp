@@ -80,6 +80,8 @@ TEST(DaemonConfig, BadInputIsRefusedWithItsPlace) {
       {"idle_timeout: -1s\n", "kith.yaml:1:15"},
       {"idle_timeout: [1s]\n", "kith.yaml:1:15"},
       {"idle_timeuot: 1s\n", "kith.yaml:1:1: the key 'idle_timeuot' is not known in kith.yaml; did you mean 'idle_timeout'?"},
+      {"max_call_bytes: 01500B\n",
+       "kith.yaml:1:17: max_call_bytes: '01500B' is not a size: write 1500B, 64KiB, 16MiB or 1GiB, without a zero before it"},
       {"max_call_bytes: 1MB\n", "kith.yaml:1:17: max_call_bytes: '1MB' is not a size"},
       {"max_call_bytes: 1.5MiB\n", "kith.yaml:1:17"},
       {"max_streams: 1KiB\n", "kith.yaml:1:14: max_streams: '1KiB' is not a whole number"},

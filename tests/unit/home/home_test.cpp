@@ -4,6 +4,8 @@
 #include "temp_home.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace kith::home {
 namespace {
@@ -28,6 +30,30 @@ TEST(Home, AFirstStartMakesIt) {
   spill(home->settings_path(), "log_level: debug\n");
   ASSERT_TRUE(Home::open(path));
   EXPECT_EQ(home->load_settings()->log_level, LogLevel::debug) << "it is not written again";
+}
+
+TEST(Home, AFolderThatItsOwnerMayNotWriteIsAProblem) {
+  const TempFolder folder;
+  ASSERT_TRUE(Home::open(folder.path()));
+  const Home home = Home::at(folder.path()).value();
+  EXPECT_TRUE(home.problems().empty());
+  const pid_t child = ::fork();
+  if (child == 0) { // root may write everything: nobody looks
+    constexpr uid_t nobody = 65534;
+    if (::geteuid() == 0) {
+      for (const auto& each : std::filesystem::recursive_directory_iterator(folder.path()))
+        if (::chown(each.path().c_str(), nobody, nobody) != 0) ::_exit(3);
+      if (::chown(folder.path().c_str(), nobody, nobody) != 0 || ::setuid(nobody) != 0) ::_exit(3);
+    }
+    if (::chmod(folder.path().c_str(), 0500) != 0) ::_exit(4);
+    const auto problems = home.problems();
+    const bool told = problems.size() == 1 && problems[0].text.find("chmod 700 '" + folder.path() + "'") != std::string::npos;
+    ::chmod(folder.path().c_str(), 0700);
+    ::_exit(told ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Home, RefusesWhatIsNotItsOwn) {

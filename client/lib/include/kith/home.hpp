@@ -9,6 +9,9 @@ namespace kith::client {
 /// The home to use: `option` (of --home) if it is not empty, else KITH_HOME, else ~/.kith. Absolute, without a final slash; nothing is created.
 std::string resolve_home(const std::string& option);
 
+/// " --home HOME" for a command that a text names; empty for the home that it has anyway.
+std::string home_option(const std::string& home);
+
 std::string socket_path(const std::string& home);
 std::string lock_path(const std::string& home);
 std::string log_path(const std::string& home);
