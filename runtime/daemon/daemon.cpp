@@ -4,6 +4,7 @@
 #include "home/files.hpp"
 #include "identity/derive.hpp"
 #include "protocol/object.hpp"
+#include "quic/sha256.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -174,7 +175,7 @@ Result<void> Daemon::open_parts() {
   plugin_host::RegistryOptions where;
   where.folders = {installed_plugins(), home.plugins_path()};
   where.load.private_folder = home.path() + "/cache";
-  where.load.sha256 = identity::sha256_hex;
+  where.load.sha256 = quic::sha256_hex;
   plugin_host::RegistryOptions pinned = where;
   for (const config::PluginPin& pin : pins_) pinned.pins[pin.protocol].insert(pin.sha256);
   node::PluginOptions plugins;

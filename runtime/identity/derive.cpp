@@ -23,13 +23,4 @@ DerivedKey hash(ByteView bytes) {
   return out;
 }
 
-std::string sha256_hex(ByteView bytes) {
-  start_sodium();
-  std::array<unsigned char, crypto_hash_sha256_BYTES> sum{};
-  crypto_hash_sha256(sum.data(), bytes.data(), bytes.size());
-  std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
-  sodium_bin2hex(text.data(), text.size(), sum.data(), sum.size());
-  return text.data();
-}
-
 } // namespace kith::identity

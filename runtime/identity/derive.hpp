@@ -5,7 +5,6 @@
 #include "base/bytes.hpp"
 
 #include <array>
-#include <string>
 #include <string_view>
 
 namespace kith::identity {
@@ -18,8 +17,5 @@ DerivedKey derive(ByteView secret, std::string_view purpose);
 
 /// BLAKE2b-256 of `bytes` without a key: checksums and content hashes.
 DerivedKey hash(ByteView bytes);
-
-/// SHA-256 (FIPS 180-4) as 64 hex digits in lower case: what `sha256:` of a binding pins.
-std::string sha256_hex(ByteView bytes);
 
 } // namespace kith::identity
