@@ -8,7 +8,6 @@ namespace kith::node {
 
 Result<void> NodeImpl::may_reach(const Identity& identity, const PeerId& peer) const {
   if (stop_by_) return stopping_error();
-  if (peer == identity.id) return bad_request("this is " + identity.name + "'s own id: no identity is a peer of itself");
   if (!identity.online) {
     return Error{Code::offline, identity.name + " is offline here; bring it back with: kith identity-online " + identity.name};
   }

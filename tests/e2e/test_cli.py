@@ -108,8 +108,6 @@ class Cli(Case):
         id, other = (c.data("ticket", identity=name)["id"] for name in ("i01", "i02"))
         c.ask("peer.add", identity="i00", name="anna", peer=id)
         self.assertIn("kith peer rename", self.says(101, one, "peer", "add", "i00", "anna", other))
-        self.assertIn("own id", self.says(101, one, "call", "i01", id, "Echo", "1"))
-        self.assertIn("own id", self.says(101, one, "ping", "i01", id, "--count", "1"))
         self.assertIn("did you mean `peer`", self.says(2, one, "peers"))
         self.assertIn("-n", self.says(2, one, "logs", "-n", "abc"))
         long = self.says(2, one, "x" * 100000)
