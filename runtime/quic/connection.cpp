@@ -456,7 +456,7 @@ void Connection::receive(const Datagram& datagram, ByteView packet, TimePoint no
   const std::uint64_t before = listening_ || placeless ? packets_received() : 0;
   const std::pair way(moves_, path_remote_);
   const ngtcp2_conn_info numbers_before = pings_ ? numbers() : ngtcp2_conn_info{};
-  const PathStorage path(dialer_ ? local_label() : datagram.local, datagram.remote, datagram.socket);
+  const PathStorage path(dialer_ ? arrival_label(datagram.local) : datagram.local, datagram.remote, datagram.socket);
   const ngtcp2_pkt_info info{.ecn = datagram.ecn};
   const int result = ngtcp2_conn_read_pkt(conn_.get(), &path.path, &info, packet.data(), packet.size(), to_ngtcp2(now));
   if (result != 0) {

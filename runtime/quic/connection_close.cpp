@@ -11,6 +11,7 @@
 namespace kith::quic {
 namespace {
 constexpr std::chrono::seconds longest_linger{3};
+constexpr int most_last_packets = 3; ///< Of which one acknowledges: QUIC answers a path's challenge and sends one of its own first.
 constexpr std::chrono::milliseconds longest_ack_delay{25};           ///< ngtcp2's default, which we promise.
 constexpr Duration timer_granularity = std::chrono::milliseconds(1); ///< RFC 9002 §6.1.2 (kGranularity).
 } // namespace
@@ -76,13 +77,14 @@ TimePoint Connection::acknowledge(TimePoint now) {
   if (state_ != State::ready) return now;
   const TimePoint due = now + longest_ack_delay;
   std::array<std::uint8_t, NGTCP2_MAX_UDP_PAYLOAD_SIZE> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
-  ngtcp2_path_storage path;
-  ngtcp2_path_storage_zero(&path);
-  ngtcp2_pkt_info info{};
-  const ngtcp2_ssize size = ngtcp2_conn_write_pkt(conn_.get(), &path.path, &info, buffer.data(), buffer.size(), to_ngtcp2(due));
-  if (size > 0) {
+  for (int packet = 0; packet < most_last_packets; ++packet) {
+    ngtcp2_path_storage path;
+    ngtcp2_path_storage_zero(&path);
+    ngtcp2_pkt_info info{};
+    const ngtcp2_ssize size = ngtcp2_conn_write_pkt(conn_.get(), &path.path, &info, buffer.data(), buffer.size(), to_ngtcp2(due));
+    if (size <= 0) break;
     endpoint_.replies.push_back({static_cast<SocketId>(reinterpret_cast<std::uintptr_t>(path.path.user_data)), source(path.path),
-                                 from_sockaddr(path.path.remote), Bytes(buffer.begin(), buffer.begin() + size)});
+                                 from_sockaddr(path.path.remote), Bytes(buffer.begin(), buffer.begin() + size), true});
   }
   return due;
 }

@@ -143,6 +143,7 @@ private:
   Address source(const ngtcp2_path& path) const noexcept;
   /// The dialer's synthetic local address: another one for each path.
   Address local_label() const noexcept { return synthetic_label(id_, moves_); }
+  Address arrival_label(const Address& local) const noexcept;
   static ngtcp2_ssize on_write_packet(ngtcp2_conn*, ngtcp2_path* path, ngtcp2_pkt_info* info, std::uint8_t* dest, std::size_t size, ngtcp2_tstamp now,
                                       void* user);
   bool has_credit(Stream& stream, std::size_t count) const noexcept;

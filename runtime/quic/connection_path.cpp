@@ -106,6 +106,12 @@ void Connection::follow_peer() {
   endpoint_.emit(Event::Kind::address_changed, id_);
 }
 
+/// What still comes to an address that a dialer has left came on the path before: a challenge there is not answered from here (RFC 9000 §8.2.2).
+Address Connection::arrival_label(const Address& local) const noexcept {
+  const bool left = moves_ > 0 && !must_migrate_ && local != local_;
+  return left ? synthetic_label(id_, static_cast<std::uint16_t>(moves_ - 1)) : local_label();
+}
+
 /// Another path, another size.
 void Connection::on_new_path() noexcept {
   large_stream_ = -1;

@@ -149,9 +149,12 @@ std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, const TrainLimit& tr
   impl_->now = now;
   const TlsRandomScope scope(impl_->random);
   while (!impl_->replies.empty()) {
-    const EndpointImpl::Reply reply = std::move(impl_->replies.front());
+    EndpointImpl::Reply reply = std::move(impl_->replies.front());
     impl_->replies.pop_front();
-    if (train(reply.socket) == 0) continue; // whoever wanted it asks again
+    if (train(reply.socket) == 0) { // whoever wanted one of the others asks again
+      if (reply.needed) impl_->blocked_replies.push_back(std::move(reply));
+      continue;
+    }
     std::copy(reply.bytes.begin(), reply.bytes.end(), buffer.begin());
     Datagram out;
     out.socket = reply.socket;
@@ -184,6 +187,8 @@ std::optional<Datagram> Endpoint::transmit(ByteSpan buffer, const TrainLimit& tr
 void Endpoint::sendable() {
   impl_->writers.insert(impl_->writers.end(), impl_->blocked_writers.begin(), impl_->blocked_writers.end());
   impl_->blocked_writers.clear();
+  std::ranges::move(impl_->blocked_replies, std::back_inserter(impl_->replies));
+  impl_->blocked_replies.clear();
 }
 
 TimePoint Endpoint::next_deadline() const { return impl_->timers.empty() ? never : impl_->timers.front().at; }

@@ -124,9 +124,11 @@ public:
     Address local;
     Address remote;
     Bytes bytes;
+    bool needed = false; ///< It waits for a full socket: nobody asks for an acknowledgement again.
   };
   std::deque<Reply>
       replies; // packets outside any connection: Retry, version negotiation, stateless reset; and the last acknowledgement before a close
+  std::vector<Reply> blocked_replies; ///< Those that are needed, and whose socket takes nothing now.
   Counters counters;
   std::size_t half_open = 0; ///< Accepted, and not authenticated: under way, or refused and lingering.
   std::size_t lingering = 0; ///< Others that are closed, and answer late packets; as many as max_connections beside those that live.

@@ -17,7 +17,7 @@ constexpr std::chrono::seconds retry_token_lifetime{10};
 
 void EndpointImpl::queue_reply(const Datagram& to, Bytes bytes) {
   if (replies.size() >= max_pending_replies) return;
-  replies.push_back({to.socket, to.local, to.remote, std::move(bytes)});
+  replies.push_back({to.socket, to.local, to.remote, std::move(bytes), false});
 }
 
 void EndpointImpl::reply_versions(const Datagram& to, const ngtcp2_version_cid& header) {

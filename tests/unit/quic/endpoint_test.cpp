@@ -286,5 +286,40 @@ TEST(EndpointTest, WhatCameToItsEndBeforeACloseIsAcknowledged) {
   EXPECT_NE(pair.alice.find(Event::Kind::closed), nullptr);
 }
 
+// QUIC has more to say first (what proves a path), and the socket may be full: the acknowledgement gets through all the same.
+TEST(EndpointTest, TheLastAcknowledgementIsNotLostBehindOtherPackets) {
+  for (const bool full : {false, true}) {
+    Pair pair;
+    const ConnectionId id = pair.connect();
+    const Address home = std::exchange(pair.alice.address, make_v4({127, 0, 7, 7}, 4433));
+    if (!full) pair.alice.endpoint->move(id, pair.alice.address, pair.now);
+    if (full) pair.alice.address = home;
+    auto out = std::make_shared<Pipe>(pair.alice.slabs);
+    const auto stream = pair.alice.endpoint->open_uni_stream(id, out).value();
+    out->write(as_bytes("everything"));
+    out->finish();
+    stream->start_sending({});
+    pair.alice.events.clear();
+    std::array<std::uint8_t, 65536> buffer{};
+    while (auto datagram = pair.alice.endpoint->transmit(
+               buffer, [](SocketId) { return std::size_t{1}; }, pair.now)) { // all of it, before bob says anything
+      datagram->local = pair.bob.address;
+      datagram->remote = pair.alice.address;
+      pair.bob.endpoint->receive(*datagram, pair.now);
+    }
+    pair.bob.endpoint->leave(pair.bob.find(Event::Kind::ready)->connection, Code::offline, "", pair.now);
+    if (full) {
+      EXPECT_FALSE(pair.bob.endpoint->transmit(
+          buffer, [](SocketId) { return std::size_t{0}; }, pair.now));
+      pair.bob.endpoint->sendable();
+    }
+    pair.run();
+    ASSERT_GE(pair.alice.events.size(), 2U) << full;
+    EXPECT_TRUE(pair.alice.events[0].signals.closed) << full;
+    EXPECT_FALSE(pair.alice.events[0].signals.lost) << full;
+    EXPECT_NE(pair.alice.find(Event::Kind::closed), nullptr) << full;
+  }
+}
+
 } // namespace
 } // namespace kith::quic::testing

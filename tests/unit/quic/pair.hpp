@@ -5,6 +5,7 @@
 #include "identity/keys.hpp"
 #include "quic/endpoint.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <deque>
@@ -52,6 +53,7 @@ struct Host {
   SlabPool slabs;
   Credentials credentials;
   Address address;
+  std::vector<Address> others; ///< Its own as well: packets that go there still come.
   std::unique_ptr<Endpoint> endpoint;
   std::vector<Event> events;
 
@@ -147,9 +149,9 @@ private:
     const Flying flying = std::move(wire_.front());
     wire_.pop_front();
     for (Host* host : {&alice, &bob}) {
-      if (host->address != flying.to) continue;
+      if (host->address != flying.to && std::ranges::find(host->others, flying.to) == host->others.end()) continue;
       Datagram datagram;
-      datagram.local = host->address;
+      datagram.local = flying.to;
       datagram.remote = flying.from;
       datagram.bytes = flying.bytes;
       datagram.segment = flying.segment;

@@ -204,6 +204,34 @@ TEST(TraceTest, AConnectionIsRecordedFromItsFirstPacketToItsEnd) {
   EXPECT_EQ(notes.ends, 1);
 }
 
+// RFC 9000 §8.2.2: a challenge is answered on the path where it came. Whoever asks whether we are still at an address that we have left hears nothing.
+TEST(TraceTest, AChallengeToAnAddressThatWasLeftIsNotAnsweredFromTheNewOne) {
+  struct Seen {
+    std::size_t challenges;
+    std::size_t responses;
+  };
+  const auto see = [](bool old_one_hears) {
+    Notes notes;
+    Pair pair;
+    const auto id = traced(pair, notes);
+    pair.run();
+    const auto count = [&](std::string_view what) {
+      std::size_t found = 0;
+      for (std::size_t at = 0; (at = notes.text.find(what, at)) != std::string::npos; ++at) ++found;
+      return found;
+    };
+    if (old_one_hears) pair.alice.others.push_back(pair.alice.address);
+    pair.alice.address = make_v4({127, 0, 7, 7}, 4433);
+    pair.alice.endpoint->move(*id, pair.alice.address, pair.now);
+    pair.run(std::chrono::seconds(5));
+    return Seen{count("\"frame_type\":\"path_challenge\""), count("\"frame_type\":\"path_response\"")};
+  };
+  const Seen both = see(true);
+  const Seen one = see(false);
+  EXPECT_GT(both.challenges, one.challenges) << "he asks at the address that was left as well";
+  EXPECT_EQ(both.responses, one.responses);
+}
+
 TEST(TraceTest, ASinkMayRefuse) {
   Notes notes;
   notes.refuse = true;
