@@ -48,8 +48,8 @@ public:
   virtual void close(SocketId socket) = 0;
   virtual Address bound(SocketId socket) const = 0; ///< With the real port.
   /// Where a datagram to `remote` would leave from now: from `asked` while that is ours, else from where the kernel chooses; with the socket's port. Family none:
-  /// it knows no way there.
-  virtual Address source(SocketId socket, const Address& remote, const Address& asked) const = 0;
+  /// it knows no way there. Nothing: it could not be asked (out of descriptors), and may know one.
+  virtual std::optional<Address> source(SocketId socket, const Address& remote, const Address& asked) const = 0;
   virtual SendResult send(const Datagram& datagram) = 0;
   virtual std::size_t max_train(SocketId socket) const = 0; ///< Datagrams a send may carry; 1 where GSO does not work.
   /// The largest UDP payload, in octets, that this machine's own link takes towards an address. What the rest of the way takes, nobody knows but by trying.

@@ -35,13 +35,23 @@ Result<UniqueFd> bind_udp(const Address& listen, const std::function<void(int fd
   return fd;
 }
 
-/// A socket that knows the way of its datagrams from `own` (port 0) to `remote`; none where there is no way. Connecting a UDP socket sends nothing.
-UniqueFd probe_way(const Address& own, const Address& remote) {
-  auto probe = bind_udp(own, [](int) {});
+/// Of descriptors, memory or ports.
+bool is_shortage(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EADDRINUSE; }
+
+struct Probe {
+  UniqueFd fd;          ///< It knows the way of its datagrams; none where there is no way.
+  bool refused = false; ///< The system is out of something: there may be a way.
+};
+
+/// From `own` (port 0) to `remote`. Connecting a UDP socket sends nothing.
+Probe probe_way(const Address& own, const Address& remote) {
   sockaddr_storage name{};
-  const socklen_t length = to_sockaddr(remote, name);
-  if (!probe || ::connect(probe->get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return {};
-  return std::move(*probe);
+  socklen_t length = to_sockaddr(own, name);
+  UniqueFd fd{::socket(own.is_v6() ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return {UniqueFd(), is_shortage(errno)};
+  length = to_sockaddr(remote, name);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) return {};
+  return {std::move(fd), false};
 }
 
 } // namespace
@@ -144,20 +154,21 @@ Address UdpSockets::bound(SocketId id) const {
   return found == sockets_.end() ? Address{} : found->second->bound;
 }
 
-Address UdpSockets::source(SocketId id, const Address& remote, const Address& asked) const {
+std::optional<Address> UdpSockets::source(SocketId id, const Address& remote, const Address& asked) const {
   Address own = bound(id);
-  if (own.family != remote.family) return {};
+  if (own.family != remote.family) return Address{};
   const std::uint16_t port = std::exchange(own.port, std::uint16_t{0});
-  UniqueFd probe;
+  Probe probe;
   if (asked.family == own.family) {
     Address wanted = asked;
     wanted.port = 0;
     probe = probe_way(wanted, remote);
   }
-  if (!probe) probe = probe_way(own, remote);
+  if (!probe.fd && !probe.refused) probe = probe_way(own, remote);
+  if (probe.refused) return std::nullopt;
   sockaddr_storage name{};
   socklen_t length = sizeof name;
-  if (!probe || ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return {};
+  if (!probe.fd || ::getsockname(probe.fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0) return Address{};
   Address chosen = from_sockaddr(name);
   chosen.port = port;
   return chosen;
@@ -173,7 +184,7 @@ std::size_t UdpSockets::max_payload(const Address& remote) const {
   const std::size_t headers = v6 ? 48 : 28; // IP and UDP
   Address any;
   any.family = remote.family;
-  const UniqueFd probe = probe_way(any, remote);
+  const UniqueFd probe = probe_way(any, remote).fd;
   int mtu = 0;
   socklen_t size = sizeof mtu;
   if (!probe || ::getsockopt(probe.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &size) != 0) return ethernet_payload;

@@ -38,7 +38,7 @@ public:
   Result<SocketId> open(const Address& listen, UdpReceiver& receiver) override;
   void close(SocketId socket) override;
   Address bound(SocketId socket) const override; ///< Family none for a socket that is closed.
-  Address source(SocketId socket, const Address& remote, const Address& asked) const override;
+  std::optional<Address> source(SocketId socket, const Address& remote, const Address& asked) const override;
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId socket) const override;
   std::size_t max_payload(const Address& remote) const override; ///< Asks the kernel's routes: some microseconds.

@@ -87,11 +87,12 @@ void NodeImpl::follow_address() {
   unlooked_.pop_back();
   const auto info = endpoint_.info(id);
   if (!info) return;
-  const Address source =
+  const std::optional<Address> source =
       world_.udp().source(info->socket, info->remote, info->dialer ? Address{} : info->local); // an acceptor's packets leave from where it was asked
-  if (source.family != Address::Family::none) endpoint_.move(id, source, now_);
+  if (!source) return;                                                                         // nobody knows: the next look may
+  if (source->family != Address::Family::none) endpoint_.move(id, *source, now_);
   Link* link = find_link(id);
-  if (link != nullptr && std::exchange(link->source, source) != source) pool_.address_changed(static_cast<pool::ConnId>(id), now_);
+  if (link != nullptr && std::exchange(link->source, *source) != *source) pool_.address_changed(static_cast<pool::ConnId>(id), now_);
 }
 
 void NodeImpl::want_service() {

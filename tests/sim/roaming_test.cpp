@@ -156,6 +156,26 @@ TEST_F(Roaming, AnUnrelatedAddressIsNoMove) {
   EXPECT_EQ(bob.handshakes(), 1U);
 }
 
+// Nobody has moved: the kernel was too busy to say so.
+TEST_F(Roaming, WhoCanNotBeAskedHasNotMoved) {
+  const auto stream = bob.open(alice, "a");
+  ASSERT_TRUE(run([&] { return stream->body == "a"; }));
+  sim.run_for(seconds(18));
+  const std::uint64_t handshakes = alice.handshakes();
+  std::size_t sent = 0;
+  network.tap = [&](const Address&, const Address&, ByteView) { return ++sent == 0; };
+  for (const bool askable : {false, true}) {
+    for (Host* host : {&bob, &alice}) {
+      host->world->udp().set_askable(askable);
+      host->node->addresses_changed();
+      sim.run_for(milliseconds(600));
+    }
+  }
+  EXPECT_EQ(sent, 0U);
+  EXPECT_EQ(alice.handshakes(), handshakes);
+  EXPECT_EQ(bob.handshakes(), 1U);
+}
+
 // Its old address is still there and hears what was under way to it: that is no proof of the new one.
 TEST_F(Roaming, ANewNetworkThatLeadsNowhereEndsTheConnection) {
   Bulk bulk(*alice.node, 50'000'000);

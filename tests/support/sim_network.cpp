@@ -46,7 +46,11 @@ Address SimUdp::bound(SocketId socket) const {
   return it == sockets_.end() ? Address{} : it->second.listen;
 }
 
-Address SimUdp::source(SocketId socket, const Address& remote, const Address& asked) const {
+std::optional<Address> SimUdp::source(SocketId socket, const Address& remote, const Address& asked) const {
+  return askable_ ? std::optional(way(socket, remote, asked)) : std::nullopt;
+}
+
+Address SimUdp::way(SocketId socket, const Address& remote, const Address& asked) const {
   Address from = bound(socket);
   if (from.family != remote.family) return {};
   if (asked.family == from.family && owns_ip(asked)) from.ip = asked.ip;
@@ -73,7 +77,7 @@ SendResult SimUdp::send(const Datagram& datagram) {
   const auto it = sockets_.find(datagram.socket);
   if (it != sockets_.end() && blocked_.contains(it->second.listen.port)) return SendResult::blocked;
   if (it == sockets_.end() || datagram.remote.family != it->second.listen.family) return SendResult::dropped;
-  Address from = datagram.local.family == Address::Family::none ? source(datagram.socket, datagram.remote, {}) : datagram.local;
+  Address from = datagram.local.family == Address::Family::none ? way(datagram.socket, datagram.remote, {}) : datagram.local;
   if (!owns_ip(from)) return SendResult::dropped;
   from.port = it->second.listen.port;
 

@@ -49,7 +49,7 @@ public:
   Result<SocketId> open(const Address& listen, UdpReceiver& receiver) override;
   void close(SocketId socket) override;
   Address bound(SocketId socket) const override;
-  Address source(SocketId socket, const Address& remote, const Address& asked) const override;
+  std::optional<Address> source(SocketId socket, const Address& remote, const Address& asked) const override;
   SendResult send(const Datagram& datagram) override;
   std::size_t max_train(SocketId) const override { return max_train_; }
   std::size_t max_payload(const Address& remote) const override { return link_mtu_ - (remote.is_v6() ? 48U : 28U); }
@@ -61,6 +61,8 @@ public:
   void block(std::uint16_t port, bool blocked);
   /// The host's addresses from now on (a laptop that changes networks), the preferred one first. Sockets keep their ports.
   void set_addresses(std::vector<Address> addresses) { addresses_ = std::move(addresses); }
+  /// Whether the host can be asked where it would send from: not when it is out of descriptors.
+  void set_askable(bool askable) noexcept { askable_ = askable; }
   /// Until then nothing arrives: it waits in the kernel's buffer (`kept`) and comes in one batch, or the host hears nothing of it.
   void deaf_until(TimePoint time, bool kept) {
     deaf_until_ = time;
@@ -75,12 +77,14 @@ private:
     UdpReceiver* receiver;
   };
   bool owns_ip(const Address& address) const;
+  Address way(SocketId socket, const Address& remote, const Address& asked) const;
   const std::pair<const SocketId, Socket>* find_socket(const Address& to) const;
 
   SimNetwork& network_;
   std::string host_;
   std::vector<Address> addresses_; // ports mean nothing
   std::map<SocketId, Socket> sockets_;
+  bool askable_ = true;
   TimePoint deaf_until_{};
   bool kept_ = false;
   std::size_t max_train_ = 10;

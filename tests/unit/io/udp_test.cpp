@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <sys/resource.h>
 
 namespace kith::io {
 namespace {
@@ -110,22 +111,37 @@ TEST_F(UdpTest, SaysWhereADatagramWouldLeaveFrom) {
   const Address there = make_v4({127, 0, 0, 9}, 9);
   for (const Address& at : {loopback4, make_v4({}, 0), make_v4({127, 0, 0, 7}, 0)}) {
     const SocketId socket = open(sockets, at, left);
-    Address expected = at.is_unspecified() ? sockets.source(socket, there, {}) : at;
+    Address expected = at.is_unspecified() ? sockets.source(socket, there, {}).value() : at;
     expected.port = sockets.bound(socket).port;
     EXPECT_TRUE(expected.is_loopback());
     EXPECT_EQ(sockets.source(socket, there, {}), expected);
     EXPECT_EQ(sockets.send({.socket = socket, .local = expected, .remote = there, .bytes = as_bytes("x")}), SendResult::sent);
-    EXPECT_EQ(sockets.source(socket, loopback6, {}).family, Address::Family::none) << "the other family";
+    EXPECT_EQ(sockets.source(socket, loopback6, {})->family, Address::Family::none) << "the other family";
     sockets.close(socket);
-    EXPECT_EQ(sockets.source(socket, there, {}).family, Address::Family::none) << "closed";
+    EXPECT_EQ(sockets.source(socket, there, {})->family, Address::Family::none) << "closed";
   }
   const SocketId six = open(sockets, make_v6({}, 0), left);
   EXPECT_EQ(sockets.source(six, make_v6(loopback6.ip, 9), {}), make_v6(loopback6.ip, sockets.bound(six).port));
   const SocketId inner = open(sockets, loopback4, left);
-  EXPECT_EQ(sockets.source(inner, make_v4({192, 0, 2, 1}, 9), {}).family, Address::Family::none) << "there is no way from loopback to a network";
-  EXPECT_EQ(sockets.source(inner, make_v4({127, 0, 0, 1}, 9), make_v4({127, 0, 0, 3}, 9)).ip, make_v4({127, 0, 0, 3}, 0).ip) << "where it was asked";
+  EXPECT_EQ(sockets.source(inner, make_v4({192, 0, 2, 1}, 9), {})->family, Address::Family::none) << "there is no way from loopback to a network";
+  EXPECT_EQ(sockets.source(inner, make_v4({127, 0, 0, 1}, 9), make_v4({127, 0, 0, 3}, 9))->ip, make_v4({127, 0, 0, 3}, 0).ip) << "where it was asked";
   EXPECT_EQ(sockets.source(inner, make_v4({127, 0, 0, 1}, 9), make_v4({192, 0, 2, 1}, 9)), sockets.source(inner, make_v4({127, 0, 0, 1}, 9), {}))
       << "not ours any more";
+}
+
+TEST_F(UdpTest, WithoutDescriptorsNobodyKnowsTheWay) {
+  UdpSockets sockets(reactor, log, {});
+  const SocketId socket = open(sockets, loopback4, left);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto unknown = sockets.source(socket, make_v4({127, 0, 0, 9}, 9), {});
+  const auto asked = sockets.source(socket, make_v4({127, 0, 0, 9}, 9), make_v4({127, 0, 0, 3}, 9));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(unknown);
+  EXPECT_FALSE(asked);
+  EXPECT_TRUE(sockets.source(socket, make_v4({127, 0, 0, 9}, 9), {}));
 }
 
 TEST_F(UdpTest, ATrainArrivesAsTheDatagramsThatItWasMadeOf) {
