@@ -274,6 +274,7 @@ public:
   bool within_call_limit(const NodeStream& stream) const;
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
   void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
+  Error deadline_error(const NodeStream& stream) const;
   void finish(NodeStream& stream, const StreamEnd& end);
   /// Both directions ended well; the user hears of it when it has read what came.
   void keep_unread(NodeStream& stream, std::uint64_t sent);

@@ -23,6 +23,8 @@ NodeStream* StreamTable::find(StreamKey key) noexcept {
 
 // --- deadlines
 
+static constexpr Duration unheard_margin = std::chrono::seconds(1); ///< For the answer to a keep-alive.
+
 void NodeImpl::set_deadline(NodeStream& stream, TimePoint at) {
   if (stream.in_deadlines) deadlines_.erase(deadlines_.iterator_to(stream));
   stream.deadline = at;
@@ -36,6 +38,16 @@ void NodeImpl::on_stream_deadlines() {
     set_deadline(stream, never);
     on_stream_deadline(stream);
   }
+}
+
+/// A peer that is there is heard at every keep-alive, whatever its service does.
+Error NodeImpl::deadline_error(const NodeStream& stream) const {
+  Error error{Code::timeout, "the deadline passed"};
+  const TimePoint heard = stream.link != nullptr ? endpoint_.heard_at(stream.link->id) : TimePoint{};
+  const Duration silence = heard != TimePoint{} ? now_ - heard : Duration(0);
+  if (silence < settings_.quic.keep_alive + unheard_margin) return error;
+  error.text += "; nothing has come from the peer for " + std::to_string(std::chrono::round<std::chrono::seconds>(silence).count()) + " s";
+  return error;
 }
 
 void NodeImpl::on_stream_deadline(NodeStream& stream) {
@@ -54,7 +66,7 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       return;
     case Phase::offered:
     case Phase::sent:
-    case Phase::open: fail(stream, {Code::timeout, "the deadline passed"}, false); return;
+    case Phase::open: fail(stream, deadline_error(stream), false); return;
     case Phase::unread:
       if (now_ >= stream.last_deadline) return fail(stream, {Code::timeout, "the deadline passed"}, false);
       if (stream.in->outstanding() < stream.unread) return look_at_unread(stream);

@@ -74,6 +74,23 @@ TEST(NodeFaultsTest, ADeadlineBeforeTheHeaderLeftIsUnreachableAndAfterItTimeout)
   EXPECT_EQ(two.alice.factory.echo->live(), 0U) << "the plugin's stream ended too";
 }
 
+TEST(NodeFaultsTest, ADeadlineThatPassesInSilenceSaysSo) {
+  for (const bool gone : {false, true}) {
+    Two two;
+    const auto warm = two.bob.call(two.alice);
+    ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+    auto request = two.bob.request(two.alice, StreamKind::call, "silent");
+    request.deadline = two.sim.now() + seconds(30);
+    Program late(*two.bob.node);
+    late.call(request, "x");
+    two.sim.run_for(seconds(2));
+    if (gone) two.network.partition("host1", "host2", true);
+    ASSERT_TRUE(two.run([&] { return late.end.has_value(); }));
+    EXPECT_EQ(late.end->error.code, Code::timeout);
+    EXPECT_EQ(late.end->error.text, gone ? "the deadline passed; nothing has come from the peer for 30 s" : "the deadline passed");
+  }
+}
+
 TEST(NodeFaultsTest, ACancelledCallEndsAtThePeerOnce) {
   Two two;
   const auto call = two.bob.call(two.alice, "x", "silent");
