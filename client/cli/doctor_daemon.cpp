@@ -69,6 +69,18 @@ void check_plugins(Checkup& out, const boost::json::value& health) {
     out.bad("plugin", std::string(problem.as_string()), "mend or remove that file, and restart");
 }
 
+/// "group:friends" of a binding's lists, with commas.
+std::string groups_of(const boost::json::value& binding) {
+  std::string groups;
+  for (const char* list : {"access", "deny"}) {
+    for (const auto& entry : items_of(binding, list)) {
+      const std::string text = entry.is_string() ? std::string(entry.as_string()) : "group:" + text_of(entry, "group");
+      if (text.starts_with("group:") && text != "group:") groups += (groups.empty() ? "" : ", ") + text;
+    }
+  }
+  return groups;
+}
+
 void check_identities(Checkup& out, const boost::json::value& status, const std::string& home) {
   std::vector<std::string> failed; // these errors have a row of their own
   for (const auto& check : out.checks()) failed.push_back(check.found);
@@ -94,6 +106,8 @@ void check_identities(Checkup& out, const boost::json::value& status, const std:
     for (const auto& binding : items_of(identity, "bindings")) {
       const std::string what = name + " " + text_of(binding, "protocol") + "/" + text_of(binding, "alias");
       const std::string binding_state = text_of(binding, "state");
+      if (const std::string groups = groups_of(binding); !groups.empty())
+        out.warn(what, groups + ": nobody, for this version knows no groups", "name the peers instead: peer:NAME");
       if (binding_state == "failed") {
         out.bad(what, text_of(binding, "error"), "kith configure-protocol changes it, kith logs has more");
       } else if (binding_state == "waiting") {

@@ -152,7 +152,8 @@ Error unknown_option(const std::string& word, const Command* command) {
   const auto add = [&](const OptionSpec* spec) { known.push_back(spec->names.substr(std::min(spec->names.find("--"), spec->names.size()))); };
   std::for_each(global_options().begin(), global_options().end(), add);
   if (command != nullptr) std::for_each(command->options.begin(), command->options.end(), add);
-  return bad_request("unknown option " + typed + did_you_mean(typed, known) + try_help(command));
+  const std::string hint = typed == "-v" ? "; did you mean `--version`?" : did_you_mean(typed, known);
+  return bad_request("unknown option " + typed + hint + try_help(command));
 }
 
 /// "PEER and ROLE are missing"
@@ -187,7 +188,10 @@ Result<void> check_words(const Command& command, const Words& words) {
 Result<Parsed> parse_command_line(const std::vector<std::string>& arguments, const MoreCommands& more) {
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
   Words before(arguments.begin(), separator);
-  if (const auto first = first_word(before); first != before.end() && *first == "help") *first = "--help"; // `kith help peer add`
+  if (const auto first = first_word(before); first != before.end()) {
+    if (*first == "help") *first = "--help"; // `kith help peer add`
+    if (*first == "version") *first = "--version";
+  }
   Parsed parsed;
   if (const auto taken = take_command(before, more, parsed); !taken) return taken.error();
   const Command* command = parsed.command;

@@ -76,7 +76,8 @@ bool is_command_word(std::string_view word) noexcept {
                                     "stop"sv,
                                     "stream"sv,
                                     "ticket"sv,
-                                    "trace"sv};
+                                    "trace"sv,
+                                    "version"sv};
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 

@@ -136,8 +136,8 @@ class Calls(Case):
         a, b, _, _ = self.pair(echo=False)
         served = self.provider(a)
         for who, type, fields, text in ((b, "pool.close", {"peer": "alice"}, "this daemon's owner closed the connection"),
-                                        (a, "pool.close", {"peer": "bob"}, "the peer closed the connection"),
-                                        (a, "peer.remove", {"peer": "bob"}, "the peer closed the connection"),
+                                        (a, "pool.close", {"peer": "bob"}, "the peer's owner closed the connection"),
+                                        (a, "peer.remove", {"peer": "bob"}, "the peer's owner closed the connection"),
                                         (b, "peer.remove", {"peer": "alice"}, "this daemon's owner removed the peer")):
             asked = b.send("call", target="alice", protocol="Prov", octets=b"")
             a.event(served, "incoming")

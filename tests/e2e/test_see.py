@@ -234,6 +234,13 @@ class See(Case):
         os.unlink(one.home + "/identities/carol.yaml")
         self.assertEqual(self.doctor(one.home, 0)["keys"]["state"], "ok")
 
+    def test_doctor_says_that_a_group_is_nobody(self):
+        a, _, one, _ = self.pair(echo=False)
+        a.ask("binding.add", protocol="Echo", access=["member", "group:friends"])
+        found = self.doctor(one.home, 0)["alice Echo/default"]
+        self.assertEqual(found["state"], "warn", found)
+        self.assertIn("group:friends", found["found"])
+
     def test_doctor_sees_a_home_that_was_moved(self):
         _, _, one, _ = self.pair()
         moved = self.home("moved")

@@ -154,6 +154,8 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
   EXPECT_EQ(run({}).code, 0);
   EXPECT_EQ(run({"help", "peer", "add"}).out, run({"peer", "add", "--help"}).out);
   EXPECT_TRUE(run({"--version"}).out.starts_with("kith "));
+  EXPECT_EQ(run({"version"}).out, run({"--version"}).out);
+  EXPECT_NE(run({"-v"}).err.find("did you mean `--version`?"), std::string::npos);
 }
 
 TEST(Cli, WhatIsNoJsonGetsTheHintThatFits) {
