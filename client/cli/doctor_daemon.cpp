@@ -147,7 +147,7 @@ bool same_folder(const std::string& one, const std::string& other) {
   return ::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-Result<void> check_mtu(Checkup& out, client::Client& daemon) {
+Result<void> check_mtu(Checkup& out, client::Client& daemon, std::uint64_t max_packet) {
   const auto pool = ask(daemon, "pool.list");
   if (!pool) return pool.error();
   for (const auto& connection : items_of(*pool, "connections")) {
@@ -155,8 +155,10 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon) {
     const std::string what = "MTU " + text_of(connection, "identity") + " → " + named(connection);
     const std::string found = std::to_string(mtu) + " octets of UDP payload";
     const bool probed = number_of(connection, "sent") >= enough_to_probe && number_of(connection, "age_s") >= 10; // probes take a while
-    if (mtu >= usual_mtu || !probed) {
-      out.ok(what, found + (mtu < usual_mtu ? ", so far: more is tried when there is more to send, up to max_packet" : ""));
+    if (mtu >= usual_mtu || mtu >= max_packet || !probed) {
+      out.ok(what, found + (mtu >= max_packet ? ", which is max_packet"
+                            : mtu < usual_mtu ? ", so far: more is tried when there is more to send"
+                                              : ""));
     } else {
       out.warn(what, found + (mtu <= least_mtu ? ", the least that there is" : ""), "a tunnel on the way, or a firewall that swallows large packets");
     }
@@ -202,7 +204,7 @@ Result<void> check_daemon(Checkup& out, client::Client& daemon, const std::strin
   check_plugins(out, *health);
   check_identities(out, *status, home);
   if (auto done = check_peers(out, daemon, *status); !done) return done;
-  return check_mtu(out, daemon);
+  return check_mtu(out, daemon, number_of(*health, "max_packet"));
 }
 
 } // namespace kith::cli

@@ -89,6 +89,7 @@ void Admin::health(Ask& ask, const Tell& tell) {
   protocol::ObjectWriter out;
   out.text("version", parts_.version).number("unix", static_cast<std::uint64_t>(parts_.world.unix_now()));
   out.texts("listen", address_texts(status.listen)).flag("gso", status.max_train > 1).number("train", status.max_train);
+  out.number("max_packet", parts_.settings.max_packet);
   out.text("abi", std::to_string(KITH_ABI_MAJOR) + "." + std::to_string(KITH_ABI_MINOR))
       .raw("files", files_json())
       .raw("plugins", json_list(plugins))

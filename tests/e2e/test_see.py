@@ -234,6 +234,15 @@ class See(Case):
         os.unlink(one.home + "/identities/carol.yaml")
         self.assertEqual(self.doctor(one.home, 0)["keys"]["state"], "ok")
 
+    def test_doctor_knows_who_keeps_packets_small(self):
+        a, _, one, _ = self.pair()
+        with open(one.home + "/kith.yaml", "w", encoding="utf-8") as file:
+            file.write("max_packet: 1200B\n")
+        a.ask("reload")
+        a.ask("ping", peer="bob")
+        found = self.doctor(one.home, 0)["MTU alice → bob"]
+        self.assertEqual((found["state"], found["found"]), ("ok", "1200 octets of UDP payload, which is max_packet"))
+
     def test_doctor_says_that_a_group_is_nobody(self):
         a, _, one, _ = self.pair(echo=False)
         a.ask("binding.add", protocol="Echo", access=["member", "group:friends"])
