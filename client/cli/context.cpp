@@ -97,8 +97,9 @@ void Context::tell_of_dial(const std::string& identity, const std::string& peer)
   if (!answer) return; // it is another identity of this daemon, or an id alone: the outcome will say what there is to say
   const auto data = parse_answer(answer->payload.bytes);
   if (flag_of(data, "connected")) return;
-  io.err << "kith: no answer from " << printable(text_of(data, "name")) << " yet; still dialing " << printable(list_of(data, "addresses"))
-         << std::endl;
+  const std::string known = list_of(data, "addresses"); // the dial may have more: a ticket's, a hint's
+  io.err << "kith: no answer from " << printable(text_of(data, "name")) << " yet; still dialing"
+         << (known.empty() ? "" : " (known addresses: " + printable(known) + ")") << std::endl;
 }
 
 int Context::ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,

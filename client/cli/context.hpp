@@ -63,7 +63,7 @@ public:
 
   /// Whether somebody looks on who wants to know why nothing happens.
   bool tells_of_dials() const noexcept { return io.err_terminal.is_terminal && !options.json; }
-  /// Says that a peer is still dialed, and where, if that is so. By a connection of its own, for the other waits for an answer.
+  /// Says that a peer is still dialed, if that is so, and which addresses are known. By a connection of its own, for the other waits for an answer.
   void tell_of_dial(const std::string& identity, const std::string& peer) const;
 
   /// One request; `identity` is taken from the words where the command has one. Prints the answer's data as it is with --json, else gives it to `show`.

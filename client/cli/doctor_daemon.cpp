@@ -154,11 +154,10 @@ Result<void> check_mtu(Checkup& out, client::Client& daemon, std::uint64_t max_p
     const auto mtu = number_of(connection, "mtu");
     const std::string what = "MTU " + text_of(connection, "identity") + " → " + named(connection);
     const std::string found = std::to_string(mtu) + " octets of UDP payload";
+    const bool at_most = max_packet != 0 && mtu >= max_packet;                                                    // an older daemon does not say
     const bool probed = number_of(connection, "sent") >= enough_to_probe && number_of(connection, "age_s") >= 10; // probes take a while
-    if (mtu >= usual_mtu || mtu >= max_packet || !probed) {
-      out.ok(what, found + (mtu >= max_packet ? ", which is max_packet"
-                            : mtu < usual_mtu ? ", so far: more is tried when there is more to send"
-                                              : ""));
+    if (mtu >= usual_mtu || at_most || !probed) {
+      out.ok(what, found + (at_most ? ", which is max_packet" : mtu < usual_mtu ? ", so far: more is tried when there is more to send" : ""));
     } else {
       out.warn(what, found + (mtu <= least_mtu ? ", the least that there is" : ""), "a tunnel on the way, or a firewall that swallows large packets");
     }

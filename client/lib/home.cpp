@@ -36,7 +36,7 @@ std::string resolve_home(const std::string& option) {
   return text;
 }
 
-std::string home_option(const std::string& home) { return home == resolve_home("") ? "" : " --home " + home; }
+std::string home_option(const std::string& home) { return home == resolve_home("") ? "" : " --home '" + home + "'"; }
 std::string socket_path(const std::string& home) { return home + "/daemon.sock"; }
 std::string lock_path(const std::string& home) { return home + "/daemon.lock"; }
 std::string log_path(const std::string& home) { return home + "/logs/kithd.log"; }

@@ -133,12 +133,24 @@ class Cli(Case):
         self.assertIn("kith.yaml:2:11: nameless: there is no identity", again.wait_log("nameless"))
 
     def test_kithd_and_kith_agree_where_the_home_is(self):
-        for user in (None, ""):
-            environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "KITH_HOME")}
-            if user is not None:
-                environment["HOME"] = user
-            done = subprocess.run([BUILD + "/bin/kithd", "--check"], env=environment, capture_output=True, text=True, timeout=PATIENCE)
-            self.assertNotEqual(done.returncode, 2, done.stderr)
+        others = {name: value for name, value in os.environ.items() if name not in ("HOME", "KITH_HOME")}
+
+        def run(program, word, **variables):
+            return subprocess.run([BUILD + "/bin/" + program, word], env={**others, **variables}, cwd=self.folder, capture_output=True, text=True,
+                                  timeout=PATIENCE)
+
+        user, chosen = self.folder + "/user", self.folder + "/chosen"
+        for home in (user + "/.kith", chosen):
+            os.makedirs(home, 0o700)
+            with open(home + "/kith.yaml", "w", encoding="utf-8") as file:
+                file.write("mistake: 1\n")
+        for home, variables in ((user + "/.kith", {"HOME": user}), (user + "/.kith", {"HOME": user + "/", "KITH_HOME": ""}),
+                                (chosen, {"HOME": user, "KITH_HOME": chosen + "/"}), (chosen, {"HOME": "", "KITH_HOME": "chosen"})):
+            self.assertIn(home + "/kith.yaml:1:", run("kithd", "--check", **variables).stdout)
+            self.assertIn("no daemon at %s: " % home, run("kith", "status", **variables).stderr)
+        for variables in ({}, {"HOME": ""}):  # it is the system's then, where a test has nothing to look for: that there is one has to do
+            done = run("kithd", "--version", **variables)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_closing_what_is_not_there(self):
         a, b, one, two = self.pair()

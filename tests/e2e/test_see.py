@@ -265,7 +265,7 @@ class See(Case):
         os.chmod(one.home + "/daemon.sock", 0o755)
         checks = self.doctor(one.home, 0)
         self.assertIn("replaces it", checks["socket"]["found"])
-        self.assertIn("kith daemon --home %s --detach" % one.home, checks["daemon"]["advice"])
+        self.assertIn("kith daemon --home '%s' --detach" % one.home, checks["daemon"]["advice"])
 
     def test_doctor_reads_ports_and_places_whole(self):
         a, _, one, _ = self.pair()

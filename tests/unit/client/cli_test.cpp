@@ -112,6 +112,7 @@ TEST(Cli, ADialThatTakesLongIsToldOnATerminal) {
   std::condition_variable asked;
   std::string shown; // what peer.show answers; a call, a stream and a ping wait until it was asked for
   bool was_asked = false;
+  bool is_due = true; // else they wait for a moment, in which a notice that is not due would come
   FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
     std::unique_lock lock(guard);
     if (request.type == "peer.show") {
@@ -119,12 +120,13 @@ TEST(Cli, ADialThatTakesLongIsToldOnATerminal) {
       was_asked = true;
       asked.notify_all();
     } else {
-      asked.wait_for(lock, std::chrono::seconds(30), [&] { return was_asked || shown.empty(); });
+      asked.wait_for(lock, std::chrono::milliseconds(is_due ? 30'000 : 50), [&] { return was_asked; });
       peer.send(Answer::failed(request.id, {Code::unreachable, "no connection"}).encode());
     }
   });
-  const auto said = [&](std::vector<std::string> words, const std::string& show, bool terminal = true) {
+  const auto said = [&](std::vector<std::string> words, const std::string& show, bool terminal = true, bool due = true) {
     shown = show;
+    is_due = due;
     was_asked = false;
     words.insert(words.begin(), {"--home", daemon.home()});
     const Outcome outcome = run(words, "", terminal);
@@ -132,12 +134,16 @@ TEST(Cli, ADialThatTakesLongIsToldOnATerminal) {
     return outcome.err;
   };
   const std::string away = R"({"name":"bob","addresses":["192.0.2.7:4433","192.0.2.8:4433"],"connected":false})";
-  const std::string notice = "kith: no answer from bob yet; still dialing 192.0.2.7:4433, 192.0.2.8:4433\n";
+  const std::string notice = "kith: no answer from bob yet; still dialing (known addresses: 192.0.2.7:4433, 192.0.2.8:4433)\n";
   const std::vector<std::string> call{"call", "alice", "bob", "Echo", "{}"};
   for (const auto& words : {call, {"stream", "alice", "bob", "Echo"}, {"ping", "alice", "bob", "--count", "1"}})
     EXPECT_TRUE(said(words, away).starts_with(notice)) << words.front();
   EXPECT_EQ(said(call, R"({"name":"bob","addresses":["192.0.2.7:4433"],"connected":true})"), "kith: no connection\n") << "it is served";
-  EXPECT_EQ(said(call, "", false), "kith: no connection\n") << "a script";
+  EXPECT_EQ(said(call, R"({"name":"bob","addresses":[],"connected":false})"), "kith: no answer from bob yet; still dialing\nkith: no connection\n");
+  for (const auto& words : {call, {"ping", "alice", "bob", "--count", "1"}})
+    EXPECT_EQ(said(words, away, false, false).find("dialing"), std::string::npos) << "a script";
+  EXPECT_EQ(said({"call", "alice", "bob", "Echo", "{}", "--json"}, away, true, false),
+            "{\"error\":{\"code\":\"unreachable\",\"text\":\"no connection\"}}\n");
 }
 
 TEST(Cli, EveryCommandHasHelpWithExamples) {
@@ -168,6 +174,27 @@ TEST(Cli, WhatIsNoJsonGetsTheHintThatFits) {
   EXPECT_NE(said("\"\xff\"").find("; octets need --bytes\n"), std::string::npos);
 }
 
+TEST(Cli, DoctorTakesNoOlderDaemonsSilenceForMaxPacket) {
+  const auto mtu = [](const std::string& max_packet) {
+    FakeDaemon daemon([&](Peer& peer, const Request& request, Seen&) {
+      const std::string answer =
+          request.type == "health"
+              ? R"({"listen":["127.0.0.1:1"],"gso":true,"train":1,"files":{"used":1,"limit":9},"abi":"1.0","plugins":[],"plugin_problems":[])" +
+                    max_packet + "}"
+          : request.type == "status" ? R"({"home":"/","stopping":false,"identities":[],"errors":[]})"
+                                     : R"({"connections":[{"identity":"alice","name":"bob","peer":"x","mtu":1200,"sent":1000000,"age_s":60}]})";
+      peer.send(Answer::ok(request.id, Body::of_json(answer)).encode());
+    });
+    auto client = client::Client::connect(daemon.home());
+    cli::Checkup checkup;
+    EXPECT_TRUE(client && cli::check_daemon(checkup, *client, daemon.home()));
+    return checkup.checks().back();
+  };
+  EXPECT_EQ(mtu("").state, cli::Health::warn);
+  EXPECT_EQ(mtu("").found, "1200 octets of UDP payload, the least that there is");
+  EXPECT_EQ(mtu(R"(,"max_packet":1200)").state, cli::Health::ok);
+}
+
 TEST(Cli, DoctorHasACureForEachReasonWhyNoDaemonAnswers) {
   const std::string pid = std::to_string(::getpid());
   const auto advice = [&](Code code, const std::string& lock) {
@@ -183,7 +210,7 @@ TEST(Cli, DoctorHasACureForEachReasonWhyNoDaemonAnswers) {
   EXPECT_TRUE(advice(Code::timeout, pid + "\n").starts_with("bad: kith logs; when it stays like this: kill -9 " + pid + " "));
   EXPECT_TRUE(advice(Code::unreachable, pid + "\nstopping\n").starts_with("warn: wait until pid " + pid + " is gone"));
   EXPECT_EQ(advice(Code::unreachable, pid + "\n"), "bad: wait a moment; else kill -HUP " + pid + ", which makes the socket again");
-  EXPECT_TRUE(advice(Code::unreachable, "").starts_with("warn: kith daemon --home "));
+  EXPECT_TRUE(advice(Code::unreachable, "").starts_with("warn: kith daemon --home '"));
   EXPECT_TRUE(advice(Code::busy, pid + "\n").ends_with("kill -HUP " + pid + " is a reload"));
   EXPECT_NE(advice(Code::denied, "").find("as that user"), std::string::npos);
 }
@@ -297,10 +324,10 @@ TEST(Cli, AccessIsShownAsItIsTypedAndHalfAnEntryIsWrongUsage) {
 TEST(Cli, WithoutADaemonTheWayOutIsTold) {
   const Outcome outcome = run({"--home", "/nonexistent/kith", "status"});
   EXPECT_EQ(outcome.code, 113);
-  EXPECT_EQ(outcome.err, "kith: no daemon at /nonexistent/kith: start it with `kith daemon --home /nonexistent/kith`\n");
+  EXPECT_EQ(outcome.err, "kith: no daemon at /nonexistent/kith: start it with `kith daemon --home '/nonexistent/kith'`\n");
   EXPECT_EQ(
       run({"status", "--home=/nonexistent/kith", "--json"}).err,
-      "{\"error\":{\"code\":\"unreachable\",\"text\":\"no daemon at /nonexistent/kith: start it with `kith daemon --home /nonexistent/kith`\"}}\n");
+      "{\"error\":{\"code\":\"unreachable\",\"text\":\"no daemon at /nonexistent/kith: start it with `kith daemon --home '/nonexistent/kith'`\"}}\n");
 }
 
 TEST(Cli, TheFirstWordIsAnIdentityWhenItMustOrCan) {

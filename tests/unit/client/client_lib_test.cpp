@@ -31,7 +31,7 @@ void no_requests(Peer&, const Request& request, Seen&) { ADD_FAILURE() << reques
 TEST(ClientLib, SaysHowToStartADaemon) {
   const auto client = Client::connect("/nonexistent/home");
   ASSERT_FALSE(client);
-  EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon --home /nonexistent/home`"}));
+  EXPECT_EQ(client.error(), (Error{Code::unreachable, "no daemon at /nonexistent/home: start it with `kith daemon --home '/nonexistent/home'`"}));
 }
 
 TEST(ClientLib, WithoutHomeTheUsersHomeIsTheSystems) {
@@ -63,7 +63,7 @@ TEST(ClientLib, ADaemonWithoutASocketIsNamed) {
     std::filesystem::remove_all(home);
     return client ? "connected" : client.error().text;
   };
-  const std::string way_out = "start it with `kith daemon --home " + home + "`";
+  const std::string way_out = "start it with `kith daemon --home '" + home + "'`";
   const std::string pid = std::to_string(::getpid());
   EXPECT_EQ(said(pid + "\nstopping\n", true), "the daemon at " + home + " (pid " + pid + ") is stopping: when it is gone, " + way_out);
   const std::string none = "no daemon at " + home + ": " + way_out;
