@@ -269,7 +269,8 @@ void Pool::close_peer(const PeerId& identity, const PeerId& peer, const Error& e
     fail_all(entry, error);
     const std::vector<ConnId> all = entry.connections;
     if (all.empty()) return settle(entry, now);
-    for (const ConnId id : all) close(*find(id), Code::cancelled, "", now); // the last one drops the entry
+    // The text is for the peer to read. The last one drops the entry.
+    for (const ConnId id : all) close(*find(id), Code::cancelled, "the peer's owner closed the connection", now);
   });
 }
 

@@ -91,7 +91,7 @@ void Pool::fail_all(Entry& entry, const Error& error) {
 
 /// Addresses that are new to the race, and those whose last attempt is so old that its next Initial may be seconds away.
 void Pool::add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now) {
-  entry.left_out = 0;
+  std::size_t left_out = 0;
   for (const Candidate& candidate : candidates) {
     const auto known =
         std::find_if(entry.routes.rbegin(), entry.routes.rend(), [&](const Route& r) { return r.candidate.address == candidate.address; });
@@ -102,9 +102,10 @@ void Pool::add_routes(Entry& entry, std::span<const Candidate> candidates, TimeP
     } else if (entry.routes.size() < settings_.max_addresses_per_peer) {
       entry.routes.push_back({.candidate = candidate, .attempt = {}, .said = {}}); // beside the old attempt, which may only be slow
     } else if (fresh) {
-      ++entry.left_out;
+      ++left_out;
     }
   }
+  entry.left_out = std::max(entry.left_out, left_out); // another waiter may know of fewer
 }
 
 void Pool::start_race(Entry& entry, TimePoint at, TimePoint now) {
@@ -156,6 +157,7 @@ void Pool::end_race(Entry& entry) {
     --used_by_identity_[entry.key.identity];
   }
   std::vector<Route>().swap(entry.routes); // and its memory: the entry may stay for long
+  entry.left_out = 0;
   entry.racing = false;
   entry.next_start = never;
   entry.redialing = false;
@@ -228,7 +230,10 @@ Error Pool::race_error(const Entry& entry, std::string_view reason) const {
     gap = "; ";
     if (route.said && telling(route.said->code) > telling(error.code)) error.code = route.said->code;
   }
-  if (entry.left_out > 0) error.text += "; " + std::to_string(entry.left_out) + " further addresses were left out (max_addresses_per_peer)";
+  if (entry.left_out > 0) {
+    error.text += "; " + std::to_string(entry.left_out) + (entry.left_out == 1 ? " further address was" : " further addresses were") +
+                  " left out (max_addresses_per_peer)";
+  }
   return error;
 }
 

@@ -137,11 +137,7 @@ CloseReason Connection::peers_reason() const {
   if (error->type == NGTCP2_CCERR_TYPE_APPLICATION) {
     const auto code = static_cast<Code>(error->error_code);
     reason.error.code = find_code(code) != nullptr ? code : Code::connection_lost;
-    // Of what lives only an owner says so; of a dial, whoever has no use for it.
-    if (text.empty()) {
-      reason.error.text = was_ready && code == Code::cancelled ? "the peer's owner closed the connection"
-                                                               : "the peer closed the connection (" + code_name(code) + ")";
-    }
+    if (text.empty()) reason.error.text = "the peer closed the connection (" + code_name(code) + ")";
   } else if (error->error_code == crypto_error + tls::alert_unrecognized_name) {
     reason.error = {Code::offline, "the peer is not online there"};
   } else if (error->error_code == crypto_error + tls::alert_no_application_protocol) {

@@ -92,6 +92,18 @@ TEST_F(PoolTest, AddressesThatADialLeavesOutAreCounted) {
   EXPECT_THAT(one<Fail>(all).error.text, testing::HasSubstr("2 further addresses were left out (max_addresses_per_peer)"));
 }
 
+TEST_F(PoolTest, AWaiterWithFewerAddressesDoesNotHideWhatIsLeftOut) {
+  Settings settings;
+  settings.max_addresses_per_peer = 2;
+  make(settings);
+  want({{at(1)}, {at(2)}, {at(3)}});
+  want({{at(1)}});
+  for (const Fail& failed : only<Fail>(run(settings.connect_timeout + 1s)))
+    EXPECT_THAT(failed.error.text, testing::HasSubstr("1 further address was left out")) << "of the race";
+  want({{at(1)}});
+  EXPECT_THAT(one<Fail>(run(settings.connect_timeout + 1s)).error.text, testing::Not(testing::HasSubstr("left out"))) << "that was another race";
+}
+
 TEST_F(PoolTest, AddressesAreTriedFiftyMillisecondsApart) {
   want({{at(1)}, {at(2), true}, {at(3)}});
   EXPECT_EQ(one<StartAttempt>(take(*pool_)).address, at(1));
@@ -313,7 +325,9 @@ TEST_F(PoolTest, OfflineFailsWaitersAndDrainsConnections) {
 TEST_F(PoolTest, ABlockedPeerIsClosedAtOnce) {
   dialed(ConnId{7});
   pool_->close_peer(key_.identity, key_.peer, {Code::denied, "blocked"}, now_);
-  EXPECT_EQ(one<Close>(take(*pool_)).code, Code::cancelled) << "of what runs there nobody may say that it did not run";
+  const Close close = one<Close>(take(*pool_));
+  EXPECT_EQ(close.code, Code::cancelled) << "of what runs there nobody may say that it did not run";
+  EXPECT_EQ(close.text, "the peer's owner closed the connection") << "the peer can't know it otherwise";
   EXPECT_TRUE(pool_->list().empty());
   EXPECT_EQ(pool_->next_deadline(), never);
 }

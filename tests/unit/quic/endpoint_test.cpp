@@ -157,6 +157,17 @@ TEST(EndpointTest, ACloseReachesThePeerWithCodeAndText) {
   EXPECT_TRUE(pair.bob.endpoint->list().empty());
 }
 
+// It may be its owner, or a dialer that another connection served: only a text can say.
+TEST(EndpointTest, WhoClosesWithoutATextIsNotGuessed) {
+  Pair pair;
+  const ConnectionId id = pair.connect();
+  pair.alice.endpoint->close(id, Code::cancelled, "", pair.now);
+  pair.run();
+  const Event* closed = pair.bob.find(Event::Kind::closed);
+  ASSERT_NE(closed, nullptr);
+  EXPECT_EQ(closed->reason.error, (Error{Code::cancelled, "the peer closed the connection (cancelled)"}));
+}
+
 TEST(EndpointTest, APingIsHeard) {
   Pair pair;
   const ConnectionId id = pair.connect();
