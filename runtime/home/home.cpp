@@ -60,8 +60,9 @@ std::vector<Error> Home::problems() const {
   const auto own = check_private_folder(path_);
   look(own);
   if (own && ::faccessat(AT_FDCWD, path_.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+    const bool closed = errno == EACCES; // and not a file system that is read-only
     Error error = system_error("write in the folder", path_);
-    error.text += "; run: chmod 700 '" + path_ + "'";
+    if (closed) error.text += "; run: chmod 700 '" + path_ + "'";
     out.push_back(std::move(error));
   }
   for (const std::string_view folder : folders) {

@@ -3,6 +3,8 @@
 
 #include "temp_home.hpp"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +55,26 @@ TEST(Home, AFolderThatItsOwnerMayNotWriteIsAProblem) {
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(Home, OfAReadOnlyFileSystemNoChmodIsAdvised) {
+  constexpr int no_namespace = 77;
+  const TempFolder folder;
+  ASSERT_TRUE(Home::open(folder.path()));
+  const pid_t child = ::fork();
+  if (child == 0) { // a mount of its own, so that nothing of the machine changes
+    const char* path = folder.path().c_str();
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || ::mount(path, path, nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount(nullptr, path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0)
+      ::_exit(no_namespace);
+    const auto problems = Home::at(folder.path()).value().problems();
+    const bool told = !problems.empty() && problems[0].text.ends_with("Read-only file system");
+    ::_exit(told ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  if (WEXITSTATUS(status) == no_namespace) GTEST_SKIP() << "no namespaces here";
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
