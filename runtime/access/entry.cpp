@@ -13,11 +13,13 @@ constexpr std::string_view roles_text = "public, viewer, member, admin or owner"
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 /// "peer:bob=admin" is how the command line says it.
-Error not_in_a_file(std::string_view text) {
+Error not_an_entry(std::string_view text) {
   const auto colon = text.find(':');
   const auto equals = text.find('=');
-  return bad_request("access entry " + quoted(text) + ": in a file write {" + std::string(text.substr(0, colon)) + ": " +
-                     std::string(text.substr(colon + 1, equals - colon - 1)) + ", as: " + std::string(text.substr(equals + 1)) + "}");
+  const std::string name(text.substr(colon + 1, equals - colon - 1));
+  const std::string role(text.substr(equals + 1));
+  return bad_request("access entry " + quoted(text) + ": write {" + std::string(text.substr(0, colon)) + ": " + (name.empty() ? "NAME" : name) +
+                     ", as: " + (role.empty() ? "ROLE" : role) + "}");
 }
 
 Result<Role> role_of_match(std::string_view entry, std::optional<std::string_view> as) {
@@ -54,7 +56,7 @@ Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view>
     entry.role = *role;
     return entry;
   }
-  if ((text.starts_with(group_prefix) || text.starts_with(peer_prefix)) && text.find('=') != std::string_view::npos) return not_in_a_file(text);
+  if ((text.starts_with(group_prefix) || text.starts_with(peer_prefix)) && text.find('=') != std::string_view::npos) return not_an_entry(text);
   const auto given = role_of_match(text, as);
   if (text.starts_with(group_prefix)) {
     if (!given) return given.error();

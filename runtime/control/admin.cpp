@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "control/admin.hpp"
 
+#include "home/files.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -193,8 +195,11 @@ void Admin::adopt_all() {
   }
   if (!parts_.settings.nameless.empty()) {
     const auto found = good_identity(parts_.settings.nameless);
-    const std::string file = parts_.home.settings_path();
-    if (!found) settings_problems_.push_back(config::problem_in(file, nameless_error(file, found.error().text)));
+    if (!found) {
+      const std::string file = parts_.home.settings_path();
+      const auto text = home::read_file(file, config::max_text_size);
+      settings_problems_.push_back(config::problem_in(file, nameless_error(text ? *text : "", file, found.error().text)));
+    }
   }
   set_nameless();
   log_problems();

@@ -37,14 +37,13 @@ void read_settings(InspectedFiles& out, const std::string& file, const std::vect
   out.settings = *config::parse_daemon(*text, file);
   const std::string& nameless = out.settings->nameless;
   if (nameless.empty() || std::ranges::find(identities, nameless) != identities.end()) return;
-  out.settings_errors.push_back(nameless_error(file, "there is no identity '" + nameless + "'"));
+  out.settings_errors.push_back(nameless_error(*text, file, "there is no identity '" + nameless + "'"));
 }
 
 } // namespace
 
-Error nameless_error(const std::string& file, std::string_view why) {
-  const auto text = home::read_file(file, config::max_text_size);
-  const auto root = text ? config::parse_yaml(*text, file) : text.error();
+Error nameless_error(const std::string& text, const std::string& file, std::string_view why) {
+  const auto root = config::parse_yaml(text, file);
   const config::Node* node = root ? root->find("nameless") : nullptr;
   return config::error_at(file, node != nullptr ? node->mark : config::Mark(), "nameless: " + std::string(why));
 }

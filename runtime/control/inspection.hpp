@@ -34,8 +34,8 @@ struct InspectedIdentity {
   std::vector<Error> errors() const;
 };
 
-/// What is wrong with the key `nameless` of kith.yaml, with its place. Blocks on the disk.
-Error nameless_error(const std::string& file, std::string_view why);
+/// What is wrong with the key `nameless` of kith.yaml, which has this text, with its place.
+Error nameless_error(const std::string& text, const std::string& file, std::string_view why);
 
 struct InspectedFiles {
   std::vector<std::string> files; ///< That were looked at.

@@ -76,10 +76,12 @@ TEST(Entry, RefusesWhatItDoesNotKnow) {
   }
 }
 
-TEST(Entry, TheFormOfTheCommandLineIsNamedInAFile) {
-  for (const char* text : {"peer:bob=admin", "group:family=viewer"})
-    EXPECT_NE(parse_entry(text).error().text.find(text[0] == 'p' ? "{peer: bob, as: admin}" : "{group: family, as: viewer}"), std::string::npos)
-        << parse_entry(text).error().text;
+TEST(Entry, WhoWritesTheFormOfTheCommandLineIsToldTheOther) {
+  const auto said = [](const char* text) { return parse_entry(text).error().text; };
+  EXPECT_EQ(said("peer:bob=admin"), "access entry 'peer:bob=admin': write {peer: bob, as: admin}");
+  EXPECT_EQ(said("group:family=viewer"), "access entry 'group:family=viewer': write {group: family, as: viewer}");
+  EXPECT_EQ(said("peer:bob="), "access entry 'peer:bob=': write {peer: bob, as: ROLE}");
+  EXPECT_EQ(said("group:=admin"), "access entry 'group:=admin': write {group: NAME, as: admin}");
 }
 
 TEST(Entry, RefusesWrongAs) {
