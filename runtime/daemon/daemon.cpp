@@ -270,7 +270,7 @@ int Daemon::run(Readiness readiness) {
       },
       [this] {
         if (stopping_) return; // the next start reads the files
-        if (const auto listening = server_->listen(ground_.home.socket_path()); !listening) log_->error("daemon", listening.error().text);
+        listen_again();
         notifier_.notify(io::ServiceState::reloading, world_.now());
         admin_->reload([this](const control::Told& told) {
           if (!told) log_->error("daemon", "reload: " + told.error().text);
@@ -305,6 +305,16 @@ int Daemon::run(Readiness readiness) {
   if (world_.finish(last_writes)) store_.reset(); // SQLite folds its log into state.db; nothing runs any more that could ask for it
   log_->info("daemon", "stopped");
   return 0;
+}
+
+/// A socket that somebody deleted.
+void Daemon::listen_again() {
+  if (!ground_.lock.is_of(ground_.home.path())) {
+    log_->error("daemon", ground_.home.path() + " was moved or replaced: its socket is another daemon's to make; `kill " +
+                              std::to_string(::getpid()) + "` ends this one, whose home is no longer there");
+    return;
+  }
+  if (const auto listening = server_->listen(ground_.home.socket_path()); !listening) log_->error("daemon", listening.error().text);
 }
 
 /// What a reload may change, in force from now on (config::apply_live).

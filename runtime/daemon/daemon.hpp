@@ -56,6 +56,7 @@ private:
   Result<void> open_sockets();
   Result<void> load_identities();
   void apply(const config::DaemonConfig& settings);
+  void listen_again();
   void begin_stop(TimePoint deadline);
   void end();
   void watch_addresses();

@@ -6,6 +6,7 @@
 #include "protocol/error_object.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <pwd.h>
@@ -37,6 +38,7 @@ int fail(const Error& error, bool json) {
 
 int serve(const daemon::Options& options) {
   daemon::Readiness readiness;
+  std::signal(SIGHUP, SIG_IGN); // until run() takes it: a start reads the files anyway
   if (options.detach) {
     auto detached = daemon::Readiness::detach();
     if (!detached) return fail(detached.error(), options.json);

@@ -238,6 +238,15 @@ Result<void> link_file(const std::string& from, const std::string& to) {
   return synced;
 }
 
+Result<void> link_or_move(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) {
+    if (auto moved = move_path(from, to); !moved) return moved;
+  }
+  auto synced = sync_folder(folder_of(to));
+  if (!synced) ::unlink(to.c_str());
+  return synced;
+}
+
 Result<void> move_path(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
   if (errno == EEXIST) return bad_request(to + " is there already");

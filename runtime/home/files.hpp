@@ -66,6 +66,8 @@ bool is_unfinished(const std::string& path);
 /// A second name in the same file system; never in the place of something that is there (bad_request). The folder is synced;
 /// after an error there is no second name.
 Result<void> link_file(const std::string& from, const std::string& to);
+/// The same; where the file system has no second names, `to` is the only one after it.
+Result<void> link_or_move(const std::string& from, const std::string& to);
 
 /// Deletes what replace_file and create_file left in a folder when they were killed. Nobody may be in them meanwhile.
 void sweep_unfinished(const std::string& folder);

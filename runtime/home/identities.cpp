@@ -225,7 +225,7 @@ Result<LoadedIdentity> Home::create_with(std::string_view name, bool online, ide
   const SecretText pem(key.to_pem());
   const auto unfinished = write_unfinished(key_path(name), pem.get());
   if (!unfinished) return unfinished.error();
-  auto made = link_file(*unfinished, key_path(name)); // both names: by the first one sweep() knows a key that nobody has seen yet
+  auto made = link_or_move(*unfinished, key_path(name)); // both names: by the first one sweep() knows a key that nobody has seen yet
   if (made) {
     made = create_file(identity_path(name), config::new_identity_text(key.id(), online));
     if (!made) ::unlink(key_path(name).c_str());

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "home/lock.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ namespace kith::home {
 namespace {
 
 constexpr std::string_view stopping = "stopping\n"; ///< Behind the pid; the client library looks for it.
+constexpr std::size_t most_read = 64;               ///< Octets that anybody reads of the file.
 
 Error already_runs(const std::string& home_path, int fd) {
   std::array<char, 32> buffer{};
@@ -28,9 +31,16 @@ Error already_runs(const std::string& home_path, int fd) {
   return {Code::busy, "a daemon runs on " + home_path + " already (pid " + pid + "); stop it with 'kith stop', or choose another --home"};
 }
 
-/// What an earlier daemon wrote. An empty line of it stays: ext4 takes a file that is cut to nothing and written for one that is replaced, and brings it to the disk
-/// at once, which took longer than all else here.
-bool forget_earlier(int fd) { return ::pwrite(fd, "\n", 1, 0) == 1 && ::ftruncate(fd, 1) == 0; }
+/// In the place of what an earlier daemon wrote, in one write: who reads meanwhile finds one pid or the other. Not cut to nothing first: ext4 takes that for a file
+/// that is being replaced, and brings it to the disk at once, which takes longer than all else here.
+bool write_pid(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return false;
+  std::string text = std::to_string(::getpid()) + "\n";
+  const std::size_t size = text.size();
+  text.resize(std::max(size, std::min<std::size_t>(static_cast<std::size_t>(info.st_size), most_read)), '\n');
+  return write_all(fd, text) && ::ftruncate(fd, static_cast<off_t>(size)) == 0 && ::lseek(fd, 0, SEEK_END) >= 0;
+}
 
 } // namespace
 
@@ -43,8 +53,15 @@ Result<Lock> Lock::acquire(const std::string& home_path) {
     return system_error("lock", path);
   }
   if (socket_answers(home_path + "/daemon.sock")) return already_runs(home_path, fd.get());
-  if (!forget_earlier(fd.get()) || !write_all(fd.get(), std::to_string(::getpid()) + "\n")) return system_error("write", path);
+  if (!write_pid(fd.get())) return system_error("write", path);
   return Lock(std::move(fd));
+}
+
+bool Lock::is_of(const std::string& home_path) const noexcept {
+  struct stat own {};
+  struct stat there {};
+  return ::fstat(fd_.get(), &own) == 0 && ::stat((home_path + "/daemon.lock").c_str(), &there) == 0 && own.st_dev == there.st_dev &&
+         own.st_ino == there.st_ino;
 }
 
 void Lock::tell_stopping() const noexcept { static_cast<void>(write_all(fd_.get(), stopping)); }

@@ -15,6 +15,9 @@ public:
   /// Says in the file that this daemon is on its way out, for who comes to a closed socket, or wants the lock. Once; blocking.
   void tell_stopping() const noexcept;
 
+  /// Whether the lock of that home is this one: no longer once the folder was moved, or another was put in its place.
+  bool is_of(const std::string& home_path) const noexcept;
+
 private:
   explicit Lock(Fd fd) noexcept : fd_(std::move(fd)) {}
   Fd fd_;

@@ -64,6 +64,11 @@ void NodeImpl::on_timer() {
   if (now_ >= next_drain_) check_drains();
   on_unproven_deadlines();
   on_ping_deadlines();
+  if (now_ >= ask_again_) {
+    ask_again_ = never;
+    unlooked_.insert(unlooked_.end(), unasked_.begin(), unasked_.end());
+    unasked_.clear();
+  }
   service();
 }
 
@@ -77,6 +82,8 @@ void NodeImpl::note_sleep() {
 
 void NodeImpl::look_at_addresses() {
   unlooked_.clear();
+  unasked_.clear();
+  ask_again_ = never;
   for (const auto& [id, link] : links_) unlooked_.push_back(id);
   for (const auto& [id, attempt] : attempts_) unlooked_.push_back(id);
   want_service();
@@ -89,7 +96,11 @@ void NodeImpl::follow_address() {
   if (!info) return;
   const std::optional<Address> source =
       world_.udp().source(info->socket, info->remote, info->dialer ? Address{} : info->local); // an acceptor's packets leave from where it was asked
-  if (!source) return;                                                                         // nobody knows: the next look may
+  if (!source) { // out of descriptors, or the like: it has not moved, as far as anybody knows
+    unasked_.push_back(id);
+    ask_again_ = std::min(ask_again_, now_ + ask_again_after);
+    return;
+  }
   if (source->family != Address::Family::none) endpoint_.move(id, *source, now_);
   Link* link = find_link(id);
   if (link != nullptr && std::exchange(link->source, *source) != *source) pool_.address_changed(static_cast<pool::ConnId>(id), now_);
@@ -182,7 +193,7 @@ bool NodeImpl::transmit(std::size_t most) {
 void NodeImpl::arm_timer() {
   TimePoint at = std::min(endpoint_.next_deadline(), pool_.next_deadline());
   if (!deadlines_.empty()) at = std::min(at, deadlines_.begin()->deadline);
-  at = std::min(at, next_drain_);
+  at = std::min({at, next_drain_, ask_again_});
   at = std::min(at, next_ping_deadline());
   if (!unproven_.empty()) at = std::min(at, unproven_.front().first);
   timer_->arm(at);

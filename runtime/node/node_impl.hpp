@@ -28,13 +28,14 @@
 
 namespace kith::node {
 
-inline constexpr std::size_t trains_per_turn = 64;    ///< GSO trains sent before the loop gets a turn.
-inline constexpr std::size_t events_per_train = 8;    ///< At least, before what came of them is sent.
-inline constexpr std::size_t looks_per_turn = 64;     ///< Connections whose local address is looked at, after a change, before the loop gets a turn.
-inline constexpr std::size_t max_error_texts = 64;    ///< ERROR frames kept of one connection, until their streams end.
-inline constexpr std::size_t max_traffic_rows = 64;   ///< Bindings that one connection counts apart; the rest is one sum.
-inline constexpr std::chrono::seconds least_sleep{1}; ///< Of the machine, that puts connections in doubt.
-inline constexpr std::size_t max_reaching = 1024;     ///< Pings and traces that wait for a connection; and pings that wait for an answer.
+inline constexpr std::size_t trains_per_turn = 64; ///< GSO trains sent before the loop gets a turn.
+inline constexpr std::size_t events_per_train = 8; ///< At least, before what came of them is sent.
+inline constexpr std::size_t looks_per_turn = 64;  ///< Connections whose local address is looked at, after a change, before the loop gets a turn.
+inline constexpr std::chrono::seconds ask_again_after{1};        ///< When the kernel could not be asked.
+inline constexpr std::size_t max_error_texts = 64;               ///< ERROR frames kept of one connection, until their streams end.
+inline constexpr std::size_t max_traffic_rows = 64;              ///< Bindings that one connection counts apart; the rest is one sum.
+inline constexpr std::chrono::seconds least_sleep{1};            ///< Of the machine, that puts connections in doubt.
+inline constexpr std::size_t max_reaching = 1024;                ///< Pings and traces that wait for a connection; and pings that wait for an answer.
 inline constexpr std::size_t max_stream_waiters = 4096;          ///< Streams of one connection that wait for the peer's credit.
 inline constexpr std::chrono::milliseconds letting_go_time{100}; ///< For the users of unread streams that were cut off.
 inline constexpr std::uint64_t unread_cost =
@@ -153,6 +154,7 @@ enum class Phase : std::uint8_t {
 
 struct Outgoing : Recycled<Outgoing> {
   OpenRequest request;
+  TimePoint sent{}; ///< When its header left.
   pool::WaiterId waiter{};
   bool has_waiter = false;
   bool retried = false;
@@ -463,6 +465,8 @@ public:
   std::uint64_t unread_given_ = 0; ///< What those held that were cut off for memory a moment ago; their users are letting go.
   TimePoint unread_given_at_{};
   std::vector<quic::ConnectionId> unlooked_; ///< For follow_address().
+  std::vector<quic::ConnectionId> unasked_;  ///< Of whose way the kernel could say nothing: again at ask_again_.
+  TimePoint ask_again_ = never;
   std::deque<std::function<void()>> deferred_;
   TimePoint next_drain_ = never;     ///< The earliest drain_until of what drains.
   std::optional<TimePoint> stop_by_; ///< Since shutdown(): nothing new begins, and what drains has until then at most.

@@ -114,6 +114,7 @@ void NodeImpl::send_header(NodeStream& stream, Link& link) {
   pool_.stream_opened(static_cast<pool::ConnId>(link.id));
   stream.traffic_row = link.traffic_row(request.protocol, request.alias, false);
   stream.phase = Phase::sent;
+  stream.outgoing->sent = now_;
   TimePoint deadline = request.deadline;
   if (deadline == never && request.kind == StreamKind::call) deadline = now_ + settings_.call_timeout;
   set_deadline(stream, deadline);

@@ -40,13 +40,13 @@ void NodeImpl::on_stream_deadlines() {
   }
 }
 
-/// A peer that is there is heard at every keep-alive, whatever its service does.
+/// While it has a stream, a peer that is there is heard at every keep-alive, whatever its service does.
 Error NodeImpl::deadline_error(const NodeStream& stream) const {
   Error error{Code::timeout, "the deadline passed"};
-  const TimePoint heard = stream.link != nullptr ? endpoint_.heard_at(stream.link->id) : TimePoint{};
-  const Duration silence = heard != TimePoint{} ? now_ - heard : Duration(0);
-  if (silence < settings_.quic.keep_alive + unheard_margin) return error;
-  error.text += "; nothing has come from the peer for " + std::to_string(std::chrono::round<std::chrono::seconds>(silence).count()) + " s";
+  if (stream.link == nullptr || !stream.outgoing) return error;
+  const TimePoint heard = endpoint_.heard_at(stream.link->id);
+  if (now_ - std::max(heard, stream.outgoing->sent) < settings_.quic.keep_alive + unheard_margin) return error;
+  error.text += "; nothing has come from the peer for " + std::to_string(std::chrono::round<std::chrono::seconds>(now_ - heard).count()) + " s";
   return error;
 }
 

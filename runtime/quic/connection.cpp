@@ -25,13 +25,6 @@ namespace {
 
 constexpr std::chrono::seconds heard_interval{1}; // `heard` is told at most this often while streams move
 
-std::string hex(ByteView bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const std::uint8_t octet : bytes) out += {digits[octet >> 4], digits[octet & 15]};
-  return out;
-}
-
 void random_bytes(std::uint8_t* dest, std::size_t size, const ngtcp2_rand_ctx* context) {
   static_cast<Random*>(context->native_handle)->fill({dest, size});
 }

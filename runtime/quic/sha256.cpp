@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "quic/sha256.hpp"
 
-#include <sodium/utils.h>
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/hash.h>
 
@@ -15,9 +14,7 @@ std::string sha256_hex(ByteView bytes) {
   assert(bytes.size() <= UINT32_MAX);
   std::array<std::uint8_t, WC_SHA256_DIGEST_SIZE> sum{};
   if (wc_Sha256Hash(bytes.data(), static_cast<word32>(bytes.size()), sum.data()) != 0) std::abort(); // out of memory
-  std::array<char, 2 * WC_SHA256_DIGEST_SIZE + 1> text{};
-  sodium_bin2hex(text.data(), text.size(), sum.data(), sum.size());
-  return text.data();
+  return hex(sum);
 }
 
 } // namespace kith::quic

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The daemon's life: several addresses, signals, the service manager, its log; and what runs on it when everything is busy at once."""
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import unittest
@@ -187,6 +189,33 @@ class Life(Daemons):
         self.assertEqual(two.stop(), 0)
         self.assertEqual(two.log().count("made again"), 1)
         self.assertFalse(os.path.exists(path))
+
+    def test_sighup_does_not_end_a_daemon_that_is_starting(self):
+        one = self.start("home")
+        self.assertEqual(one.stop(), 0)
+        with contextlib.closing(sqlite3.connect(one.home + "/state.db", isolation_level=None)) as other:  # a start waits for who has it
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            two = self.start("home", ready=False)
+            lock = one.home + "/daemon.lock"
+            self.until(lambda: read(lock).split() == [str(two.process.pid)], "the lock is taken")
+            two.process.send_signal(signal.SIGHUP)
+            other.execute("ROLLBACK")
+        two.wait_log("is ready")
+        self.assertEqual(two.stop(), 0)
+
+    def test_a_home_that_was_replaced_gets_no_socket(self):
+        one = self.start("home")
+        os.rename(one.home, one.home + ".moved")
+        os.mkdir(one.home, 0o700)
+        one.process.send_signal(signal.SIGHUP)
+        self.assertIn("kill %d" % one.process.pid, one.wait_log("was moved or replaced"))
+        self.assertEqual(os.listdir(one.home), [])
+        two = self.start("home")  # its own
+        self.assertEqual(self.client_of(two).data("status")["identities"], [])
+        self.assertEqual(two.stop(), 0)
+        one.process.send_signal(signal.SIGTERM)
+        self.assertEqual(one.wait(), 0)
 
     def test_a_second_signal_ends_it_at_once(self):
         _, b, one, _ = self.pair()

@@ -91,6 +91,20 @@ TEST(NodeFaultsTest, ADeadlineThatPassesInSilenceSaysSo) {
   }
 }
 
+// Without a stream nobody keeps a connection alive: that nothing came says nothing.
+TEST(NodeFaultsTest, ADeadlineThatIsTooShortBlamesNoSilenceFromBefore) {
+  Two two;
+  const auto warm = two.bob.call(two.alice);
+  ASSERT_TRUE(two.run([&] { return warm->ok(); }));
+  two.sim.run_for(seconds(40));
+  auto request = two.bob.request(two.alice, StreamKind::call, "silent");
+  request.deadline = two.sim.now() + seconds(1);
+  Program late(*two.bob.node);
+  late.call(request, "x");
+  ASSERT_TRUE(two.run([&] { return late.end.has_value(); }));
+  EXPECT_EQ(late.end->error.text, "the deadline passed");
+}
+
 TEST(NodeFaultsTest, ACancelledCallEndsAtThePeerOnce) {
   Two two;
   const auto call = two.bob.call(two.alice, "x", "silent");

@@ -176,6 +176,20 @@ TEST_F(Roaming, WhoCanNotBeAskedHasNotMoved) {
   EXPECT_EQ(bob.handshakes(), 1U);
 }
 
+// It has moved, and the kernel was too busy to say so when it was asked.
+TEST_F(Roaming, WhoCouldNotBeAskedIsAskedAgain) {
+  const auto stream = bob.open(alice, "a");
+  ASSERT_TRUE(run([&] { return stream->body == "a"; }));
+  bob.world->udp().set_askable(false);
+  bob.move(third);
+  sim.run_for(milliseconds(10));
+  bob.world->udp().set_askable(true);
+  const auto call = bob.call(alice);
+  const TimePoint before = sim.now();
+  ASSERT_TRUE(run([&] { return call->ok(); }));
+  EXPECT_LT(sim.now() - before, seconds(5));
+}
+
 // Its old address is still there and hears what was under way to it: that is no proof of the new one.
 TEST_F(Roaming, ANewNetworkThatLeadsNowhereEndsTheConnection) {
   Bulk bulk(*alice.node, 50'000'000);

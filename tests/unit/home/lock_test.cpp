@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -50,6 +51,24 @@ TEST(Lock, TextLeftByADeadDaemonIsNoLock) {
   const auto lock = Lock::acquire(folder.path());
   ASSERT_TRUE(lock);
   EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), std::to_string(::getpid()) + "\n");
+}
+
+TEST(Lock, IsOfTheFolderThatItWasTakenIn) {
+  const TempFolder folder;
+  const std::string home = folder.path() + "/home";
+  const auto make = [&] { ASSERT_EQ(::mkdir(home.c_str(), 0700), 0); };
+  make();
+  const auto lock = Lock::acquire(home);
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE(lock->is_of(home));
+  ASSERT_EQ(::rename(home.c_str(), (home + ".moved").c_str()), 0);
+  EXPECT_FALSE(lock->is_of(home));
+  EXPECT_TRUE(lock->is_of(home + ".moved"));
+  make();
+  const auto other = Lock::acquire(home);
+  ASSERT_TRUE(other);
+  EXPECT_FALSE(lock->is_of(home));
+  EXPECT_TRUE(other->is_of(home));
 }
 
 TEST(Lock, ALiveSocketCountsAsADaemon) {
