@@ -51,6 +51,8 @@ bool AddressNews::heard(std::span<const char> messages) {
       if (messages.size() >= NLMSG_LENGTH(sizeof address)) std::memcpy(&address, messages.data() + NLMSG_HDRLEN, sizeof address);
       heard_tentative_ = heard_tentative_ || (address.ifa_flags & IFA_F_TENTATIVE) != 0;
     }
+    // With a link that goes down its addresses count no more, and of IPv4's nothing else is told.
+    if (header.nlmsg_type == RTM_NEWLINK || header.nlmsg_type == RTM_DELLINK) about_addresses = true;
     if (header.nlmsg_type == RTM_NEWROUTE || header.nlmsg_type == RTM_DELROUTE) {
       rtmsg route{};
       if (messages.size() >= NLMSG_LENGTH(sizeof route)) std::memcpy(&route, messages.data() + NLMSG_HDRLEN, sizeof route);
@@ -107,7 +109,7 @@ Result<std::unique_ptr<AddressWatcher>> AddressWatcher::open(Reactor& reactor, s
   UniqueFd fd{::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE)};
   sockaddr_nl name{};
   name.nl_family = AF_NETLINK;
-  name.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  name.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return Error{Code::internal, "cannot watch the addresses of this machine (netlink): " + error_text(errno)};
   }

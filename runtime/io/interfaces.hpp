@@ -21,7 +21,7 @@ std::vector<Address> local_addresses();
 class AddressNews {
 public:
   explicit AddressNews(std::vector<Address> now);
-  /// Takes in rtnetlink messages. True: some are about an address or a route, so ask `changed`. Whatever is not well-formed is passed over.
+  /// Takes in rtnetlink messages. True: some are about an address, a link or a route, so ask `changed`. Whatever is not well-formed is passed over.
   bool heard(std::span<const char> messages);
   /// `now`: the addresses of this moment. True: others than at the last call, or the last messages spoke of a route, or of an address that was
   /// tentative, which it may not be now.

@@ -44,8 +44,11 @@ class Namespace:
     def inside(self):
         return ("nsenter", "--net=/proc/%d/ns/net" % self.holder.pid)
 
+    def run(self, *words):
+        subprocess.run([*self.inside, *words], check=True, timeout=PATIENCE)
+
     def ip(self, *words):
-        subprocess.run([*self.inside, "ip", *words], check=True, timeout=PATIENCE)
+        self.run("ip", *words)
 
     def close(self):
         self.holder.stdin.close()
@@ -193,6 +196,37 @@ class Networks(Case):
             self.there.ip("link", "set", "net0", "up")
 
         self.echoes_through(b, cut)
+
+    def test_the_link_in_use_goes_down_and_another_leads_there(self):
+        # The kernel tells no route and no address of IPv4 when a link goes down, and there is nothing of IPv6 to tell.
+        for namespace in (self.here, self.there):
+            namespace.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
+        self.here.ip("link", "add", "net1", "type", "veth", "peer", "name", "net1", "netns", str(self.there.holder.pid))
+        for namespace, address in ((self.here, "10.78.0.1/24"), (self.there, "10.78.0.2/24")):
+            namespace.ip("link", "set", "net1", "up")
+            namespace.ip("address", "add", address, "dev", "net1")
+        a, b, _ = self.couple()
+        (port,) = {listen.rsplit(":", 1)[1] for listen in a.data("status")["listen"]}
+        b.ask("peer.addresses", peer="alice", addresses=["10.77.0.1:" + port, "10.78.0.1:" + port])
+        b.ask("pool.close", peer="alice")
+        self.assertEqual(self.call(b), "hi")
+        first = b.data("peer.show", peer="alice")["address"]
+        used, other = ("net0", "10.78.0.1:") if first.startswith("10.77.0.1:") else ("net1", "10.77.0.1:")
+        answer = b.ask("stream", target="alice", protocol="Echo")
+        stream = as_socket(answer["taken"][0])
+        self.addCleanup(stream.close)
+        stream.sendall(b"x")
+        self.assertEqual(stream.recv(1), b"x")
+        self.there.ip("link", "set", used, "down")
+
+        def answers():
+            try:
+                return self.call(b, timeout_ms=5_000) == "hi"
+            except Refused:  # put on the old connection, before the kernel's word came
+                return False
+
+        self.until(answers, "the other way is taken")
+        self.assertTrue(b.data("peer.show", peer="alice")["address"].startswith(other))
 
     def test_a_daemon_is_killed_and_comes_back(self):
         _, b, daemon = self.couple()

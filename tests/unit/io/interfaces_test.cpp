@@ -43,6 +43,16 @@ TEST(AddressNews, AddressesThatComeAndGoAre) {
   EXPECT_FALSE(news.changed({two}));
 }
 
+TEST(AddressNews, ALinkIsWithTheAddressesThatGoWithIt) {
+  AddressNews news({one, two});
+  EXPECT_TRUE(news.heard(message(RTM_NEWLINK)));
+  EXPECT_FALSE(news.changed({one, two})) << "it says much besides";
+  EXPECT_TRUE(news.heard(message(RTM_NEWLINK)));
+  EXPECT_TRUE(news.changed({two}));
+  EXPECT_TRUE(news.heard(message(RTM_DELLINK)));
+  EXPECT_TRUE(news.changed({}));
+}
+
 TEST(AddressNews, AnAddressThatIsNoLongerTentativeIs) {
   AddressNews news({one});
   news.heard(message(RTM_NEWADDR, IFA_F_TENTATIVE));
@@ -80,7 +90,7 @@ TEST(AddressNews, ARouteIsWithAllAddressesInPlace) {
 TEST(AddressNews, OtherAndBrokenMessagesArePassedOver) {
   AddressNews news({one});
   EXPECT_FALSE(news.heard({}));
-  EXPECT_FALSE(news.heard(message(RTM_NEWLINK)));
+  EXPECT_FALSE(news.heard(message(RTM_NEWNEIGH)));
   EXPECT_FALSE(news.heard(std::string(100, '\0')));
   const std::string whole = message(RTM_NEWADDR);
   for (std::size_t size = 0; size < sizeof(nlmsghdr); ++size) EXPECT_FALSE(news.heard(std::span(whole).first(size)));
