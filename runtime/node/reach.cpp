@@ -55,9 +55,9 @@ void NodeImpl::reach(const PeerId& identity, const PeerId& peer, bool anew, std:
   if (asking >= max_reaching) return then(Error{Code::busy, std::to_string(max_reaching) + " pings and traces wait for connections already"});
   note_sleep();
   const pool::Key key{identity, peer, std::string(wire::alpn)};
-  if (anew) pool_.renew(key, now_);
-  const bool fresh = !pool_.current(key);
-  reaching_[pool_.want(key, candidates(**own, peer, {}), now_)] = {now_, fresh, std::move(then)};
+  const bool fresh = anew || !pool_.current(key);
+  const auto where = candidates(**own, peer, {});
+  reaching_[anew ? pool_.want_new(key, where, now_) : pool_.want(key, where, now_)] = {now_, fresh, std::move(then)};
   want_service();
 }
 

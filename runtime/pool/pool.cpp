@@ -87,8 +87,16 @@ void Pool::attempt_ready(AttemptId attempt, ConnId connection, TimePoint now) {
   end_race(entry);
   entry.redials = 0;
 
-  if (!entry.key.self()) { // whatever was there may be of an earlier life of the peer
-    for (const ConnId id : entry.connections) doubt(*find(id), now);
+  const bool replaces = wants_new(entry);
+  for (const WaiterId id : entry.waiters) waiters_.at(id).anew = false; // it may have this one
+  if (!entry.key.self()) {
+    for (const ConnId id : entry.connections) {
+      if (replaces) {
+        retire(*find(id), now);
+      } else {
+        doubt(*find(id), now); // it may be of an earlier life of the peer
+      }
+    }
   }
   add_connection(entry, connection, remote, true, false, now);
   settle(entry, now);
@@ -107,8 +115,8 @@ bool Pool::accepted(const Key& key, ConnId connection, const Address& remote, bo
   }
   Entry& entry = entry_of(key);
   if (!key.self()) {
-    for (const ConnId id : entry.connections) doubt(*find(id), now); // newer knowledge: the peer may have restarted
-    if (entry.racing && key.peer < key.identity) end_race(entry);    // both dial: the smaller id's dial wins
+    for (const ConnId id : entry.connections) doubt(*find(id), now);                   // newer knowledge: the peer may have restarted
+    if (entry.racing && key.peer < key.identity && !wants_new(entry)) end_race(entry); // both dial: the smaller id's dial wins
   }
   entry.redial_at = never;
   entry.redials = 0;
@@ -272,13 +280,6 @@ void Pool::close_peer(const PeerId& identity, const PeerId& peer, const Error& e
     // The text is for the peer to read. The last one drops the entry.
     for (const ConnId id : all) close(*find(id), Code::cancelled, "the peer's owner closed the connection", now);
   });
-}
-
-void Pool::renew(const Key& key, TimePoint now) {
-  Entry* entry = find_entry(key);
-  if (entry == nullptr) return;
-  for (const ConnId id : entry->connections) retire(*find(id), now);
-  settle(*entry, now);
 }
 
 void Pool::wake_from_sleep(TimePoint now) {

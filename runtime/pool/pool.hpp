@@ -33,6 +33,9 @@ public:
   /// Asks for a connection. Answered by exactly one Grant or Fail, at the latest at `deadline` or after connect_timeout, unless cancelled before. Candidates
   /// are tried in their order. Errors of Fail: unreachable, offline, wrong_key, unsupported_version (what the addresses said), busy (a limit; the text names it).
   WaiterId want(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline = never);
+  /// The same for one that is dialed now, whatever is there. Once it is, the key's others take no new streams and close when those they have end; when the dial
+  /// fails, they stay as they were.
+  WaiterId want_new(const Key& key, std::span<const Candidate> candidates, TimePoint now);
   /// The connection that want() would grant at once, and nothing else: most requests need no more.
   std::optional<ConnId> reuse(const Key& key, TimePoint now);
   void cancel(WaiterId waiter);
@@ -41,8 +44,6 @@ public:
   void identity_offline(const PeerId& identity, const Error& why, TimePoint drain_until, TimePoint now);
   /// Everything with this peer ends at once (blocked, revoked): waiters with `error`; connections, whose streams may be running, as `cancelled`.
   void close_peer(const PeerId& identity, const PeerId& peer, const Error& error, TimePoint now);
-  /// The key's connections take no new streams and close when those they have end; the next want() dials.
-  void renew(const Key& key, TimePoint now);
   /// The peer got a role, or lost it: the connections that it dialed count as a known peer's or a stranger's from now on.
   void set_stranger(const PeerId& identity, const PeerId& peer, bool stranger, TimePoint now);
   /// Every connection is in doubt: PING each, drop what stays silent. Wants wait for that, up to a time.
@@ -140,6 +141,7 @@ private:
     Entry* entry;
     TimePoint expires;
     bool own_deadline; // it is the caller's, not connect_timeout
+    bool anew = false; // what is there does not do
   };
 
   // pool.cpp: connections
@@ -158,7 +160,9 @@ private:
 
   // race.cpp: waiters and attempts
   void answer(WaiterId waiter, const Error& error);
+  WaiterId enlist(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline, bool anew);
   void grant_all(Entry& entry, Connection& connection, TimePoint now);
+  bool wants_new(const Entry& entry) const;
   void fail_all(Entry& entry, const Error& error);
   void add_routes(Entry& entry, std::span<const Candidate> candidates, TimePoint now);
   void start_race(Entry& entry, TimePoint at, TimePoint now);

@@ -32,11 +32,18 @@ std::optional<ConnId> Pool::reuse(const Key& key, TimePoint now) {
 }
 
 WaiterId Pool::want(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline) {
-  const WaiterId id{next_id_++};
   if (const auto connection = reuse(key, now)) {
+    const WaiterId id{next_id_++};
     actions_.push_back(Grant{id, *connection});
     return id;
   }
+  return enlist(key, candidates, now, deadline, false);
+}
+
+WaiterId Pool::want_new(const Key& key, std::span<const Candidate> candidates, TimePoint now) { return enlist(key, candidates, now, never, true); }
+
+WaiterId Pool::enlist(const Key& key, std::span<const Candidate> candidates, TimePoint now, TimePoint deadline, bool anew) {
+  const WaiterId id{next_id_++};
   Entry& entry = entry_of(key);
   if (entry.waiters.size() >= settings_.max_waiters_per_peer) {
     ++counters_.failures;
@@ -44,11 +51,11 @@ WaiterId Pool::want(const Key& key, std::span<const Candidate> candidates, TimeP
     return id;
   }
   const TimePoint latest = now + settings_.connect_timeout;
-  const auto it = waiters_.emplace(id, Waiter{&entry, std::min(deadline, latest), deadline <= latest}).first;
+  const auto it = waiters_.emplace(id, Waiter{&entry, std::min(deadline, latest), deadline <= latest, anew}).first;
   entry.waiters.insert(id);
   timers_.insert({it->second.expires, TimerKind::waiter, static_cast<std::uint64_t>(id)});
   add_routes(entry, candidates, now);
-  const Connection* doubted = best(entry); // its PING is given time to be answered
+  const Connection* doubted = anew ? nullptr : best(entry); // its PING is given time to be answered
   start_race(entry, doubted == nullptr ? now : doubted->suspect_since + silent_ptos * std::min(doubted->pto, settings_.initial_pto), now);
   return id;
 }
@@ -74,15 +81,20 @@ void Pool::answer(WaiterId waiter, const Error& error) {
 }
 
 void Pool::grant_all(Entry& entry, Connection& c, TimePoint now) {
-  for (const WaiterId id : entry.waiters) {
+  std::erase_if(entry.waiters, [&](WaiterId id) {
     const auto it = waiters_.find(id);
+    if (it->second.anew) return false;
     timers_.erase({it->second.expires, TimerKind::waiter, static_cast<std::uint64_t>(id)});
     waiters_.erase(it);
     c.idle_since = now;
     actions_.push_back(Grant{id, c.id});
-  }
-  entry.waiters.clear();
-  if (flying(entry) == 0) end_race(entry); // it was not needed
+    return true;
+  });
+  if (entry.waiters.empty() && flying(entry) == 0) end_race(entry); // it was not needed
+}
+
+bool Pool::wants_new(const Entry& entry) const {
+  return std::ranges::any_of(entry.waiters, [this](WaiterId id) { return waiters_.at(id).anew; });
 }
 
 void Pool::fail_all(Entry& entry, const Error& error) {

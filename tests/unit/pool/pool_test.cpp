@@ -82,6 +82,42 @@ TEST_F(PoolTest, AConnectionIsReusedWithoutAsking) {
   EXPECT_FALSE(pool_->reuse(key_, now_));
 }
 
+TEST_F(PoolTest, WhoWantsANewConnectionRetiresTheOldOneWhenItIsThere) {
+  for (const Key& key : {key_, larger_}) {
+    ASSERT_TRUE(pool_->accepted(key, ConnId{7}, at(1), false, now_));
+    take(*pool_);
+    const std::vector<Candidate> where{{at(2)}};
+    const WaiterId wanted = pool_->want_new(key, where, now_);
+    const StartAttempt start = one<StartAttempt>(take(*pool_));
+    EXPECT_EQ(pool_->reuse(key, now_), ConnId{7}) << "others use what is there";
+    ASSERT_TRUE(pool_->accepted(key, ConnId{8}, at(1), false, now_)); // and the peer dials too
+    const auto meanwhile = take(*pool_);
+    EXPECT_TRUE(only<Grant>(meanwhile).empty());
+    EXPECT_TRUE(only<AbandonAttempt>(meanwhile).empty());
+    pool_->attempt_ready(start.attempt, ConnId{9}, now_);
+    const auto then = take(*pool_);
+    EXPECT_EQ(one<Grant>(then).waiter, wanted);
+    EXPECT_EQ(one<Grant>(then).connection, ConnId{9});
+    EXPECT_EQ(only<Goaway>(then).size(), 2U);
+    EXPECT_EQ(pool_->reuse(key, now_), ConnId{9});
+    make({});
+  }
+}
+
+TEST_F(PoolTest, WhoWantsANewConnectionInVainTakesNothingAway) {
+  ASSERT_TRUE(pool_->accepted(key_, ConnId{7}, at(1), false, now_));
+  take(*pool_);
+  const std::vector<Candidate> where{{at(2)}};
+  const WaiterId wanted = pool_->want_new(key_, where, now_);
+  const StartAttempt start = one<StartAttempt>(take(*pool_));
+  pool_->attempt_failed(start.attempt, {Code::unreachable, "no answer"}, now_);
+  const auto then = take(*pool_);
+  EXPECT_EQ(one<Fail>(then).waiter, wanted);
+  EXPECT_TRUE(only<Goaway>(then).empty());
+  EXPECT_EQ(pool_->reuse(key_, now_), ConnId{7});
+  EXPECT_TRUE(only<StartAttempt>(run(20s)).empty());
+}
+
 TEST_F(PoolTest, AddressesThatADialLeavesOutAreCounted) {
   Settings settings;
   settings.max_addresses_per_peer = 2;
