@@ -12,7 +12,7 @@
 
 namespace kith::bench {
 namespace {
-constexpr std::size_t buffer_size = 100 * 640; // a multiple of message_size: buffers of whole messages
+constexpr std::size_t buffer_size = 100 * 2560; // a multiple of message_size: buffers of whole messages
 constexpr int reads_per_turn = 4;
 constexpr int messages_per_turn = 256;
 
