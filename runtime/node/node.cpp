@@ -51,7 +51,7 @@ void NodeImpl::sendable(SocketId socket) {
 }
 
 void NodeImpl::close_socket(SocketId socket) {
-  blocked_.erase(socket);
+  if (blocked_.erase(socket) != 0) endpoint_.sendable(); // what waited for it goes another way, or nowhere
   world_.udp().close(socket);
 }
 
