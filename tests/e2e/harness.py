@@ -224,6 +224,34 @@ class Daemon:
         return self.wait_log("listening on ").split("listening on ")[1].strip()
 
 
+class Namespace:
+    """Of the network. It lives as long as the process that holds it, which ends with its input: however a test ends, nothing is left of it."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec cat"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"up\n":
+            reason = self.holder.stderr.read().decode().strip()
+            self.close()
+            raise unittest.SkipTest("no network namespaces here: " + reason)
+
+    @property
+    def inside(self):
+        return ("nsenter", "--net=/proc/%d/ns/net" % self.holder.pid)
+
+    def run(self, *words):
+        subprocess.run([*self.inside, *words], check=True, timeout=PATIENCE)
+
+    def ip(self, *words):
+        self.run("ip", *words)
+
+    def close(self):
+        self.holder.stdin.close()
+        self.holder.wait(PATIENCE)
+        self.holder.stdout.close()
+        self.holder.stderr.close()
+
+
 class Case(unittest.TestCase):
     """A test with a folder, daemons and clients that go away with it."""
 
@@ -244,6 +272,15 @@ class Case(unittest.TestCase):
 
     def home(self, name):
         return os.path.join(self.folder, name)
+
+    def namespace(self):
+        """A network of its own, with nothing but loopback; for daemons that listen on all addresses. Skips the test where none can be made."""
+        try:
+            made = Namespace()
+        except FileNotFoundError as missing:
+            self.skipTest("no network namespaces here: no command " + missing.filename)
+        self._cleanups.insert(0, (made.close, (), {}))  # before the daemons' own clean-up in order, so after it in time
+        return made
 
     def start(self, name, *arguments, **options):
         daemon = Daemon(self.home(name), *arguments, **options)

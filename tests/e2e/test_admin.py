@@ -315,11 +315,15 @@ class Peers(Case):
         self.assertEqual(done.stdout, ticket["ticket"] + "\n")
 
     def test_ticket_of_a_wildcard_names_real_addresses(self):
-        one = self.start("home", listen=None)
+        network = self.namespace()
+        network.ip("link", "add", "net0", "type", "veth", "peer", "name", "net1")
+        network.ip("link", "set", "net0", "up")
+        network.ip("address", "add", "10.77.0.1/24", "dev", "net0")
+        one = self.start("home", listen=None, inside=network.inside)
         c = self.client_of(one)
         c.ask("identity.create", name="alice")
         ticket = c.data("ticket")
-        self.assertTrue(ticket["addresses"])
+        self.assertTrue(any(address.startswith("10.77.0.1:") for address in ticket["addresses"]), ticket)
         for address in ticket["addresses"]:
             self.assertFalse(address.startswith(("0.0.0.0", "[::]")), address)
 

@@ -6,12 +6,21 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import unittest
 
 from harness import BUILD, PATIENCE, Case, as_socket, read, read_all, write
 
 KITH = os.path.join(BUILD, "bin", "kith")
+# Has a UDP port until its input ends.
+TAKES_PORT = """
+import socket, sys
+socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+socket.bind(("0.0.0.0", int(sys.argv[1])))
+print("taken", flush=True)
+sys.stdin.read()
+"""
 ECHO = {"target": "alice", "protocol": "Echo", "data": {"message": "x"}}
 
 
@@ -58,8 +67,10 @@ class Life(Daemons):
             b.ask("peer.remove", peer="alice")
 
     def test_the_port_is_remembered_and_another_is_taken_when_somebody_has_it(self):
+        network = self.namespace()
+
         def listen():
-            one = self.start("home", listen=None)
+            one = self.start("home", listen=None, inside=network.inside)
             found = self.client_of(one).data("status")["listen"]
             self.assertEqual(one.stop(), 0)
             return found, one.log()
@@ -67,9 +78,11 @@ class Life(Daemons):
         (first, *_), _ = listen()
         (again, *_), log = listen()
         self.assertEqual(again, first)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            other.bind(("0.0.0.0", int(first.rsplit(":", 1)[1])))
+        with subprocess.Popen([*network.inside, sys.executable, "-c", TAKES_PORT, first.rsplit(":", 1)[1]], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as other:
+            self.assertEqual(other.stdout.readline(), "taken\n")
             (third, *_), log = listen()
+            other.stdin.close()
         self.assertNotEqual(third, first)
         self.assertIn("taking another port", log)
         (fourth, *_), _ = listen()

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Daemons in network namespaces of their own, joined by a veth pair, whose addresses change. Needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN); skipped without.
-
-A namespace lives as long as the process that holds it, which ends with its input: however a test ends, nothing is left of it."""
+"""Daemons in network namespaces of their own, joined by a veth pair, whose addresses change. Needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN); skipped without."""
 import hashlib
 import os
 import socket
@@ -9,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import unittest
 
 from harness import PATIENCE, Case, Refused, as_socket
 
@@ -31,42 +28,10 @@ for each in seen:
 """
 
 
-class Namespace:
-    def __init__(self):
-        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec cat"], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        if self.holder.stdout.readline() != b"up\n":
-            reason = self.holder.stderr.read().decode().strip()
-            self.close()
-            raise unittest.SkipTest("no network namespaces here: " + reason)
-
-    @property
-    def inside(self):
-        return ("nsenter", "--net=/proc/%d/ns/net" % self.holder.pid)
-
-    def run(self, *words):
-        subprocess.run([*self.inside, *words], check=True, timeout=PATIENCE)
-
-    def ip(self, *words):
-        self.run("ip", *words)
-
-    def close(self):
-        self.holder.stdin.close()
-        self.holder.wait(PATIENCE)
-        self.holder.stdout.close()
-        self.holder.stderr.close()
-
-
 class Networks(Case):
     def setUp(self):
         super().setUp()
-        try:
-            self.here, self.there = Namespace(), Namespace()
-        except FileNotFoundError as missing:
-            self.skipTest("no network namespaces here: no command " + missing.filename)
-        # Before the daemons' own clean-up in order, so after it in time.
-        self._cleanups.insert(0, (self.here.close, (), {}))
-        self._cleanups.insert(0, (self.there.close, (), {}))
+        self.here, self.there = self.namespace(), self.namespace()
         self.here.ip("link", "add", "net0", "type", "veth", "peer", "name", "net0", "netns", str(self.there.holder.pid))
         for namespace, address in ((self.here, "10.77.0.1/24"), (self.there, "10.77.0.2/24")):
             namespace.ip("link", "set", "net0", "up")
