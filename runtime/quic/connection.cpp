@@ -121,7 +121,7 @@ struct Callbacks {
   static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* cid, ngtcp2_stateless_reset_token* token, size_t size, void* user) {
     Connection& connection = self(user);
     connection.endpoint_.new_cid(*cid, size);
-    connection.endpoint_.reset_token(token->data, *cid);
+    connection.endpoint_.write_reset_token(token->data, *cid);
     connection.endpoint_.add_cid(connection, *cid);
     return 0;
   }
@@ -365,7 +365,7 @@ Result<void> Connection::start_accept(const Incoming& incoming, const Datagram& 
   }
   ngtcp2_cid scid{};
   endpoint_.new_cid(scid, endpoint_.settings.cid_size);
-  endpoint_.reset_token(params.stateless_reset_token, scid);
+  endpoint_.write_reset_token(params.stateless_reset_token, scid);
   params.stateless_reset_token_present = 1;
   PathStorage path(first.local, first.remote, first.socket);
   ngtcp2_conn* conn = nullptr;

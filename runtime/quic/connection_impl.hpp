@@ -115,8 +115,7 @@ public:
   std::uint64_t packets_written() const noexcept { return packets_written_; }
 
   // --- for the endpoint's maps and queues
-  std::vector<ngtcp2_cid> cids; ///< Under which the endpoint finds this connection.
-  using ResetToken = std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN>;
+  std::vector<ngtcp2_cid> cids;         ///< Under which the endpoint finds this connection.
   std::vector<ResetToken> reset_tokens; ///< The peer's, by which it finds it too.
   TimePoint timer_at = never;           ///< The earliest deadline that stands in the endpoint's heap for it.
   bool write_queued = false;

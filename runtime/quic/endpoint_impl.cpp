@@ -18,7 +18,7 @@ std::size_t CidHash::operator()(const CidKey& cid) const noexcept {
   return hash;
 }
 
-CidKey::CidKey(const ngtcp2_cid& cid) noexcept : CidKey(ByteView(cid.data, cid.datalen)) {}
+CidKey::CidKey(const ngtcp2_cid& cid) noexcept : CidKey(cid_view(cid)) {}
 CidKey::CidKey(ByteView cid) noexcept : size(static_cast<std::uint8_t>(std::min<std::size_t>(cid.size(), NGTCP2_MAX_CIDLEN))) {
   std::copy_n(cid.begin(), size, bytes.begin());
 }
@@ -104,8 +104,7 @@ void EndpointImpl::add_reset_token(Connection& connection, ByteView token) {
 
 void EndpointImpl::remove_reset_token(Connection& connection, ByteView token) {
   peer_tokens.erase(CidKey(token));
-  std::erase_if(connection.reset_tokens,
-                [&](const Connection::ResetToken& other) { return std::equal(other.begin(), other.end(), token.begin(), token.end()); });
+  std::erase_if(connection.reset_tokens, [&](const ResetToken& other) { return std::equal(other.begin(), other.end(), token.begin(), token.end()); });
 }
 
 void EndpointImpl::new_cid(ngtcp2_cid& cid, std::size_t size) {
@@ -113,8 +112,8 @@ void EndpointImpl::new_cid(ngtcp2_cid& cid, std::size_t size) {
   random.fill({cid.data, size});
 }
 
-void EndpointImpl::reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const {
-  ngtcp2_crypto_generate_stateless_reset_token(token, secrets.reset.data(), secrets.reset.size(), &cid);
+void EndpointImpl::write_reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const {
+  std::ranges::copy(make_reset_token(secrets.reset, cid_view(cid)), token);
 }
 
 void EndpointImpl::want_write(Connection& connection) {
@@ -201,7 +200,7 @@ void EndpointImpl::reap() {
     const auto at = connections.find(id);
     if (at == connections.end()) continue;
     for (const ngtcp2_cid& cid : at->second->cids) routes.erase(CidKey(cid));
-    for (const Connection::ResetToken& token : at->second->reset_tokens) peer_tokens.erase(CidKey(ByteView(token)));
+    for (const ResetToken& token : at->second->reset_tokens) peer_tokens.erase(CidKey(ByteView(token)));
     connections.erase(at);
   }
   dead.clear();
@@ -258,14 +257,16 @@ void EndpointImpl::accept(const Datagram& datagram, ByteView packet) {
   incoming.client_scid = header.scid;
   incoming.original_dcid = header.dcid;
   incoming.version = header.version;
-  if (header.tokenlen != 0 && header.token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-    if (!proves_address(datagram, header, incoming.original_dcid)) {
+  if (const ByteView token(header.token, header.tokenlen); !token.empty() && token.front() == retry_token_mark) {
+    const auto original = open_retry_token(secrets.retry, token, datagram.remote, cid_view(header.dcid), now);
+    if (!original) {
       ++counters.datagrams_dropped;
       return;
     }
+    ngtcp2_cid_init(&incoming.original_dcid, original->data(), original->size());
     incoming.retried = true;
     incoming.retry_scid = header.dcid;
-    incoming.token = {header.token, header.tokenlen};
+    incoming.token = token;
   } else if (half_open >= settings.retry_above || of_source >= settings.retry_above_per_source) {
     reply_retry(datagram, header);
     return;

@@ -16,6 +16,8 @@ namespace kith::quic {
 inline constexpr std::size_t min_initial_datagram = 1200;     ///< RFC 9000 §14.1.
 inline constexpr std::size_t max_train_bytes = 64 * 1024 - 1; ///< A UDP payload, GSO or not, ends here.
 
+inline ByteView cid_view(const ngtcp2_cid& cid) noexcept { return {cid.data, cid.datalen}; }
+
 struct CidKey {
   std::uint8_t size = 0;
   std::array<std::uint8_t, NGTCP2_MAX_CIDLEN> bytes{};
@@ -57,7 +59,7 @@ public:
   void add_reset_token(Connection& connection, ByteView token);
   void remove_reset_token(Connection& connection, ByteView token);
   void new_cid(ngtcp2_cid& cid, std::size_t size);
-  void reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
+  void write_reset_token(std::uint8_t* token, const ngtcp2_cid& cid) const;
   void want_write(Connection& connection);
   void update_timer(Connection& connection);
   void emit(ConnectionId connection, const PingOutcome& outcome) {
@@ -86,8 +88,6 @@ public:
   void queue_reply(const Datagram& to, Bytes bytes);
   void reply_versions(const Datagram& to, const ngtcp2_version_cid& header);
   void reply_retry(const Datagram& to, const ngtcp2_pkt_hd& header);
-  /// Whether its token is one of our Retry's, to this address; then `original` is where its first Initial was addressed.
-  bool proves_address(const Datagram& from, const ngtcp2_pkt_hd& header, ngtcp2_cid& original) const;
   void reply_reset(const Datagram& to, ByteView packet, const ngtcp2_version_cid& header);
 
   Settings settings;

@@ -7,6 +7,7 @@
 #include "base/pipe.hpp"
 #include "base/seed.hpp"
 #include "base/time.hpp"
+#include "quic/tokens.hpp"
 
 #include <array>
 #include <chrono>
@@ -55,8 +56,8 @@ struct Credentials {
 
 /// Secrets that survive a restart: reset tokens, Retry tokens and connection-id hashes.
 struct Secrets {
-  std::array<std::uint8_t, 32> reset{};
-  std::array<std::uint8_t, 32> retry{};
+  TokenKey reset{};
+  TokenKey retry{};
   std::array<std::uint8_t, 16> hash{};
 };
 

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::size_t max_pending_replies = 256; // that wait for the socket; more are dropped
 constexpr std::size_t min_reset_trigger = 22;    // a stateless reset is shorter than what triggers it, and 21 octets at least (RFC 9000 §10.3)
-constexpr std::chrono::seconds retry_token_lifetime{10};
 
 } // namespace
 
@@ -33,26 +32,14 @@ void EndpointImpl::reply_versions(const Datagram& to, const ngtcp2_version_cid& 
 void EndpointImpl::reply_retry(const Datagram& to, const ngtcp2_pkt_hd& header) {
   ngtcp2_cid scid{};
   new_cid(scid, std::max<std::size_t>(settings.cid_size, NGTCP2_MIN_INITIAL_DCIDLEN));
-  const PathStorage path(to.local, to.remote, to.socket);
-  std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2> token{};
-  const ngtcp2_ssize token_size =
-      ngtcp2_crypto_generate_retry_token2(token.data(), secrets.retry.data(), secrets.retry.size(), header.version, path.path.remote.addr,
-                                          path.path.remote.addrlen, &scid, &header.dcid, to_ngtcp2(now));
-  if (token_size <= 0) return;
+  const Bytes token = make_retry_token(secrets.retry, to.remote, cid_view(scid), cid_view(header.dcid), now);
   Bytes out(min_initial_datagram);
-  const ngtcp2_ssize size = ngtcp2_crypto_write_retry(out.data(), out.size(), header.version, &header.scid, &scid, &header.dcid, token.data(),
-                                                      static_cast<std::size_t>(token_size));
+  const ngtcp2_ssize size =
+      ngtcp2_crypto_write_retry(out.data(), out.size(), header.version, &header.scid, &scid, &header.dcid, token.data(), token.size());
   if (size <= 0) return;
   out.resize(static_cast<std::size_t>(size));
   ++counters.retries_sent;
   queue_reply(to, std::move(out));
-}
-
-bool EndpointImpl::proves_address(const Datagram& from, const ngtcp2_pkt_hd& header, ngtcp2_cid& original) const {
-  const PathStorage path(from.local, from.remote, from.socket);
-  return ngtcp2_crypto_verify_retry_token2(&original, header.token, header.tokenlen, secrets.retry.data(), secrets.retry.size(), header.version,
-                                           path.path.remote.addr, path.path.remote.addrlen, &header.dcid,
-                                           static_cast<ngtcp2_duration>(Duration(retry_token_lifetime).count()), to_ngtcp2(now)) == 0;
 }
 
 // From before a restart, perhaps: tell the sender, but not for ever.
@@ -67,7 +54,7 @@ void EndpointImpl::reply_reset(const Datagram& to, ByteView packet, const ngtcp2
   ngtcp2_cid cid{};
   ngtcp2_cid_init(&cid, header.dcid, header.dcidlen);
   ngtcp2_stateless_reset_token token{};
-  reset_token(token.data, cid);
+  write_reset_token(token.data, cid);
   std::array<std::uint8_t, 64> noise{};
   const std::size_t noise_size = std::min<std::size_t>(packet.size() - NGTCP2_STATELESS_RESET_TOKENLEN - 1, noise.size());
   random.fill({noise.data(), noise_size});
