@@ -117,8 +117,9 @@ void Driver::hang_up(std::size_t connection) {
   node_.node->close_peer(BenchNode::identity(1, connection % identities_), BenchNode::identity(0, connection / identities_), "hung up");
 }
 
-void Driver::replied(StreamKey, const Result<std::string>& answer) {
+void Driver::replied(StreamKey key, const Result<std::string>& answer) {
   if (!answer) die("a call failed: " + answer.error().text);
+  readable(key);
 }
 
 void Driver::readable(StreamKey key) {

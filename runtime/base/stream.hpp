@@ -61,11 +61,11 @@ struct StreamEnd {
 class StreamUser {
 public:
   virtual ~StreamUser() = default;
-  /// An incoming stream; answer with accept or reject. Never for streams that this user opened.
+  /// An incoming stream; answer with accept or reject. Never for streams that this user opened. `in` may hold octets, or its end, already.
   virtual void opened(IncomingStream stream) = 0;
-  /// A stream that this user opened was answered. After an error nothing follows but closed.
+  /// A stream that this user opened was answered: `in` may hold octets, or its end, already. After an error nothing follows but closed.
   virtual void replied(StreamKey key, const Result<std::string>& content_type) = 0;
-  /// `in` has new octets, or its end (edge-triggered, coalesced).
+  /// `in` has octets, or its end, that came after opened or replied (edge-triggered, coalesced).
   virtual void readable(StreamKey key) = 0;
   /// `out` has room(): the answer to want_writable.
   virtual void writable(StreamKey key) = 0;

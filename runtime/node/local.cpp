@@ -118,7 +118,6 @@ void NodeImpl::offer_local(NodeStream& caller, const LocalRequest& request) {
   incoming.deadline = deadline;
   incoming.in = served.in;
   incoming.out = served.out;
-  signal_local(served, LocalEnd::readable_due); // what was written before it was offered
   served.user->opened(std::move(incoming));
 }
 
@@ -128,7 +127,7 @@ void NodeImpl::accept_local(NodeStream& served, std::string_view content_type) {
   NodeStream& caller = *streams_.find(served.local->twin);
   caller.phase = Phase::open;
   caller.local->content_type = content_type;
-  signal_local(caller, LocalEnd::replied_due | LocalEnd::readable_due);
+  signal_local(caller, LocalEnd::replied_due);
 }
 
 void NodeImpl::produced_local(NodeStream& end) {

@@ -221,6 +221,7 @@ bool NodeImpl::within_call_limit(const NodeStream& stream) const {
 
 void NodeImpl::on_readable(NodeStream& stream) {
   const StreamKey key = stream.key;
+  const bool known = stream.phase == Phase::offered || stream.phase == Phase::open; // else its user learns of what came with opened or replied
   if (stream.phase == Phase::header) {
     on_header(stream);
   } else if (stream.phase == Phase::sent) {
@@ -236,7 +237,7 @@ void NodeImpl::on_readable(NodeStream& stream) {
     fail(stream, {Code::too_large, "more than max_call_bytes (" + std::to_string(settings_.max_call_bytes) + ")"}, false);
     return;
   }
-  if (stream.user != nullptr) stream.user->readable(key);
+  if (known && stream.user != nullptr) stream.user->readable(key);
 }
 
 void NodeImpl::on_quic_closed(NodeStream& stream, bool lost) {

@@ -25,6 +25,9 @@ std::uint64_t read_preemptions() {
   return static_cast<std::uint64_t>(usage.ru_nivcsw);
 }
 
+/// What came together with a stream's beginning is told with it.
+std::uint32_t bits_of(const Pipe& in) noexcept { return in.readable() != 0 || in.finished() ? std::uint32_t{readable_bit} : 0U; }
+
 } // namespace
 
 std::shared_ptr<InstanceHost> InstanceHost::make(World& world, StreamControl& control, SlabPool& slabs, Dialer* dialer, InstanceOptions options) {
@@ -235,14 +238,14 @@ void InstanceHost::opened(IncomingStream stream) {
     return;
   }
   port.incoming = std::move(stream);
-  signal(port, opened_bit);
+  signal(port, opened_bit | bits_of(*port.incoming.in));
 }
 
 void InstanceHost::replied(StreamKey key, const Result<std::string>& content_type) {
   Port* port = find(key);
   if (port == nullptr) return;
   port->reply = content_type;
-  signal(*port, replied_bit);
+  signal(*port, replied_bit | bits_of(*port->in));
 }
 
 void InstanceHost::readable(StreamKey key) {
@@ -283,7 +286,7 @@ void InstanceHost::signal(Port& port, std::uint32_t bits) {
 
 void InstanceHost::serve(Port& port, std::uint32_t bits) {
   if ((bits & dial_bit) != 0) {
-    port.key = dialer_->open(options_.identity, std::move(port.request), std::move(port.in), std::move(port.out), *this);
+    port.key = dialer_->open(options_.identity, std::move(port.request), port.in, std::move(port.out), *this);
     ports_.emplace(port.key, port.shared_from_this());
   }
   if (port.over) return;

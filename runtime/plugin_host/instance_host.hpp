@@ -160,6 +160,7 @@ private:
   std::vector<PortPtr> touched_; ///< Inline: streams that the callback which runs has asked something for.
   bool failure_reported_ = false;
   bool cleared_ = false;          ///< A fenced instance has been stopped and destroyed.
+  std::uint32_t depth_ = 0;       ///< Of entering() without its left().
   Duration entered_{};            ///< Steady time.
   Duration read_at_{};            ///< Steady time when preemptions_ was read.
   std::uint64_t preemptions_ = 0; ///< Up to preemption_reading before `entered_`.

@@ -18,7 +18,7 @@ public:
     fill();
   }
   void opened(IncomingStream) override { ADD_FAILURE(); }
-  void replied(StreamKey, const Result<std::string>&) override {}
+  void replied(StreamKey key, const Result<std::string>&) override { readable(key); }
   void readable(StreamKey key) override {
     for (ByteView piece = stream_.in->peek(); !piece.empty(); piece = stream_.in->peek()) {
       answer_.append(as_text(piece));

@@ -192,9 +192,10 @@ public:
     node_.control().produced(stream.key);
   }
   void opened(IncomingStream) override { ADD_FAILURE(); }
-  void replied(StreamKey, const Result<std::string>& answer) override {
+  void replied(StreamKey key, const Result<std::string>& answer) override {
     EXPECT_FALSE(reply);
     reply = answer;
+    if (answer) readable(key);
   }
   void readable(StreamKey key) override {
     if (leave_unread) return;
