@@ -130,6 +130,13 @@ void NodeImpl::end_connections(const PeerId& identity, const PeerId& peer, const
   pool_.close_peer(identity, peer, why, now_);
 }
 
+// It may have moved since it gave us its addresses. Its key is proven and its way here too; whether it listens there, a dial shows.
+void NodeImpl::note_dialed_from(const Link& link) {
+  Identity* identity = find_identity(link.identity);
+  const auto info = endpoint_.info(link.id);
+  if (identity != nullptr && info && !link.dialer && identity->peers.contains(link.peer)) identity->dialed_from[link.peer] = info->remote;
+}
+
 void NodeImpl::announce(Link& link) {
   const Identity* identity = find_identity(link.identity);
   const auto info = endpoint_.info(link.id);
@@ -140,6 +147,7 @@ void NodeImpl::announce(Link& link) {
   }
   link.announced = true;
   no_longer_unproven(link);
+  note_dialed_from(link);
   link.refused = !pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
   if (link.refused) return; // its close is on the way
   pool_.heard(to_pool(link.id), info->pto, now_);
@@ -159,6 +167,7 @@ void NodeImpl::on_closed(quic::Event& event) {
   if (link == nullptr) return;
   link->closing = true;
   no_longer_unproven(*link);
+  if (link->announced) note_dialed_from(*link); // it may have migrated
   link->reason = event.reason;
   const bool refused = link->refuses();
   if (refused) { // as a dial that failed

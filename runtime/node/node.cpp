@@ -306,6 +306,7 @@ void Node::remove_peer(const PeerId& identity, const PeerId& peer) {
   if (own == nullptr) return;
   const auto names_it = [&peer](const access::Entry& entry) { return entry.kind == access::Entry::Kind::peer && entry.peer == peer; };
   std::size_t rights = own->peers.erase(peer);
+  own->dialed_from.erase(peer);
   for (const auto& [key, binding] : own->bindings) {
     if (binding->spec.access) std::erase_if(*binding->spec.access, names_it);
     rights += std::erase_if(binding->policy.allow, names_it);

@@ -90,6 +90,7 @@ struct Identity {
   std::vector<SocketId> sockets;
   std::map<BindingKey, std::unique_ptr<Binding>> bindings;
   std::unordered_map<PeerId, PeerSpec> peers;
+  std::unordered_map<PeerId, Address> dialed_from; ///< Known peers, and where they were when they last dialed us: tried after what is known of them.
   std::unordered_map<PeerId, std::size_t> connected; ///< Confirmed connections.
   bool peers_told = true;                            ///< False: its services are about to hear of a change of these.
   std::size_t streams = 0;
@@ -368,6 +369,7 @@ public:
   void on_confirmed(quic::ConnectionId id);
   void on_closed(quic::Event& event);
   void announce(Link& link);
+  void note_dialed_from(const Link& link);
   /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).
   void close_unproven(const PeerId& identity, const PeerId* peer, Code code);
   /// Ends every connection with this peer; `why` is for whoever uses them here.

@@ -41,6 +41,29 @@ TEST(NodeTest, TheAddressThatWorkedLastIsTriedFirst) {
   EXPECT_TRUE(two.run([&] { return second->ok(); }, milliseconds(50))) << "it began with those that are dead";
 }
 
+// It knows an address of alice where nobody is, or none; she has dialed it from where she listens.
+TEST(NodeTest, APeerThatMovedIsFoundWhereItDialedFrom) {
+  for (const bool stale : {true, false}) {
+    Two two;
+    node::PeerSpec alice = two.bob.peers.at(two.alice.id);
+    alice.addresses.clear();
+    if (stale) alice.addresses.push_back(make_v4({10, 9, 9, 9}, 4433));
+    two.bob.node->put_peer(two.bob.id, alice);
+    const auto hers = two.alice.call(two.bob);
+    ASSERT_TRUE(two.run([&] { return hers->ok(); }));
+    two.bob.node->close_peer(two.bob.id, two.alice.id, "");
+    two.sim.run_for(seconds(1));
+    const auto ours = two.bob.call(two.alice);
+    EXPECT_TRUE(two.run([&] { return ours->ok(); }, seconds(1))) << stale;
+    // Who is removed, and added again, is known by what is said then.
+    two.bob.node->remove_peer(two.bob.id, two.alice.id);
+    two.sim.run_for(seconds(1));
+    two.bob.node->put_peer(two.bob.id, alice);
+    const auto late = two.bob.call(two.alice);
+    EXPECT_FALSE(two.run([&] { return late->ok(); }, seconds(20))) << stale;
+  }
+}
+
 // Leave for the next stream comes back in portions, not in a packet after each call; and none is lost, however few there are.
 TEST(NodeTest, StreamsAreGivenLeaveForInPortions) {
   for (const std::uint64_t most : {1U, 2U, 17U, 33U}) {
