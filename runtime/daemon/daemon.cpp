@@ -158,6 +158,7 @@ Result<void> Daemon::start() {
   if (auto done = open_parts(); !done) return done;
   if (auto done = open_sockets(); !done) return done;
   admin_->adopt_all();
+  if (auto done = watch_signals(); !done) return done;
   if (auto done = server_->listen(ground_.home.socket_path()); !done) return done;
   watch_addresses();
   return {};
@@ -258,7 +259,7 @@ void Daemon::watch_addresses() {
   }
 }
 
-int Daemon::run(Readiness readiness) {
+Result<void> Daemon::watch_signals() {
   auto signals = io::Signals::open(
       world_.reactor(),
       [this] {
@@ -277,11 +278,12 @@ int Daemon::run(Readiness readiness) {
           notifier_.notify(io::ServiceState::ready, world_.now());
         });
       });
-  if (!signals) {
-    log_->error("daemon", signals.error().text);
-    return exit_code(signals.error().code);
-  }
+  if (!signals) return signals.error();
   signals_ = std::move(*signals);
+  return {};
+}
+
+int Daemon::run(Readiness readiness) {
   for (const Address& address : node_->listening()) log_->info("daemon", "listening on " + address.text());
   log_->info("daemon", std::string("kithd ") + KITH_VERSION + " is ready, pid " + std::to_string(::getpid()) + ", home " + ground_.home.path());
   notifier_.notify(io::ServiceState::ready, world_.now());

@@ -55,6 +55,7 @@ private:
   Result<void> open_parts();
   Result<void> open_sockets();
   Result<void> load_identities();
+  Result<void> watch_signals();
   void apply(const config::DaemonConfig& settings);
   void listen_again();
   void begin_stop(TimePoint deadline);

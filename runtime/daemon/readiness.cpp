@@ -40,6 +40,8 @@ Result<Readiness> Readiness::detach() {
   }
   ::close(ends[0]);
   ::setsid();
+  ::close(STDIN_FILENO); // while there is one thread the next descriptor has this number; when the daemon is ready there may be no other left
+  if (::open("/dev/null", O_RDWR) != STDIN_FILENO) return failed("open /dev/null");
   Readiness readiness;
   readiness.pipe_ = ends[1];
   return readiness;
@@ -58,10 +60,7 @@ Readiness::~Readiness() {
 
 void Readiness::ready() {
   if (pipe_ < 0) return;
-  if (const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC); null >= 0) {
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
-    if (null > STDERR_FILENO) ::close(null);
-  }
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(STDIN_FILENO, fd); // /dev/null, see detach()
   ssize_t written = 0;
   do written = ::write(pipe_, &ready_octet, 1);
   while (written < 0 && errno == EINTR);

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import struct
 import subprocess
 import termios
@@ -131,6 +132,16 @@ class Cli(Case):
             file.write("\nnameless: nobody\n")
         again = self.start("home")
         self.assertIn("kith.yaml:2:11: nameless: there is no identity", again.wait_log("nameless"))
+
+    def test_a_start_without_descriptors_says_so(self):
+        home = self.start("home").home
+        self.daemons[-1].stop()
+        for most in range(12, 19):
+            done = self.kith(home, "daemon", "--detach", "--listen", "127.0.0.1:0", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+            if done.returncode == 0:
+                self.prints(home, "stop", "--now")
+            else:
+                self.assertIn("Too many open files", done.stderr.decode(), (most, done))
 
     def test_kithd_and_kith_agree_where_the_home_is(self):
         others = {name: value for name, value in os.environ.items() if name not in ("HOME", "KITH_HOME")}
