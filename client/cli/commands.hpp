@@ -56,8 +56,8 @@ int pool_close(Context& context);
 int ping(Context& context);
 int trace(Context& context);
 int doctor(Context& context);
-/// What `kithd --check` says of a home, line by line. Errors: internal, when it can't be run.
-Result<std::vector<std::string>> start_problems(const std::string& home);
+/// What `kithd --check --json` says of a home. Errors: internal, when it can't be run.
+Result<std::string> check_start(const std::string& home);
 
 // status.cpp, logs.cpp
 int status(Context& context);

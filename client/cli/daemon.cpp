@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.hpp"
 
+#include "protocol/scanner.hpp"
+
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cerrno>
-#include <charconv>
 #include <fcntl.h>
 #include <filesystem>
 #include <iostream>
 #include <poll.h>
 #include <spawn.h>
-#include <sstream>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -51,8 +51,8 @@ int daemon(Context& context) {
       {Code::internal, "can't start " + arguments[0] + ": " + std::generic_category().message(errno) + "; it is installed beside kith"});
 }
 
-Result<std::vector<std::string>> start_problems(const std::string& home) {
-  std::array<std::string, 4> arguments{daemon_program(), "--home", home, "--check"};
+Result<std::string> check_start(const std::string& home) {
+  std::array<std::string, 5> arguments{daemon_program(), "--home", home, "--check", "--json"};
   const Error failed{Code::internal, "can't run " + arguments[0] + " --check; it is installed beside kith"};
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return failed;
@@ -61,7 +61,8 @@ Result<std::vector<std::string>> start_problems(const std::string& home) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, writer.get(), STDOUT_FILENO);
-  std::array<char*, 5> argv{arguments[0].data(), arguments[1].data(), arguments[2].data(), arguments[3].data(), nullptr};
+  std::array<char*, arguments.size() + 1> argv{};
+  std::ranges::transform(arguments, argv.begin(), [](std::string& argument) { return argument.data(); });
   pid_t child = 0;
   const int error = ::posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
@@ -76,11 +77,9 @@ Result<std::vector<std::string>> start_problems(const std::string& home) {
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0) != !lines.empty()) return failed;
-  return lines;
+  if (!WIFEXITED(status) || !text.ends_with('\n') || !protocol::check_json(text).ok()) return failed;
+  text.pop_back();
+  return text;
 }
 
 int stop(Context& context) {
@@ -150,44 +149,17 @@ int reload(Context& context) {
   });
 }
 
-/// A line of `kithd --check`, which has the form "FILE:LINE:COLUMN: TEXT" where there is a place to name, as config.check answers it.
-static std::string problem_json(const std::string& line) {
-  const std::size_t end = line.find(": ");
-  std::string_view file = std::string_view(line).substr(0, end);
-  const auto take_number = [&] {
-    std::uint64_t number = 0;
-    const std::size_t colon = file.rfind(':');
-    if (colon == std::string_view::npos) return number;
-    const auto [last, wrong] = std::from_chars(file.data() + colon + 1, file.data() + file.size(), number);
-    if (wrong != std::errc() || last != file.data() + file.size()) number = 0;
-    file = file.substr(0, colon);
-    return number;
-  };
-  const std::uint64_t column = take_number();
-  const std::uint64_t row = take_number();
-  const bool placed = end != std::string::npos && column > 0 && row > 0;
-  return client::ObjectWriter()
-      .text("file", placed ? file : "")
-      .number("line", placed ? row : 0)
-      .number("column", placed ? column : 0)
-      .text("text", placed ? line.substr(end + 2) : line)
-      .finish();
-}
-
 /// What a start would say of the home: all that is known while no daemon runs.
-static int check_start(Context& context, Error no_daemon) {
-  const auto problems = start_problems(context.home);
-  if (!problems) return context.fail(no_daemon);
-  if (problems->empty()) {
+static int check_alone(Context& context, Error no_daemon) {
+  const auto answer = check_start(context.home);
+  if (!answer) return context.fail(no_daemon);
+  const auto data = parse_answer(*answer);
+  if (items_of(data, "errors").empty()) {
     no_daemon.text += "; nothing in the home keeps it from starting, and the identities' files are checked when it runs";
     return context.fail(no_daemon);
   }
-  std::string list;
-  for (const std::string& problem : *problems) {
-    if (!context.options.json) report(context.io, false, bad_request(problem), 0);
-    list += (list.empty() ? "" : ",") + problem_json(problem);
-  }
-  if (context.options.json) context.print_json(client::ObjectWriter().texts("files", {}).raw("errors", "[" + list + "]").finish());
+  if (context.options.json) context.print_json(*answer);
+  else show_file_errors(context, data);
   return exit_code(Code::bad_request);
 }
 
@@ -195,7 +167,7 @@ int config_check(Context& context) {
   if (!context.options.words.empty() && context.word(0).empty())
     return context.usage("FILE is empty; without FILE all files of the home are checked");
   if (auto connected = context.daemon(); !connected) {
-    if (connected.error().code == Code::unreachable && context.word(0).empty()) return check_start(context, connected.error());
+    if (connected.error().code == Code::unreachable && context.word(0).empty()) return check_alone(context, connected.error());
     return context.fail(connected.error());
   }
   client::ObjectWriter fields;

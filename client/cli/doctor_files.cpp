@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -69,10 +70,11 @@ void check_home(Checkup& out, const std::string& home) {
   struct stat target {};
   if (::stat(home.c_str(), &target) != 0 || !S_ISDIR(target.st_mode)) return out.bad("home", home + " is no folder", "another --home");
   out.ok("home", home + ", " + mode_text(target.st_mode));
-  const auto problems = start_problems(home);
-  if (!problems) return out.warn("start", problems.error().text, "install kith and kithd together; whether kithd can start was not looked at");
-  for (const auto& problem : *problems) out.bad("start", problem, "kithd does not start like this: mend what it names");
-  if (problems->empty()) out.ok("start", "nothing in the home keeps kithd from starting");
+  const auto answer = check_start(home);
+  if (!answer) return out.warn("start", answer.error().text, "install kith and kithd together; whether kithd can start was not looked at");
+  const auto problems = file_errors(parse_answer(*answer), {});
+  for (const auto& problem : problems) out.bad("start", problem, "kithd does not start like this: mend what it names");
+  if (problems.empty()) out.ok("start", "nothing in the home keeps kithd from starting");
 }
 
 void check_keys(Checkup& out, const std::string& home) {

@@ -143,7 +143,6 @@ private:
   std::string bindings_json(const KnownIdentity& identity, const node::Status& status, bool with_config) const;
   std::string binding_json(const KnownIdentity& identity, const config::BindingConfig& binding, const node::Status& status, bool with_config) const;
   protocol::ObjectWriter peer_fields(const KnownIdentity& identity, const store::PeerRow& row, const node::Status& status) const;
-  std::string errors_json(const std::vector<config::Problem>& problems) const;
   std::vector<config::Problem> problems() const;
 
   // --- plumbing
@@ -193,6 +192,8 @@ private:
 Error not_saved(const Error& why);
 
 std::string json_list(const std::vector<std::string>& items);
+/// The `errors` of an answer.
+std::string errors_json(const std::vector<config::Problem>& problems);
 /// "192.0.2.7:4433", "[2001:db8::1]:4433".
 std::vector<std::string> address_texts(const std::vector<Address>& addresses);
 

@@ -167,7 +167,7 @@ std::vector<config::Problem> Admin::problems() const {
   return all;
 }
 
-std::string Admin::errors_json(const std::vector<config::Problem>& problems) const {
+std::string errors_json(const std::vector<config::Problem>& problems) {
   std::vector<std::string> items;
   for (const auto& problem : problems) {
     items.push_back(protocol::ObjectWriter()

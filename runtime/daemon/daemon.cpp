@@ -143,6 +143,16 @@ std::vector<Error> find_problems(const Options& options) {
   return problems;
 }
 
+std::string problems_json(const Options& options, const std::vector<Error>& problems) {
+  const auto home = home::Home::at(options.home);
+  std::vector<config::Problem> placed;
+  for (const Error& problem : problems) {
+    const bool of_settings = home && problem.text.starts_with(home->settings_path());
+    placed.push_back(config::problem_in(of_settings ? home->settings_path() : "", problem));
+  }
+  return protocol::ObjectWriter().texts("files", {}).raw("errors", control::errors_json(placed)).finish();
+}
+
 Daemon::Daemon(Ground ground, std::unique_ptr<DaemonLog> log, const Options& options)
     : ground_(std::move(ground)),
       log_(std::move(log)),

@@ -38,6 +38,8 @@ struct Ground {
 Result<Ground> prepare(const Options& options);
 /// What would keep a daemon from starting on this home, as far as files tell; starts and changes nothing.
 std::vector<Error> find_problems(const Options& options);
+/// The same as config.check would answer it.
+std::string problems_json(const Options& options, const std::vector<Error>& problems);
 
 class Daemon {
 public:

@@ -36,6 +36,15 @@ int fail(const Error& error, bool json) {
   return exit_code(error.code);
 }
 
+int check(const daemon::Options& options) {
+  const auto problems = daemon::find_problems(options);
+  if (options.json) std::cout << daemon::problems_json(options, problems) << '\n';
+  for (const Error& problem : problems) {
+    if (!options.json) std::cout << daemon::escape_line(problem.text) << '\n';
+  }
+  return problems.empty() ? 0 : 1;
+}
+
 int serve(const daemon::Options& options) {
   daemon::Readiness readiness;
   std::signal(SIGHUP, SIG_IGN); // until run() takes it: a start reads the files anyway
@@ -76,10 +85,6 @@ int main(int argc, char** argv) {
     std::cout << "kithd " << KITH_VERSION << '\n';
     return 0;
   }
-  if (options->check) {
-    const auto problems = daemon::find_problems(*options);
-    for (const Error& problem : problems) std::cout << daemon::escape_line(problem.text) << '\n';
-    return problems.empty() ? 0 : 1;
-  }
+  if (options->check) return check(*options);
   return serve(*options);
 }

@@ -8,12 +8,12 @@ namespace kith::daemon {
 const std::string_view usage = R"(kithd - the kith daemon
 
   kithd [--home DIR] [--listen ADDRESS:PORT]... [--detach] [--json]
-  kithd [--home DIR] --check
+  kithd [--home DIR] --check [--json]
 
   --home DIR              where keys, identities and state are (default: $KITH_HOME, else ~/.kith)
   --listen ADDRESS:PORT   listen there in this run, not where kith.yaml says; may be repeated; port 0 picks one
   --detach                return as soon as the daemon is ready
-  --json                  when ready one JSON object on standard output, errors as JSON on standard error
+  --json                  when ready one JSON object on standard output, errors as JSON on standard error; of --check what `kith config check --json` prints
   --check                 start nothing: say line by line what in the home would keep the daemon from starting; the exit code is then 1
   --version, --help
 

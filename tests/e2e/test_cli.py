@@ -119,7 +119,7 @@ class Cli(Case):
         self.assertEqual(self.prints(one, "config", "check", one.home + "/kith.yaml"), "good: %s/kith.yaml\n" % one.home)
 
     def test_mistakes_are_placed_without_a_daemon_as_well(self):
-        one = self.start("home")
+        one = self.start("in: 1:2: here")  # what looks like a place in a path is none
         one.stop()
         with open(one.home + "/kith.yaml", "w", encoding="utf-8") as file:
             file.write("\nmax_packet: 7B\nnameless: nobody\n")
@@ -128,9 +128,11 @@ class Cli(Case):
         (error,) = json.loads(done.stdout)["errors"]
         self.assertEqual((error["file"], error["line"], error["column"]), (one.home + "/kith.yaml", 2, 13))
         self.assertTrue(error["text"].startswith("max_packet: '7B' is out of range"), error)
+        alone = subprocess.run([BUILD + "/bin/kithd", "--home", one.home, "--check", "--json"], stdout=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual((alone.returncode, alone.stdout), (1, done.stdout))
         with open(one.home + "/kith.yaml", "w", encoding="utf-8") as file:
             file.write("\nnameless: nobody\n")
-        again = self.start("home")
+        again = self.start("in: 1:2: here")
         self.assertIn("kith.yaml:2:11: nameless: there is no identity", again.wait_log("nameless"))
 
     def test_a_start_without_descriptors_says_so(self):
