@@ -14,15 +14,17 @@ Context::Context(const Command& of, Options given, Streams& streams)
     : command(of), options(std::move(given)), io(streams), home(client::resolve_home(options.home.value_or(""))) {}
 
 int report(Streams& io, bool json, const Error& error, int code) {
+  std::string text;
   if (json) {
-    const std::string object = protocol::error_object(error);
-    io.err << (io.err_terminal.is_terminal ? printable_json(object) : object) << '\n';
+    text = protocol::error_object(error);
+    if (io.err_terminal.is_terminal) text = printable_json(text);
   } else {
-    std::string text = printable(error.text.empty() && !is_app_code(error.code) ? code_name(error.code) : error.text);
+    text = printable(error.text.empty() && !is_app_code(error.code) ? code_name(error.code) : error.text);
     if (is_app_code(error.code))
       text += (text.empty() ? "" : " ") + std::string("(code ") + std::to_string(static_cast<std::uint64_t>(error.code)) + ")";
-    io.err << io.err_terminal.red("kith:") << ' ' << text << '\n';
+    text.insert(0, io.err_terminal.red("kith:") + " ");
   }
+  io.err << text + "\n"; // in one write: the lines of several on one terminal stay whole
   return code;
 }
 
@@ -98,8 +100,8 @@ void Context::tell_of_dial(const std::string& identity, const std::string& peer)
   const auto data = parse_answer(answer->payload.bytes);
   if (flag_of(data, "connected")) return;
   const std::string known = list_of(data, "addresses"); // the dial may have more: a ticket's, a hint's
-  io.err << "kith: no answer from " << printable(text_of(data, "name")) << " yet; still dialing"
-         << (known.empty() ? "" : " (known addresses: " + printable(known) + ")") << std::endl;
+  io.err << "kith: no answer from " + printable(text_of(data, "name")) + " yet; still dialing" +
+                (known.empty() ? "" : " (known addresses: " + printable(known) + ")") + "\n";
 }
 
 int Context::ask(std::string_view type, const client::ObjectWriter& fields, const std::function<void(const boost::json::value&)>& show,

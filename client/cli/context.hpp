@@ -24,7 +24,7 @@ struct Streams {
   std::chrono::milliseconds dial_notice{2000}; ///< How long whoever sits at a terminal is told nothing of a dial.
 };
 
-/// Prints `kith: text`, or with --json {"error":{"code","text"}}, on `err`; returns `code`.
+/// Prints `kith: text`, or with --json {"error":{"code","text"}}, on `err`, all of it at once; returns `code`.
 int report(Streams& io, bool json, const Error& error, int code);
 
 /// What the exit code is when standard output took less than there was to say.

@@ -18,7 +18,6 @@ int main(int argc, char** argv) {
     std::cout.flush();
     return code == 0 && !std::cout ? output_failed(streams) : code;
   } catch (const std::exception& error) {
-    std::cerr << "kith: " << error.what() << '\n';
-    return kith::exit_code(kith::Code::internal);
+    return report(streams, false, {kith::Code::internal, error.what()}, kith::exit_code(kith::Code::internal));
   }
 }

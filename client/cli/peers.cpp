@@ -89,7 +89,7 @@ int ticket(Context& context) {
     if (items_of(data, "addresses").empty())
       context.io.err << "kith: this ticket has no address: whoever gets it must be told one (peer add --addr)\n";
     if (!items_of(data, "left_out").empty())
-      context.io.err << "kith: not in this ticket, which is full: " << printable(list_of(data, "left_out")) << '\n';
+      context.io.err << "kith: not in this ticket, which is full: " + printable(list_of(data, "left_out")) + "\n";
   });
 }
 
@@ -107,8 +107,8 @@ int peer_add(Context& context) {
   return context.ask("peer.add", *fields, [&](const auto& data) {
     show_peer(context, data);
     if (!items_of(data, "left_out").empty())
-      context.io.err << "kith: left out: " << printable(list_of(data, "left_out"))
-                     << ", for that is all a peer may have; `kith peer addresses` takes stale ones away\n";
+      context.io.err << "kith: left out: " + printable(list_of(data, "left_out")) +
+                            ", for that is all a peer may have; `kith peer addresses` takes stale ones away\n";
   });
 }
 

@@ -116,7 +116,7 @@ void show_binding(Context& context, const boost::json::value& data) {
       << ", access: " << printable(access_of(data)) << '\n';
   if (access_of(data).find(of_a_group) != std::string::npos) context.io.err << "kith: no command makes groups yet: a group in `access` is nobody\n";
   for (const auto& grant : items_of(data, "grants")) out << "  may " << printable(std::string(grant.as_string())) << '\n';
-  if (const std::string error = text_of(data, "error"); !error.empty()) context.io.err << "kith: " << printable(error) << '\n';
+  if (const std::string error = text_of(data, "error"); !error.empty()) context.io.err << "kith: " + printable(error) + "\n";
 }
 
 int send(Context& context, std::string_view type, const client::ObjectWriter& fields) {

@@ -76,7 +76,7 @@ Result<Socket> Socket::connect(const std::string& home, Deadline deadline) {
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   protocol::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return Error{Code::internal, "no socket: " + reason(errno)};
+  if (!fd) return Error{Code::internal, "this program can't open a socket: " + reason(errno)};
   if (const auto limited = limit_connect(fd.get(), deadline); !limited) return limited.error();
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ENOTDIR) return bad_request(home + " is not a folder: choose another --home");

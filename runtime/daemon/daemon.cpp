@@ -307,9 +307,9 @@ int Daemon::run(Readiness readiness) {
     std::size_t left = most_start_problems;
     const auto problems = admin_->problem_lines();
     for (auto problem = problems.begin(); problem != problems.end() && left > 0; ++problem, --left)
-      std::cerr << "kithd: " << escape_line(*problem) << '\n';
+      std::cerr << "kithd: " + escape_line(*problem) + "\n";
     if (problems.size() > most_start_problems) {
-      std::cerr << "kithd: and " << problems.size() - most_start_problems << " more mistakes: kith config check\n";
+      std::cerr << "kithd: and " + std::to_string(problems.size() - most_start_problems) + " more mistakes: kith config check\n";
     }
   }
   readiness.ready();

@@ -31,8 +31,7 @@ std::string user_home() {
 }
 
 int fail(const Error& error, bool json) {
-  std::cerr << (json ? protocol::error_object(error) : "kithd: " + daemon::escape_line(error.text))
-            << std::endl; // NOLINT(performance-avoid-endl): the process ends
+  std::cerr << (json ? protocol::error_object(error) : "kithd: " + daemon::escape_line(error.text)) + "\n"; // unbuffered, and in one write
   return exit_code(error.code);
 }
 

@@ -92,7 +92,9 @@ Result<uid_t> peer_user(int fd) {
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    return Error{Code::internal, "socketpair: " + error_text(errno)};
+    const bool too_many = errno == EMFILE;
+    return Error{Code::internal, "the daemon can't open a socket: " + error_text(errno) +
+                                     (too_many ? "; raise its limit: max_open_files in kith.yaml, LimitNOFILE= of its service" : "")};
   }
   return std::pair{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
 }

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import resource
+import socket
 import struct
 import subprocess
 import termios
@@ -245,6 +246,17 @@ class Cli(Case):
         self.assertEqual(self.prints(one, "logs", "-n", "0"), "")
         self.assertEqual(self.prints(one, "logs", "-n", "1").count("\n"), 1)
         self.assertEqual(json.loads(self.prints(one, "logs", "-n", "0", "--json"))["lines"], [])
+
+    def test_an_error_is_one_write(self):
+        for command in ([KITH, "--home", self.home("none"), "status"], [KITH, "--home", self.home("none"), "status", "--json"],
+                        [BUILD + "/bin/kithd", "--home", "/dev/null/none"], [BUILD + "/bin/kithd", "--home", "/dev/null/none", "--json"]):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # a packet for each write
+            with ours:
+                with theirs:
+                    self.assertGreater(subprocess.run(command, stderr=theirs, timeout=PATIENCE).returncode, 0)
+                written = [ours.recv(65536), ours.recv(65536)]
+            self.assertRegex(written[0], rb"(?s)\Akithd?: .*\n\Z|\A\{.*\}\n\Z")
+            self.assertEqual(written[1], b"", command)
 
     # --- json
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bad input and faults: a clear error, nothing lost, nothing half done."""
 import os
+import resource
 import shutil
 import socket
 import sqlite3
@@ -29,6 +30,18 @@ class Programs(Case):
         cancelled = a.event(served, "cancelled")
         self.assertEqual((cancelled["call"], cancelled["code"]), (incoming["call"], "cancelled"))
         self.assertEqual(b.data("hello")["api"], 1)
+
+    def test_a_stream_without_descriptors_says_whose(self):
+        _, b, _, two = self.pair()
+        b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
+        taken = {int(fd) for fd in os.listdir("/proc/%d/fd" % two.process.pid)}
+        before = resource.prlimit(two.process.pid, resource.RLIMIT_NOFILE)
+        free = next(fd for fd in range(len(taken) + 1) if fd not in taken)
+        resource.prlimit(two.process.pid, resource.RLIMIT_NOFILE, (free, before[1]))
+        text = self.refused("internal", b.ask, "stream", target="alice", protocol="Echo")
+        self.assertEqual(text, "the daemon can't open a socket: Too many open files; raise its limit: max_open_files in kith.yaml, LimitNOFILE= of its service")
+        resource.prlimit(two.process.pid, resource.RLIMIT_NOFILE, before)
+        self.assertEqual(b.ask("stream", target="alice", protocol="Echo")["status"], "streaming")
 
     def test_line_of_17_mib(self):
         one = self.start("home")
