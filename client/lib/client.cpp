@@ -104,7 +104,8 @@ Result<void> Client::State::file_answer(const protocol::Object& line) {
     good.payload = Payload::of_octets(std::move(*octets));
   }
   good.fds = socket.take_fds(answer->fds);
-  if (good.fds.size() != answer->fds) return Error{Code::internal, "a descriptor that the daemon sent got lost: this program has too many files open (ulimit -n)"};
+  if (good.fds.size() != answer->fds)
+    return Error{Code::internal, "a descriptor that the daemon sent got lost: this program has too many files open (ulimit -n)"};
   if (answer->streaming) streams.emplace(answer->id, std::nullopt);
   answers.insert_or_assign(answer->id, std::move(good));
   return {};

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,14 +20,33 @@ namespace {
 
 constexpr std::string_view stopping = "stopping\n"; ///< Behind the pid; the client library looks for it.
 constexpr std::size_t most_read = 64;               ///< Octets that anybody reads of the file.
+constexpr int death_patience_ms = 1000;             ///< For a holder that may be dying; one that lives has the lock after it, too.
 
-Error already_runs(const std::string& home_path, int fd) {
+struct Holder {
+  std::string pid; ///< Empty: unknown.
+  bool stopping = false;
+};
+
+Holder holder_of(int fd) {
   std::array<char, 32> buffer{};
   const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
   const std::string_view text(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
-  std::string pid(text.substr(0, text.find_first_not_of("0123456789")));
-  if (pid.empty()) pid = "unknown";
-  if (text.ends_with(stopping)) {
+  return {std::string(text.substr(0, text.find_first_not_of("0123456789"))), text.ends_with(stopping)};
+}
+
+/// `kill -9` returns before the process is gone, and its lock goes with it.
+void await_death(const Holder& holder) {
+  pid_t pid = 0;
+  std::from_chars(holder.pid.data(), holder.pid.data() + holder.pid.size(), pid);
+  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  pollfd entry{process.get(), POLLIN, 0};
+  if (process.valid()) ::poll(&entry, 1, death_patience_ms);
+}
+
+Error already_runs(const std::string& home_path, int fd) {
+  const Holder holder = holder_of(fd);
+  const std::string pid = holder.pid.empty() ? "unknown" : holder.pid;
+  if (holder.stopping) {
     return {Code::busy,
             "the daemon on " + home_path + " (pid " + pid + ") is stopping; wait until it is gone, or end its drain with 'kith stop --now'"};
   }
@@ -48,7 +70,13 @@ Result<Lock> Lock::acquire(const std::string& home_path) {
   const std::string path = home_path + "/daemon.lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
   if (!fd.valid()) return system_error("open", path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  const auto lock = [&fd] { return ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0; };
+  bool locked = lock();
+  if (!locked && errno == EWOULDBLOCK) {
+    await_death(holder_of(fd.get()));
+    locked = lock();
+  }
+  if (!locked) {
     if (errno == EWOULDBLOCK) return already_runs(home_path, fd.get());
     return system_error("lock", path);
   }

@@ -8,7 +8,7 @@ namespace kith::home {
 
 class Lock {
 public:
-  /// Takes the lock of a home and writes our pid into it. Errors: busy with the other's pid, also when the lock is free and a daemon answers on the
+  /// Takes the lock of a home and writes our pid into it; blocks for up to a second, for a holder that was just killed. Errors: busy with the other's pid, also when the lock is free and a daemon answers on the
   /// socket all the same (a file system on which flock means nothing).
   static Result<Lock> acquire(const std::string& home_path);
 

@@ -3,11 +3,16 @@
 
 #include "temp_home.hpp"
 
+#include <array>
+#include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 namespace kith::home {
 namespace {
@@ -43,6 +48,29 @@ TEST(Lock, WhoeverWantsItIsToldThatItsHolderIsStopping) {
   const auto third = Lock::acquire(folder.path());
   ASSERT_TRUE(third);
   EXPECT_EQ(slurp(folder.path() + "/daemon.lock"), pid + "\n");
+}
+
+TEST(Lock, OneWhoseHolderIsDyingIsWaitedFor) {
+  const TempFolder folder;
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto lock = Lock::acquire(folder.path());
+    const std::vector<char> much(16 * 1024 * 1024, 'x'); // which the kernel takes away before the lock
+    const char octet = lock && much.back() == 'x' ? 'y' : 'n';
+    static_cast<void>(::write(ends[1], &octet, 1));
+    while (true) ::pause();
+  }
+  char octet = 0;
+  EXPECT_EQ(::read(ends[0], &octet, 1), 1);
+  EXPECT_EQ(octet, 'y');
+  EXPECT_EQ(::kill(child, SIGKILL), 0);
+  const auto lock = Lock::acquire(folder.path());
+  EXPECT_TRUE(lock) << lock.error().text;
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  for (const int end : ends) ::close(end);
 }
 
 TEST(Lock, TextLeftByADeadDaemonIsNoLock) {
