@@ -2,6 +2,7 @@
 #include "access/entry.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 
 namespace kith::access {
 namespace {
@@ -10,32 +11,31 @@ constexpr std::string_view group_prefix = "group:";
 constexpr std::string_view peer_prefix = "peer:";
 constexpr std::string_view roles_text = "public, viewer, member, admin or owner";
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 /// "peer:bob=admin" is how the command line says it.
 Error not_an_entry(std::string_view text) {
   const auto colon = text.find(':');
   const auto equals = text.find('=');
   const std::string name(text.substr(colon + 1, equals - colon - 1));
   const std::string role(text.substr(equals + 1));
-  return bad_request("access entry " + quoted(text) + ": write {" + std::string(text.substr(0, colon)) + ": " + (name.empty() ? "NAME" : name) +
+  return bad_request("access entry " + in_quotes(text) + ": write {" + std::string(text.substr(0, colon)) + ": " + (name.empty() ? "NAME" : name) +
                      ", as: " + (role.empty() ? "ROLE" : role) + "}");
 }
 
 Result<Role> role_of_match(std::string_view entry, std::optional<std::string_view> as) {
   if (!as) return Role::member;
   const auto role = parse_role(*as);
-  if (!role) return bad_request("'as: " + std::string(*as) + "' beside " + quoted(entry) + " is not a role: use " + std::string(roles_text));
+  if (!role) return bad_request("'as: " + shown(*as) + "' beside " + in_quotes(entry) + " is not a role: use " + std::string(roles_text));
   return *role;
 }
 
 Result<PeerId> find_peer(std::string_view word, std::string_view entry, const PeerLookup& lookup) {
   if (looks_like_id(word)) return parse_peer_id(word);
-  if (const auto name = check_name(word, "peer name"); !name) return bad_request("access entry " + quoted(entry) + ": " + name.error().text);
+  if (const auto name = check_name(word, "peer name"); !name) return bad_request("access entry " + in_quotes(entry) + ": " + name.error().text);
   if (lookup) {
     if (const auto id = lookup(word)) return *id;
   }
-  return bad_request("access entry " + quoted(entry) + ": no peer is called " + quoted(word) + "; write its id, or add it with 'kith peer add'");
+  return bad_request("access entry " + in_quotes(entry) + ": no peer is called " + in_quotes(word) +
+                     "; write its id, or add it with 'kith peer add'");
 }
 
 } // namespace
@@ -52,7 +52,7 @@ std::string Entry::text() const {
 Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view> as, const PeerLookup& lookup) {
   Entry entry;
   if (const auto role = parse_role(text)) {
-    if (as) return bad_request("'as:' goes with a peer or a group; " + quoted(text) + " is a role already");
+    if (as) return bad_request("'as:' goes with a peer or a group; " + in_quotes(text) + " is a role already");
     entry.role = *role;
     return entry;
   }
@@ -61,7 +61,7 @@ Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view>
   if (text.starts_with(group_prefix)) {
     if (!given) return given.error();
     const auto name = text.substr(group_prefix.size());
-    if (const auto ok = check_name(name, "group name"); !ok) return bad_request("access entry " + quoted(text) + ": " + ok.error().text);
+    if (const auto ok = check_name(name, "group name"); !ok) return bad_request("access entry " + in_quotes(text) + ": " + ok.error().text);
     entry.kind = Entry::Kind::group;
     entry.role = *given;
     entry.group = name;
@@ -76,7 +76,7 @@ Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view>
     entry.peer = *id;
     return entry;
   }
-  return bad_request("access entry " + quoted(text) + " is not known: use " + std::string(roles_text) + ", group:NAME, peer:NAME or peer:ID");
+  return bad_request("access entry " + in_quotes(text) + " is not known: use " + std::string(roles_text) + ", group:NAME, peer:NAME or peer:ID");
 }
 
 } // namespace kith::access

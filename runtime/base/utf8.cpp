@@ -48,4 +48,33 @@ std::string clip_utf8(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string escape_line(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t size = character_size(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    const bool control = first < 0x20 || first == 0x7F || (size == 2 && first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0); // C1 controls
+    const std::size_t take = size == 0 ? 1 : size;
+    if (size == 0 || control) {
+      for (const char c : text.substr(0, take)) {
+        const auto octet = static_cast<unsigned char>(c);
+        out += {'\\', 'x', digits[octet >> 4U], digits[octet & 15U]};
+      }
+    } else {
+      out += text.substr(0, take);
+    }
+    text.remove_prefix(take);
+  }
+  return out;
+}
+
+std::string shown(std::string_view text) {
+  const std::string begin = escape_line(clip_utf8(text, max_shown_size));
+  return text.size() <= max_shown_size ? begin : begin + "…";
+}
+
+std::string in_quotes(std::string_view text) { return "'" + shown(text) + "'"; }
+
 } // namespace kith

@@ -6,6 +6,7 @@
 #include "config/yaml.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -179,7 +180,7 @@ Result<std::uint64_t> parse_in(Unit unit, std::string_view text) {
   }
   if (unit == Unit::bytes) return parse_size(text);
   if (const auto number = parse_quantity(text, std::span(size_suffixes).first(1))) return *number;
-  return bad_request("'" + std::string(text) + "' is not a whole number from 0 to " + std::to_string(std::numeric_limits<std::int64_t>::max()));
+  return bad_request(in_quotes(text) + " is not a whole number from 0 to " + std::to_string(std::numeric_limits<std::int64_t>::max()));
 }
 
 Result<void> store(DaemonConfig& config, const Setting& setting, std::string_view text) {
@@ -187,7 +188,7 @@ Result<void> store(DaemonConfig& config, const Setting& setting, std::string_vie
     const auto level = std::ranges::find(log_level_names, text);
     if (level == log_level_names.end()) {
       const std::string_view near = text.starts_with("warn") ? "warn" : nearest_name(text, log_level_names);
-      return bad_request("'" + std::string(text) + "' is not one of debug, info, warn, error" +
+      return bad_request(in_quotes(text) + " is not one of debug, info, warn, error" +
                          (near.empty() ? "" : "; did you mean '" + std::string(near) + "'?"));
     }
     config.*std::get<LevelField>(setting.field) = static_cast<LogLevel>(level - log_level_names.begin());
@@ -196,7 +197,7 @@ Result<void> store(DaemonConfig& config, const Setting& setting, std::string_vie
   const auto value = parse_in(setting.unit, text);
   if (!value) return value.error();
   if (*value < parse_in(setting.unit, setting.least).value() || *value > parse_in(setting.unit, setting.most).value()) {
-    return bad_request("'" + std::string(text) + "' is out of range: " + std::string(setting.least) + " to " + std::string(setting.most));
+    return bad_request(in_quotes(text) + " is out of range: " + std::string(setting.least) + " to " + std::string(setting.most));
   }
   if (setting.unit == Unit::duration) {
     config.*std::get<DurationField>(setting.field) = Duration(static_cast<std::int64_t>(*value));
@@ -375,12 +376,12 @@ std::vector<std::string> apply_live(DaemonConfig& in_force, const DaemonConfig& 
 
 Result<Duration> parse_duration(std::string_view text) {
   if (const auto value = parse_quantity(text, duration_suffixes)) return Duration(static_cast<std::int64_t>(*value));
-  return bad_request("'" + std::string(text) + "' is not a duration: write 10s, 250ms, 100us, 5m or 1h" + std::string(zero_hint(text)));
+  return bad_request(in_quotes(text) + " is not a duration: write 10s, 250ms, 100us, 5m or 1h" + std::string(zero_hint(text)));
 }
 
 Result<std::uint64_t> parse_size(std::string_view text) {
   if (const auto value = parse_quantity(text, size_suffixes)) return *value;
-  return bad_request("'" + std::string(text) + "' is not a size: write 1500B, 64KiB, 16MiB or 1GiB" + std::string(zero_hint(text)));
+  return bad_request(in_quotes(text) + " is not a size: write 1500B, 64KiB, 16MiB or 1GiB" + std::string(zero_hint(text)));
 }
 
 } // namespace kith::config

@@ -7,6 +7,7 @@
 
 #include "base/name.hpp"
 #include "base/role.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -42,7 +43,7 @@ std::optional<AccessWord> read_access_map(Reader& in, const Node& node) {
 /// Words that can't mean anything are refused here, where the line is known; whether a name is a peer's is for the Gate's parser to find out.
 void check_access_word(Reader& in, const AccessWord& word) {
   const auto& text = word.text;
-  if (word.as && !parse_role(*word.as)) in.fail(word.mark, "'as: " + *word.as + "' is not a role (public, viewer, member, admin, owner)");
+  if (word.as && !parse_role(*word.as)) in.fail(word.mark, "'as: " + shown(*word.as) + "' is not a role (public, viewer, member, admin, owner)");
   if (parse_role(text)) return;
   Result<void> ok;
   if (text.starts_with("group:")) {
@@ -55,7 +56,7 @@ void check_access_word(Reader& in, const AccessWord& word) {
       ok = check_name(who, "peer name");
     }
   } else {
-    ok = bad_request("the access entry '" + text + "' is not known: use public, viewer, member, admin, owner, group:NAME or peer:ID");
+    ok = bad_request("the access entry " + in_quotes(text) + " is not known: use public, viewer, member, admin, owner, group:NAME or peer:ID");
   }
   if (!ok) in.fail(word.mark, ok.error().text);
 }
@@ -142,7 +143,7 @@ void check_claims(Reader& in, const std::vector<BindingConfig>& bindings) {
       }
       for (const std::string& alpn : bindings[i].alpn) {
         if (std::ranges::find(bindings[j].alpn, alpn) == bindings[j].alpn.end()) continue;
-        in.fail(bindings[i].mark, "the ALPN '" + alpn + "' is claimed twice (first in line " + std::to_string(bindings[j].mark.line) + ")");
+        in.fail(bindings[i].mark, "the ALPN " + in_quotes(alpn) + " is claimed twice (first in line " + std::to_string(bindings[j].mark.line) + ")");
       }
     }
   }

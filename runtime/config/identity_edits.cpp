@@ -6,6 +6,7 @@
 #include "config/json.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 
@@ -83,7 +84,8 @@ Result<Node> config_node(std::string_view json) {
 
 Result<void> check_as(const std::vector<AccessEdit>& access) {
   for (const AccessEdit& entry : access) {
-    if (entry.as && entry.text.find(':') == std::string::npos) return bad_request("'as' goes with a peer or a group, not with '" + entry.text + "'");
+    if (entry.as && entry.text.find(':') == std::string::npos)
+      return bad_request("'as' goes with a peer or a group, not with " + in_quotes(entry.text));
   }
   return {};
 }

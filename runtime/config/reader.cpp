@@ -2,20 +2,31 @@
 #include "config/reader.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 #include "config/scalar.hpp"
 
 #include <algorithm>
 
 namespace kith::config {
 
+static constexpr std::size_t most_unknown_keys = 4; ///< Of one map that have an error each: a file with more is something else altogether.
+
 bool Reader::map(const Node& node, std::string_view what, std::span<const std::string_view> known) {
   if (!node.is(Node::Kind::map)) {
     fail(node.mark, std::string(what) + " must be a map (key: value)");
     return false;
   }
+  std::vector<const Field*> unknown;
   for (const Field& field : node.fields) {
-    if (std::ranges::find(known, field.key) != known.end()) continue;
-    std::string text = "the key '" + field.key + "' is not known in " + std::string(what);
+    if (std::ranges::find(known, field.key) == known.end()) unknown.push_back(&field);
+  }
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    const Field& field = *unknown[i];
+    if (i == most_unknown_keys) {
+      fail(field.mark, "and " + std::to_string(unknown.size() - i) + " more keys from here on are not known in " + std::string(what));
+      break;
+    }
+    std::string text = "the key " + in_quotes(field.key) + " is not known in " + std::string(what);
     if (const auto near = nearest_name(field.key, known); !near.empty()) text += "; did you mean '" + std::string(near) + "'?";
     fail(field.mark, text);
   }

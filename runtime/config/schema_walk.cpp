@@ -2,6 +2,7 @@
 #include "config/schema_walk.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,8 +15,6 @@ namespace kith::config {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t max_shown = 60; ///< Octets of a value that an error quotes.
 
 constexpr std::size_t max_found = 256; ///< Mistakes that are kept; the walk ends there.
 
@@ -30,13 +29,7 @@ bool has_type(const json::value& value, std::string_view type) {
 }
 
 /// A JSON value as an error quotes it: short.
-std::string shown(const json::value& value) {
-  std::string out = json::serialize(value);
-  if (out.size() <= max_shown) return out;
-  std::size_t end = max_shown;
-  while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0U) == 0x80U) --end;
-  return out.substr(0, end) + "…";
-}
+std::string shown(const json::value& value) { return kith::shown(json::serialize(value)); }
 
 std::string list_of(const json::array& values) {
   std::string out;
@@ -245,13 +238,13 @@ private:
     const auto* names = schema.if_contains("propertyNames");
     for (const auto& [key, value] : map) {
       if (names != nullptr && !fits(json::value(key), *names, depth))
-        say("the key '" + std::string(key) + "' has a form that the plugin's schema forbids");
+        say("the key " + in_quotes(key) + " has a form that the plugin's schema forbids");
       check_member(key, value, schema, depth);
     }
   }
 
   void need_key(const json::object& map, const json::string& key, const std::string& why) {
-    if (!map.contains(key)) say("the key '" + std::string(key.data(), key.size()) + "' is missing" + why);
+    if (!map.contains(key)) say("the key " + in_quotes(key) + " is missing" + why);
   }
 
   void check_dependencies(const json::object& map, const json::object& dependencies, int depth) {
@@ -261,7 +254,7 @@ private:
         look(map, needs, depth + 1);
         continue;
       }
-      for (const auto& need : needs.get_array()) need_key(map, need.get_string(), ", which '" + std::string(key) + "' needs");
+      for (const auto& need : needs.get_array()) need_key(map, need.get_string(), ", which " + in_quotes(key) + " needs");
     }
   }
 
@@ -291,7 +284,7 @@ private:
       for (const auto& property : named->get_object()) known.emplace_back(property.key().data(), property.key().size());
     }
     if (quiet_ || found_.size() >= max_found) return say({});
-    std::string text = "the key '" + key + "' is not known";
+    std::string text = "the key " + in_quotes(key) + " is not known";
     if (const auto near = nearest_name(key, known); !near.empty()) text += "; did you mean '" + std::string(near) + "'?";
     text += known.empty() ? "; there is none" : "; known are: ";
     for (std::size_t i = 0; i < known.size(); ++i) text += (i > 0 ? ", " : "") + std::string(known[i]);

@@ -3,6 +3,8 @@
 
 #include "config/scalar.hpp"
 
+#include "base/utf8.hpp"
+
 #include <charconv>
 #include <utility>
 
@@ -67,7 +69,7 @@ std::string path_text(const Path& path) {
   for (const PathStep& step : path) {
     if (const auto* key = std::get_if<std::string>(&step)) {
       if (!out.empty()) out += '.';
-      out += *key;
+      out += shown(*key);
     } else {
       out += '[' + std::to_string(std::get<std::size_t>(step)) + ']';
     }

@@ -3,6 +3,8 @@
 
 #include "config/extent.hpp"
 
+#include "base/utf8.hpp"
+
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
@@ -195,7 +197,8 @@ private:
   static void add_key(Level& level, const Node& node) {
     if (!node.is(Node::Kind::scalar)) throw Refused{node.mark.offset, "a key is missing before ':'"};
     const auto [first, fresh] = level.lines.emplace(node.text, node.mark.line);
-    if (!fresh) throw Refused{node.mark.offset, "the key '" + node.text + "' is there twice (first in line " + std::to_string(first->second) + ")"};
+    if (!fresh)
+      throw Refused{node.mark.offset, "the key " + in_quotes(node.text) + " is there twice (first in line " + std::to_string(first->second) + ")"};
     Field field;
     field.key = node.text;
     field.mark = node.mark;

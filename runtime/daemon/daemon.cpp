@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "daemon/daemon.hpp"
 
+#include "base/utf8.hpp"
 #include "home/files.hpp"
 #include "identity/derive.hpp"
 #include "protocol/object.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "daemon/log.hpp"
 
-#include "protocol/scanner.hpp"
+#include "base/utf8.hpp"
 
 #include <array>
 #include <atomic>
@@ -37,28 +37,6 @@ private:
 };
 
 } // namespace
-
-std::string escape_line(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t size = protocol::utf8_length(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    const bool control = first < 0x20 || first == 0x7F || (size == 2 && first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0); // C1 controls
-    const std::size_t take = size == 0 ? 1 : size;
-    if (size == 0 || control) {
-      for (const char c : text.substr(0, take)) {
-        const auto octet = static_cast<unsigned char>(c);
-        out += {'\\', 'x', digits[octet >> 4U], digits[octet & 15U]};
-      }
-    } else {
-      out += text.substr(0, take);
-    }
-    text.remove_prefix(take);
-  }
-  return out;
-}
 
 Result<std::unique_ptr<DaemonLog>> open_log(const LogSettings& settings) {
   std::vector<spdlog::sink_ptr> sinks;

@@ -27,7 +27,4 @@ public:
 /// Errors: internal, when the file can't be opened.
 Result<std::unique_ptr<DaemonLog>> open_log(const LogSettings& settings);
 
-/// A line as it may be shown: control characters and octets that are not UTF-8 are escaped, so that no peer can forge a line or steer a terminal.
-std::string escape_line(std::string_view text);
-
 } // namespace kith::daemon

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // kithd: builds every object and hands it down.
 #include "base/standard_fds.hpp"
+#include "base/utf8.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/log.hpp"
 #include "protocol/error_object.hpp"
@@ -31,7 +32,7 @@ std::string user_home() {
 }
 
 int fail(const Error& error, bool json) {
-  std::cerr << (json ? protocol::error_object(error) : "kithd: " + daemon::escape_line(error.text)) + "\n"; // unbuffered, and in one write
+  std::cerr << (json ? protocol::error_object(error) : "kithd: " + escape_line(error.text)) + "\n"; // unbuffered, and in one write
   return exit_code(error.code);
 }
 
@@ -39,7 +40,7 @@ int check(const daemon::Options& options) {
   const auto problems = daemon::find_problems(options);
   if (options.json) std::cout << daemon::problems_json(options, problems) << '\n';
   for (const Error& problem : problems) {
-    if (!options.json) std::cout << daemon::escape_line(problem.text) << '\n';
+    if (!options.json) std::cout << escape_line(problem.text) << '\n';
   }
   return problems.empty() ? 0 : 1;
 }

@@ -29,5 +29,22 @@ TEST(Utf8, ClipsBetweenCharacters) {
   EXPECT_EQ(clip_utf8("\xC3", 9), "?");
 }
 
+TEST(Utf8, EscapingKeepsTextAndEscapesWhatSteersTerminals) {
+  EXPECT_EQ(escape_line("plain, \"quoted\" and \xC3\xA9"), "plain, \"quoted\" and \xC3\xA9");
+  EXPECT_EQ(escape_line("a\nb\r\x1b[31m\x7f"), "a\\x0ab\\x0d\\x1b[31m\\x7f");
+  EXPECT_EQ(escape_line("\xC2\x9b"
+                        "31m"),
+            "\\xc2\\x9b31m"); // CSI as one C1 control
+  EXPECT_EQ(escape_line("\xff\xC3("), "\\xff\\xc3(");
+  EXPECT_EQ(escape_line(std::string_view("\0x", 2)), "\\x00x");
+}
+
+TEST(Utf8, WhatIsQuotedIsShort) {
+  EXPECT_EQ(in_quotes("a\nb"), "'a\\x0ab'");
+  const std::string longest(max_shown_size, 'x');
+  EXPECT_EQ(in_quotes(longest), "'" + longest + "'");
+  EXPECT_EQ(in_quotes(longest + "y"), "'" + longest + "…'");
+}
+
 } // namespace
 } // namespace kith

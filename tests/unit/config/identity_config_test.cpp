@@ -143,6 +143,15 @@ TEST(IdentityConfig, CheckFindsEverything) {
   EXPECT_EQ(check_identity("a: [", "a").size(), 1U);
 }
 
+TEST(IdentityConfig, AFileOfSomethingElseIsNotRepeatedInItsErrors) {
+  std::string text;
+  for (int i = 0; i < 24; ++i) text += "\"line\\e" + std::string(1000, 'x') + std::to_string(i) + "\": 1\n";
+  const auto errors = check_identity(text, "a");
+  ASSERT_EQ(errors.size(), 6U) << "four keys, the others, and the id";
+  EXPECT_EQ(errors[0].text, "a:1:1: the key 'line\\x1b" + std::string(67, 'x') + "…' is not known in an identity's file");
+  EXPECT_EQ(errors[4].text, "a:5:1: and 20 more keys from here on are not known in an identity's file");
+}
+
 TEST(IdentityConfig, ProblemsAreTakenApart) {
   const auto errors = check_identity(head + "foo: 1\n", "/etc/a:1/a.yaml");
   ASSERT_EQ(errors.size(), 1U);

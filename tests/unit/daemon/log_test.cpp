@@ -11,16 +11,6 @@
 namespace kith::daemon {
 namespace {
 
-TEST(EscapeLine, KeepsTextAndEscapesWhatSteersTerminals) {
-  EXPECT_EQ(escape_line("plain, \"quoted\" and \xC3\xA9"), "plain, \"quoted\" and \xC3\xA9");
-  EXPECT_EQ(escape_line("a\nb\r\x1b[31m\x7f"), "a\\x0ab\\x0d\\x1b[31m\\x7f");
-  EXPECT_EQ(escape_line("\xC2\x9b"
-                        "31m"),
-            "\\xc2\\x9b31m"); // CSI as one C1 control
-  EXPECT_EQ(escape_line("\xff\xC3("), "\\xff\\xc3(");
-  EXPECT_EQ(escape_line(std::string_view("\0x", 2)), "\\x00x");
-}
-
 TEST(OpenLog, SaysWhyItCanNot) {
   const auto log = open_log({"/dev/null/kithd.log", 1000, 2, LogLevel::info, false});
   ASSERT_FALSE(log);

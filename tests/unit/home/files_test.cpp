@@ -104,6 +104,8 @@ TEST(Files, ErrorsNameThePathAndTheReason) {
   EXPECT_FALSE(read_file(folder.path(), 10));
   ASSERT_EQ(::mkfifo((folder.path() + "/fifo").c_str(), 0600), 0);
   EXPECT_FALSE(read_file(folder.path() + "/fifo", 10)) << "and does not block";
+  std::filesystem::create_symlink("fifo", folder.path() + "/link");
+  EXPECT_EQ(read_file(folder.path() + "/link", 10).error().text, folder.path() + "/link is not a file");
   EXPECT_FALSE(list_folder(folder.path() + "/none"));
   EXPECT_FALSE(sync_folder(folder.path() + "/none"));
 }
