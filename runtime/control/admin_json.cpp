@@ -158,6 +158,7 @@ std::vector<config::Problem> Admin::problems() const {
   for (const auto& [name, identity] : parts_.roster.identities()) {
     const std::string file = parts_.home.identity_path(name);
     for (const Error& error : identity->problems) all.push_back(config::problem_in(file, error));
+    if (!identity->problems.empty()) continue; // they are of the file as it is now, the others of the one that is in force
     if (identity->socket_error) all.push_back(config::problem_in(file, *identity->socket_error));
     for (const auto& [binding, errors] : identity->binding_problems) {
       for (const Error& error : errors) all.push_back(config::problem_in(file, error));

@@ -128,6 +128,13 @@ class Reloads(Case):
             self.assertNotIn("--listen", error["text"])
             self.assertEqual(c.data("identity.show")["state"], "offline")
             self.assertEqual(c.data("status")["errors"], [error])
+        asked = read(self.file(one, "alice"))
+        write(self.file(one, "alice"), asked.replace("listen:", "lisen:"))
+        (error,) = c.data("reload")["errors"]  # of the port no more: that line is not in the file
+        self.assertIn("'lisen'", error["text"])
+        write(self.file(one, "alice"), asked)
+        (error,) = c.data("reload")["errors"]
+        self.assertIn("cannot listen on", error["text"])
         taken.close()
         self.assertEqual(c.data("reload")["errors"], [])
         self.assertEqual(c.data("identity.show")["state"], "online")
