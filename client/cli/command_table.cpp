@@ -27,7 +27,7 @@ const OptionSpec protocol{"--protocol", "NAME", "the protocol, such as Echo", &O
 const OptionSpec alias{"--alias", "NAME", "which binding of that protocol (default: default)", &Options::alias};
 const OptionSpec config{"--config", "JSON", "its configuration", &Options::config};
 const OptionSpec config_file{"--config-file", "FILE", "its configuration, from a YAML or JSON file", &Options::config_file};
-const OptionSpec access{"--access", "WHO", "a least role, group:NAME, peer:NAME or peer:NAME=ROLE; may be repeated", &Options::access};
+const OptionSpec access{"--access", "WHO", "a least role, or peer:NAME or group:NAME, alone or with =ROLE; may be repeated", &Options::access};
 const OptionSpec no_access{"--no-access", "", "nobody may use it", &Options::no_access};
 const OptionSpec provider{"--provider", "", "a program serves it over the socket, no plugin", &Options::provider};
 const OptionSpec enable{"--enable", "", "serve it again", &Options::enable};

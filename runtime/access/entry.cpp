@@ -11,20 +11,10 @@ constexpr std::string_view group_prefix = "group:";
 constexpr std::string_view peer_prefix = "peer:";
 constexpr std::string_view roles_text = "public, viewer, member, admin or owner";
 
-/// "peer:bob=admin" is how the command line says it.
-Error not_an_entry(std::string_view text) {
-  const auto colon = text.find(':');
-  const auto equals = text.find('=');
-  const std::string name(text.substr(colon + 1, equals - colon - 1));
-  const std::string role(text.substr(equals + 1));
-  return bad_request("access entry " + in_quotes(text) + ": write {" + std::string(text.substr(0, colon)) + ": " + (name.empty() ? "NAME" : name) +
-                     ", as: " + (role.empty() ? "ROLE" : role) + "}");
-}
-
 Result<Role> role_of_match(std::string_view entry, std::optional<std::string_view> as) {
   if (!as) return Role::member;
   const auto role = parse_role(*as);
-  if (!role) return bad_request("'as: " + shown(*as) + "' beside " + in_quotes(entry) + " is not a role: use " + std::string(roles_text));
+  if (!role) return bad_request(in_quotes(*as) + " beside " + in_quotes(entry) + " is not a role: use " + std::string(roles_text));
   return *role;
 }
 
@@ -56,7 +46,6 @@ Result<Entry> parse_entry(std::string_view text, std::optional<std::string_view>
     entry.role = *role;
     return entry;
   }
-  if ((text.starts_with(group_prefix) || text.starts_with(peer_prefix)) && text.find('=') != std::string_view::npos) return not_an_entry(text);
   const auto given = role_of_match(text, as);
   if (text.starts_with(group_prefix)) {
     if (!given) return given.error();

@@ -43,7 +43,7 @@ std::optional<AccessWord> read_access_map(Reader& in, const Node& node) {
 /// Words that can't mean anything are refused here, where the line is known; whether a name is a peer's is for the Gate's parser to find out.
 void check_access_word(Reader& in, const AccessWord& word) {
   const auto& text = word.text;
-  if (word.as && !parse_role(*word.as)) in.fail(word.mark, "'as: " + shown(*word.as) + "' is not a role (public, viewer, member, admin, owner)");
+  if (word.as && !parse_role(*word.as)) in.fail(word.mark, in_quotes(*word.as) + " is not a role (public, viewer, member, admin, owner)");
   if (parse_role(text)) return;
   Result<void> ok;
   if (text.starts_with("group:")) {
@@ -68,7 +68,7 @@ std::vector<AccessWord> read_access(Reader& in, const Node& node, std::string_vi
     if (item.is(Node::Kind::map)) {
       word = read_access_map(in, item);
     } else if (const auto text = in.text(item, "an access entry")) {
-      word = AccessWord{*text, std::nullopt, item.mark};
+      word = access_word(*text, item.mark);
     }
     if (!word) return;
     check_access_word(in, *word);
@@ -198,6 +198,15 @@ Result<IdentityConfig> parse_identity(std::string_view text, std::string_view fi
   auto config = read(text, file, errors);
   if (!errors.empty()) return errors.front();
   return config;
+}
+
+AccessWord access_word(std::string text, const Mark& mark) {
+  AccessWord word{std::move(text), std::nullopt, mark};
+  const auto equals = word.text.find('=');
+  if (equals == std::string::npos || !(word.text.starts_with("peer:") || word.text.starts_with("group:"))) return word;
+  word.as = word.text.substr(equals + 1);
+  word.text.resize(equals);
+  return word;
 }
 
 std::vector<PluginPin> pins_in(std::string_view text, std::string_view file) {

@@ -19,10 +19,13 @@ inline constexpr std::string_view own_alpn = "kith/1";
 /// One entry of an `access:` or `deny:` list, as words; `access::parse_entry` says what they mean.
 struct AccessWord {
   std::string text;              ///< "member", "group:family", "peer:<id52>".
-  std::optional<std::string> as; ///< The role word of {peer: …, as: …}.
+  std::optional<std::string> as; ///< The role word of {peer: …, as: …} and of "peer:…=…".
   Mark mark;
   friend bool operator==(const AccessWord& a, const AccessWord& b) { return a.text == b.text && a.as == b.as; }
 };
+
+/// An entry that is one text: "peer:bob=admin" and "group:family=viewer" have their role behind the '=', as the command line has it.
+AccessWord access_word(std::string text, const Mark& mark = {});
 
 struct BindingConfig {
   std::string protocol;

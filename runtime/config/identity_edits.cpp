@@ -207,7 +207,8 @@ Result<void> pin_words(Editor& editor, const Path& list, const std::optional<std
     Path item = list;
     item.emplace_back(i);
     const bool in_map = find(editor.root(), item)->is(Node::Kind::map);
-    Node value = make_text((in_map ? "" : std::string(peer_prefix)) + peer->second.text());
+    const auto& as = (*words)[i].as;
+    Node value = make_text(in_map ? peer->second.text() : std::string(peer_prefix) + peer->second.text() + (as ? "=" + *as : ""));
     if (!one_line) value.comment = peer->first;
     else if (i == pins.back().first) value.comment = names;
     if (in_map) item.emplace_back(std::string("peer"));

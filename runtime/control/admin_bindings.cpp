@@ -31,11 +31,13 @@ Error no_binding(const KnownIdentity& identity, const std::string& protocol, con
   return {Code::unknown_protocol, identity.name + " has no binding " + protocol + "/" + alias};
 }
 
-/// "peer:bob" and {"peer":"bob","as":"admin"} with the id in the place of the name, the name as a comment.
+/// "peer:bob", "peer:bob=admin" and {"peer":"bob","as":"admin"} with the id in the place of the name, the name as a comment.
 Result<config::AccessEdit> read_entry(std::string_view raw, const Roster& roster, const KnownIdentity& identity) {
   config::AccessEdit entry;
   if (auto text = protocol::decode_string(raw)) {
-    entry.text = std::move(*text);
+    config::AccessWord word = config::access_word(std::move(*text));
+    entry.text = std::move(word.text);
+    entry.as = std::move(word.as);
   } else {
     const auto object = protocol::Object::parse(raw);
     if (!object) return bad_request("an access entry is a text or {\"peer\":…,\"as\":…}");

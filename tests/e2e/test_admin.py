@@ -193,8 +193,9 @@ class Bindings(Case):
         self.assertEqual(answer["access"], ["peer:bob", "public", {"peer": "bob", "as": "admin"}])
         self.assertIn("# bob", read(one.home + "/identities/alice.yaml"))
         self.assertEqual(b.data("call", target="alice", protocol="Echo", data={"message": "x"}), {"echoed": "x"})
-        text = self.refused("bad_request", a.ask, "binding.configure", protocol="Echo", access=["group:family=viewer"])
-        self.assertEqual(text, "access entry 'group:family=viewer': write {group: family, as: viewer}")
+        answer = a.data("binding.configure", protocol="Echo", access=["group:family=viewer", "peer:bob=admin"])
+        self.assertEqual(answer["access"], [{"group": "family", "as": "viewer"}, {"peer": "bob", "as": "admin"}])
+        self.assertIn("'king' beside 'group:family' is not a role", self.refused("bad_request", a.ask, "binding.configure", protocol="Echo", access=["group:family=king"]))
 
 
 class Peers(Case):

@@ -42,6 +42,8 @@ TEST(IdentityConfig, ReadsEverything) {
                                          peer +
                                          ", as: admin}\n"
                                          "      - {group: on, as: viewer}\n"
+                                         "      - peer:bob=admin\n"
+                                         "      - \"group:on=viewer\"\n"
                                          "    deny: []\n"
                                          "    alpn: [echo/0]\n"
                                          "    grants: [exec, \"fs:/music\"]\n"
@@ -68,10 +70,8 @@ TEST(IdentityConfig, ReadsEverything) {
   EXPECT_EQ(other.inline_, true);
   EXPECT_TRUE(other.provider);
   ASSERT_TRUE(other.access.has_value());
-  const std::vector<AccessWord> access{{"member", std::nullopt, {}},
-                                       {"group:family", std::nullopt, {}},
-                                       {"peer:" + peer, std::nullopt, {}},
-                                       {"peer:" + peer, "admin", {}},
+  const std::vector<AccessWord> access{{"member", std::nullopt, {}},  {"group:family", std::nullopt, {}}, {"peer:" + peer, std::nullopt, {}},
+                                       {"peer:" + peer, "admin", {}}, {"group:on", "viewer", {}},         {"peer:bob", "admin", {}},
                                        {"group:on", "viewer", {}}};
   EXPECT_EQ(*other.access, access);
   EXPECT_TRUE(other.deny.has_value() && other.deny->empty());
@@ -120,6 +120,9 @@ TEST(IdentityConfig, BadInputIsRefusedWithItsPlace) {
       {b + "    access: public\n", "a.yaml:5:13", "list"},
       {b + "    access: [publik]\n", "a.yaml:5:14", "not known"},
       {b + "    access: [{peer: bob, as: boss}]\n", "a.yaml:5:14", "not a role"},
+      {b + "    access: [peer:bob=boss]\n", "a.yaml:5:14", "'boss' is not a role"},
+      {b + "    access: ['peer:=admin']\n", "a.yaml:5:14", "empty"},
+      {b + "    access: [admin=viewer]\n", "a.yaml:5:14", "not known"},
       {b + "    access: [{as: admin}]\n", "a.yaml:5:14", "either"},
       {b + "    access: ['group:']\n", "a.yaml:5:14", "empty"},
       {b + "    config: [1]\n", "a.yaml:5:13", "map"},

@@ -135,6 +135,7 @@ TEST(IdentityEdits, NamesOfPeersBecomeIds) {
             "    deny:\n      # these\n      - peer:" + bob + "  # bob\n      - peer:" + carol + " # never\n");
   EXPECT_EQ(pinned("    access:\n      - {peer: bob, as: admin}\n      - peer: carol\n        as: viewer\n"),
             "    access:\n      - {peer: " + bob + ", as: admin}  # bob\n      - peer: " + carol + "  # carol\n        as: viewer\n");
+  EXPECT_EQ(pinned("    access:\n      - \"peer:bob=admin\"\n"), "    access:\n      - peer:" + bob + "=admin  # bob\n");
   EXPECT_EQ(pinned("    access: [peer:" + bob + ", group:bob, member]\n"), "    access: [peer:" + bob + ", group:bob, member]\n");
   const auto config = parse_identity(head + "    access: [peer:" + bob + "]\n", "a");
   EXPECT_FALSE(has_peer_names(*config));
