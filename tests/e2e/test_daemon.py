@@ -272,13 +272,14 @@ class Life(Daemons):
         file = one.home + "/identities/alice.yaml"
         with open(file, encoding="utf-8") as text:
             good = text.read()
-        for n in range(300):  # each mistake is a line of more than 1000 octets
-            write(file, good + "mistake-%d-%s: 1\n" % (n, "x" * 900))
+        for n in range(300):  # each mistake is a line of some 200 octets
+            write(file, good + "".join("mistake-%d-%d-%s: 1\n" % (n, of, "x" * 60) for of in range(4)))
             c.ask("reload")
-            line = follower.stdout.readline()
-            while "mistake-" not in line:
+            for of in range(4):
                 line = follower.stdout.readline()
-            self.assertIn("mistake-%d-" % n, line)  # none is left out
+                while "mistake-" not in line:
+                    line = follower.stdout.readline()
+                self.assertIn("mistake-%d-%d-" % (n, of), line)  # none is left out
         logs = {name: os.path.getsize(os.path.join(one.home, "logs", name)) for name in os.listdir(one.home + "/logs")}
         self.assertEqual(sorted(logs), ["kithd.1.log", "kithd.2.log", "kithd.log"])
         self.assertLessEqual(max(logs.values()), 64 * 1024)
