@@ -98,10 +98,15 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   if (const auto good = check_name(name, "peer name"); !good) return tell(good.error());
   const auto role = parse_role(role_text);
   if (!role_text.empty() && !role) return tell(bad_request("unknown role \"" + role_text + "\": there are public, viewer, member, admin and owner"));
+  const auto ticket = identity::parse_ticket_or_id(peer);
+  if (!ticket) {
+    Error error = ticket.error();
+    const bool forgotten = !ask.fields.raw("identity") && check_name(peer, "peer name"); // IDENTITY NAME were taken for NAME TICKET
+    if (forgotten) error.text += "; is the ticket missing? kith peer add [IDENTITY] NAME TICKET";
+    return tell(error);
+  }
   const auto identity = good_identity_of(ask.fields);
   if (!identity) return tell(identity.error());
-  const auto ticket = identity::parse_ticket_or_id(peer);
-  if (!ticket) return tell(ticket.error());
   if (const auto good = identity::check_not_expired(*ticket, parts_.world.unix_now()); !good) return tell(good.error());
   if (ticket->id == (*identity)->id) return tell(bad_request("this is " + (*identity)->name + "'s own id: no identity is a peer of itself"));
   const auto given = read_addresses(ask.fields);

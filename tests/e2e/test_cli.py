@@ -88,6 +88,12 @@ class Cli(Case):
         self.assertIn("[IDENTITY] PEER ROLE", role)
         self.assertIn("ROLE is missing", self.says(2, one, "peer", "role", "bob"))
         self.assertIn("PEER and ROLE are missing", self.says(2, one, "peer", "role"))
+        a.ask("identity.create", name="carol")
+        missing = "is the ticket missing? kith peer add [IDENTITY] NAME TICKET"
+        self.assertIn(missing, self.says(101, one, "peer", "add", "carol", "dora"))
+        self.assertNotIn(missing, self.says(101, one, "peer", "add", "carol", "dora", "emil"))
+        self.assertNotIn(missing, self.says(101, one, "peer", "add", "dora", "kith:emil"))
+        a.ask("identity.delete", identity="carol")
         self.assertIn("did you mean `--protocol Echo`", self.says(2, one, "add-protocol", "alice", "Echo"))
         self.assertIn("--protocol takes one value", self.says(2, one, "add-protocol", "alice", "--protocol"))
         self.assertIn("a word is empty", self.says(2, one, "create-identity", ""))
