@@ -42,7 +42,7 @@ Result<client::Target> target_of(Context& context) {
 }
 
 void watch_dial(const Context& context, client::Client& daemon, const client::Target& target) {
-  if (context.tells_of_dials()) daemon.when_slow(context.io.dial_notice, [&] { context.tell_of_dial(target.from, target.target); });
+  if (context.is_watched()) daemon.when_slow(context.io.dial_notice, [&] { context.tell_of_dial(target.from, target.target); });
 }
 
 /// Checked before anything is sent.

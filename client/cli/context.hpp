@@ -61,8 +61,8 @@ public:
   /// A word by its place after the identity; empty when it was left out.
   std::string word(std::size_t index) const { return index < options.words.size() ? options.words[index] : std::string(); }
 
-  /// Whether somebody looks on who wants to know why nothing happens.
-  bool tells_of_dials() const noexcept { return io.err_terminal.is_terminal && !options.json; }
+  /// Whether somebody looks on: who wants to know why nothing happens, and what to do.
+  bool is_watched() const noexcept { return io.err_terminal.is_terminal && !options.json; }
   /// Says that a peer is still dialed, if that is so, and which addresses are known. By a connection of its own, for the other waits for an answer.
   void tell_of_dial(const std::string& identity, const std::string& peer) const;
 

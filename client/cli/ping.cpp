@@ -52,7 +52,7 @@ public:
 
 private:
   Interrupt::Woken wait_for(int answer) {
-    if (sent_ == 1 && context_.tells_of_dials()) {
+    if (sent_ == 1 && context_.is_watched()) {
       const auto woken = interrupt_.wait(answer, context_.io.dial_notice);
       if (woken != Interrupt::Woken::timeout) return woken;
       context_.tell_of_dial(identity_, context_.word(0));
@@ -63,6 +63,7 @@ private:
   /// An error that another try would meet as well.
   std::optional<Error> take(const Result<client::Answer>& answer) {
     if (!answer && !is_loss(answer.error().code)) return answer.error();
+    if (!said_ && count_ == most_pings && context_.is_watched()) context_.io.err << "kith: Ctrl-C ends it; --count N ends it after so many\n";
     if (!answer) {
       failed(answer.error());
     } else {

@@ -146,6 +146,23 @@ TEST(Cli, ADialThatTakesLongIsToldOnATerminal) {
             "{\"error\":{\"code\":\"unreachable\",\"text\":\"no connection\"}}\n");
 }
 
+TEST(Cli, APingWithoutAnEndSaysHowToEndItOnATerminal) {
+  FakeDaemon daemon([pings = 0](Peer& peer, const Request& request, Seen&) mutable {
+    const char* answer = R"({"name":"bob","address":"192.0.2.7:4433","local":"192.0.2.8:4433","answered":true,"rtt_us":7})";
+    if (++pings % 2 == 1) peer.send(Answer::ok(request.id, Body::of_json(answer)).encode());
+    else peer.send(Answer::failed(request.id, {Code::unknown_peer, "alice knows no peer bob"}).encode()); // which does end it
+  });
+  const auto said = [&](std::vector<std::string> more, bool terminal) {
+    std::vector<std::string> words{"--home", daemon.home(), "ping", "alice", "bob", "--interval", "1ms"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words, "", terminal).err;
+  };
+  const std::string end = "kith: alice knows no peer bob\n";
+  EXPECT_EQ(said({}, true), "kith: Ctrl-C ends it; --count N ends it after so many\n" + end);
+  EXPECT_EQ(said({"--count", "9"}, true), end);
+  EXPECT_EQ(said({}, false), end);
+}
+
 TEST(Cli, EveryCommandHasHelpWithExamples) {
   for (const cli::Command& command : cli::command_table()) {
     std::vector<std::string> arguments;
