@@ -119,6 +119,7 @@ std::string notify_socket() {
 } // namespace
 
 Result<Ground> prepare(const Options& options) {
+  if (const auto enough = io::check_file_limit(); !enough) return enough.error();
   auto home = home::Home::open(options.home);
   if (!home) return home.error();
   auto lock = home::Lock::acquire(home->path());

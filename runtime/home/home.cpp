@@ -9,6 +9,7 @@
 #include <charconv>
 #include <fcntl.h>
 #include <filesystem>
+#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,10 +76,16 @@ std::vector<Error> Home::problems() const {
   if (const std::string socket = socket_path(); ::lstat(socket.c_str(), &about) == 0 && !S_ISSOCK(about.st_mode)) {
     out.push_back({Code::internal, socket + " is not a socket: move it away, the daemon needs this name"});
   }
-  const auto settings = exists(settings_path()) ? load_settings() : Result<config::DaemonConfig>(config::DaemonConfig());
-  look(settings);
+  bool asks_for_port = true;
+  if (exists(settings_path())) {
+    const auto text = read_file(settings_path(), config::max_text_size);
+    look(text);
+    if (text) std::ranges::move(config::check_daemon(*text, settings_path()), std::back_inserter(out));
+    const auto settings = load_settings();
+    asks_for_port = settings && settings->listen.empty();
+  }
   if (exists(secret_path())) look(read_secret());
-  if (settings && settings->listen.empty()) look(remembered_port());
+  if (asks_for_port) look(remembered_port());
   return out;
 }
 

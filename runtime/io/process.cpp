@@ -20,6 +20,13 @@
 
 namespace kith::io {
 
+Result<void> check_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= least_file_limit) return {};
+  return Error{Code::internal, "at most " + std::to_string(limit.rlim_max) + " files may be open here, a daemon needs " +
+                                   std::to_string(least_file_limit) + ": raise the limit (ulimit -Hn; LimitNOFILE= of its service)"};
+}
+
 std::uint64_t raise_file_limit(std::uint64_t most, Log& log) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;

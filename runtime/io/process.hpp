@@ -16,6 +16,10 @@
 
 namespace kith::io {
 
+/// A daemon with fewer would fail at its first socket or at its fifth, each time with another text.
+inline constexpr std::uint64_t least_file_limit = 64;
+/// Errors: internal, when the hard limit of open files is lower than least_file_limit.
+Result<void> check_file_limit();
 /// Raises the soft limit of open files to `most`, or to the hard one where that is lower; never lowers it. Returns the limit that holds now.
 std::uint64_t raise_file_limit(std::uint64_t most, Log& log);
 
