@@ -129,6 +129,7 @@ struct Callbacks {
   static int remove_connection_id(ngtcp2_conn*, const ngtcp2_cid* cid, void* user) {
     Connection& connection = self(user);
     connection.endpoint_.remove_cid(connection, *cid);
+    connection.peer_has_spare_ = true; // ngtcp2 sends another for it
     return 0;
   }
 

@@ -193,11 +193,14 @@ private:
   // its path
   bool limit_initials_ = false;
   bool heard_ = false;
-  bool must_migrate_ = false; ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
-  bool validating_ = false;   ///< Whether path_remote_ is being proven, now (RFC 9000 §8.2).
-  std::uint16_t moves_ = 0;   ///< Paths that the dialer left.
-  int unproven_moves_ = 0;    ///< Paths in a row whose validation failed.
-  Address local_;             ///< The dialer's real one: where the peer's first packet came, or where it has moved.
+  bool must_migrate_ = false;  ///< It has moved, and QUIC has not: not confirmed yet, or the peer has given no connection id for it.
+  bool validating_ = false;    ///< Whether path_remote_ is being proven, now (RFC 9000 §8.2).
+  std::uint16_t moves_ = 0;    ///< Paths that the dialer left.
+  bool peer_has_spare_ = true; ///< An id of the dialer's for another path, as far as that can know.
+  bool tangled_ = false;       ///< The peer has one id on two paths.
+  TimePoint moved_at_{};       ///< When the dialer's address changed last.
+  int unproven_moves_ = 0;     ///< Paths in a row whose validation failed.
+  Address local_;              ///< The dialer's real one: where the peer's first packet came, or where it has moved.
   Address remote_;
   Address path_remote_;  ///< The acceptor's: where its packets go, whether or not that path is valid.
   Address first_remote_; ///< Of an accepted connection: whom its handshake counts against.

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -12,6 +13,9 @@
 namespace kith::quic {
 namespace {
 
+// For how long an acceptor asks, after a move, whether the path that was left is still there: with ngtcp2 3 s, or three PTOs.
+constexpr std::chrono::seconds least_settling{4};
+constexpr int settling_ptos = 4;
 constexpr int most_unproven_moves = 3; ///< In a row, to a peer that never answers a PATH_CHALLENGE.
 
 void to_sockaddr(const Address& address, ngtcp2_sockaddr_union& out, ngtcp2_addr& addr) noexcept {
@@ -68,6 +72,7 @@ void Connection::move(const Address& local, TimePoint now) {
   if (!conn_ || !dialer_ || local == local_ || local_.family == Address::Family::none) return; // a dial learns its address from the first answer
   now_ = now;
   local_ = local;
+  moved_at_ = now;
   must_migrate_ = true;
   migrate(now);
 }
@@ -76,6 +81,11 @@ void Connection::move(const Address& local, TimePoint now) {
 // are, as behind a NAT that has given another.
 void Connection::migrate(TimePoint now) {
   if (!confirmed_) return;
+  // An acceptor without a spare id takes the one that it has to the new path too, and asks for a while under it whether the path before is there. If another
+  // migration comes meanwhile, ngtcp2 1.24 gives that id back and counts it nevertheless: the next that it gets closes the connection (CONNECTION_ID_LIMIT_ERROR).
+  // Until that is over, we keep ours as well.
+  tangled_ = tangled_ && now - moved_at_ < std::max<Duration>(least_settling, settling_ptos * pto());
+  if (tangled_) return endpoint_.want_write(*this);
   const Address label = synthetic_label(id_, static_cast<std::uint16_t>(moves_ + 1));
   const PathStorage path(label, remote_, socket_);
   const int result = ngtcp2_conn_initiate_immediate_migration(conn_.get(), &path.path, to_ngtcp2(now));
@@ -85,6 +95,7 @@ void Connection::migrate(TimePoint now) {
   if (result == NGTCP2_ERR_INVALID_STATE) return; // a peer that gives no ids, or wants nobody to migrate
   if (result != 0) return fail(result, now);
   ++moves_;
+  tangled_ = !std::exchange(peer_has_spare_, false); // it needs two, until it has given up the path before
   on_new_path();
 }
 

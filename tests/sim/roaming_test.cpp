@@ -123,6 +123,33 @@ TEST_F(Roaming, TheDialerMovesTwiceInARow) {
   }
 }
 
+// Each time the address before is gone at once, and something is said ten times a second.
+TEST_F(Roaming, TheDialerMovesAgainAndAgain) {
+  const std::uint64_t handshakes = bob.handshakes();
+  for (const Duration gap : {Duration(milliseconds(300)), Duration(seconds(1)), Duration(seconds(2)), Duration(seconds(3)), Duration(seconds(5))}) {
+    for (std::uint8_t n = 1; n <= 8; ++n) {
+      bob.move(make_v4({10, 7, static_cast<std::uint8_t>(gap / milliseconds(300)), n}, 4433));
+      for (const TimePoint until = sim.now() + gap; sim.now() < until;) {
+        const auto call = bob.call(alice);
+        EXPECT_TRUE(sim.run_until([&] { return call->end.has_value(); }, sim.now() + seconds(20)));
+        EXPECT_TRUE(call->ok()) << call->end->error.text << ", move " << int{n};
+        sim.run_for(milliseconds(100));
+      }
+    }
+    EXPECT_EQ(bob.handshakes(), handshakes) << "not the same connection, gap " << gap / milliseconds(1) << " ms";
+  }
+  for (int n = 0; n < 300; ++n) {
+    bob.move(make_v4({10, 8, static_cast<std::uint8_t>(n / 200), static_cast<std::uint8_t>(1 + n % 200)}, 4433));
+    for (const TimePoint until = sim.now() + milliseconds(10 + sim.random().below(4500)); sim.now() < until;) {
+      const auto call = bob.call(alice);
+      EXPECT_TRUE(sim.run_until([&] { return call->end.has_value(); }, sim.now() + seconds(20)));
+      EXPECT_TRUE(call->ok()) << call->end->error.text << ", move " << n;
+      sim.run_for(milliseconds(100));
+    }
+  }
+  EXPECT_EQ(bob.handshakes(), handshakes) << "not the same connection";
+}
+
 TEST_F(Roaming, TheDialerHasNoNetworkForAWhile) {
   lives_through(
       bob, alice,
