@@ -20,14 +20,14 @@ ResetToken make_reset_token(const TokenKey& key, ByteView cid) noexcept;
 
 inline constexpr std::uint8_t retry_token_mark = 0xb7; ///< The first octet of ours: what begins otherwise was never a Retry's.
 inline constexpr std::size_t max_cid_size = 20;        ///< RFC 9000 §17.2.
-inline constexpr std::size_t max_retry_token_size = 1 + 8 + 16 + max_cid_size;
-inline constexpr std::chrono::seconds retry_token_lifetime{10};
+inline constexpr std::size_t max_retry_token_size = 1 + 16 + max_cid_size;
+inline constexpr std::chrono::seconds retry_token_window{10}; ///< A token is good in the window of the clock in which it was made, and in the next.
 
-/// That `original`, an Initial's destination id of at most max_cid_size octets, was sent from `to`, and answered at `now` with `retry_scid`.
+/// That `original`, an Initial's destination id of at most max_cid_size octets, was sent from `to`, and answered at `now` with `retry_scid`. It holds no clock: who
+/// collects tokens learns neither since when we run nor which of our addresses belong together.
 Bytes make_retry_token(const TokenKey& key, const Address& to, ByteView retry_scid, ByteView original, TimePoint now);
 
-/// The original destination id (a part of `token`), if the token was made with this key for this address and id, at most retry_token_lifetime ago.
-/// In constant time for what is wrong in it.
+/// The original destination id (a part of `token`), if the token was made with this key for this address and id, in this window or the one before.
 std::optional<ByteView> open_retry_token(const TokenKey& key, ByteView token, const Address& from, ByteView retry_scid, TimePoint now) noexcept;
 
 } // namespace kith::quic

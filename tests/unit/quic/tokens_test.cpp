@@ -13,7 +13,7 @@ struct Given {
   Address from = make_v4({192, 0, 2, 1}, 4433);
   Bytes scid = Bytes(8, 0x11);
   Bytes original = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  TimePoint issued{12345s};
+  TimePoint issued{12341s};
 };
 
 Bytes made(const Given& by) { return make_retry_token(by.key, by.from, by.scid, by.original, by.issued); }
@@ -33,12 +33,14 @@ TEST(RetryToken, GivesTheOriginalIdBack) {
   }
 }
 
-TEST(RetryToken, IsGoodForItsTimeAndNotBefore) {
-  const Given given;
+TEST(RetryToken, IsGoodInItsWindowAndTheNext) {
+  Given given;
+  given.issued = TimePoint(1000 * retry_token_window);
   const Bytes token = made(given);
-  EXPECT_TRUE(opens(given, token, retry_token_lifetime));
-  EXPECT_FALSE(opens(given, token, retry_token_lifetime + 1ns));
+  EXPECT_TRUE(opens(given, token, 2 * retry_token_window - 1ns));
+  EXPECT_FALSE(opens(given, token, 2 * retry_token_window));
   EXPECT_FALSE(opens(given, token, -1ns));
+  EXPECT_EQ(made(given), token) << "the same in one window: it holds no clock";
 }
 
 TEST(RetryToken, IsGoodForOneAddressOneIdAndOneKey) {
