@@ -138,7 +138,8 @@ void Provider::offer_stream(Offer& offer) {
   auto made = Bridge::make(context.reactor, context.world, control(), {offer.stream.key, offer.stream.in, offer.stream.out});
   if (!made) {
     offer.answered = true;
-    return control().reject(offer.stream.key, Code::busy, made.error().text);
+    session_.context().world.log().warn("control", "a stream for a provider: " + made.error().text);
+    return control().reject(offer.stream.key, Code::busy, ""); // our limits are not the peer's to raise
   }
   offer.bridge = std::move(made->first);
   offer.call = session_.offer(*this);
@@ -148,6 +149,7 @@ void Provider::offer_stream(Offer& offer) {
   std::vector<protocol::Fd> fds;
   fds.push_back(std::move(made->second));
   session_.send(event.encode(), {}, std::move(fds));
+  offer.bridge->readable(); // octets that came with the header: the program may look at them before it answers
 }
 
 // --- what the program answers

@@ -49,8 +49,12 @@ public:
     opened[key] = Opened{{}, request, &user, std::make_shared<Pipe>(slabs), std::make_shared<Pipe>(slabs)};
     return {key, opened[key].in, opened[key].out};
   }
+  node::Service* provider = nullptr;
   StreamControl& control() override { return *this; }
-  Result<void> attach_provider(const PeerId&, std::string_view, std::string_view, node::Service&) override { return {}; }
+  Result<void> attach_provider(const PeerId&, std::string_view, std::string_view, node::Service& service) override {
+    provider = &service;
+    return {};
+  }
   void detach_provider(const PeerId&, std::string_view, std::string_view) override {}
   Result<void> start_trace(const PeerId&, const PeerId&, std::shared_ptr<quic::TraceSink> to, std::function<void(Result<node::Path>)> then) override {
     sink = std::move(to);

@@ -24,6 +24,27 @@ protected:
   }
 };
 
+// A stream's opener may send right behind the header (docs/wire.md §3).
+TEST_F(StreamTest, AProviderReadsWhatCameWithTheStreamBeforeItAnswers) {
+  connect();
+  send("{\"id\":\"1\",\"type\":\"serve\",\"identity\":\"alice\",\"protocol\":\"Prov\"}\n");
+  run_until([&] { return backend.provider != nullptr; });
+  read_line();
+  IncomingStream stream;
+  stream.key = static_cast<StreamKey>(77);
+  stream.kind = StreamKind::stream;
+  stream.in = std::make_shared<Pipe>(backend.slabs);
+  stream.out = std::make_shared<Pipe>(backend.slabs);
+  stream.in->write(as_bytes(std::string_view("early")));
+  backend.opened[stream.key].in = stream.in;
+  backend.provider->user().opened(stream);
+  read_line();
+  const auto taken = fds.take(1);
+  ASSERT_FALSE(taken.empty());
+  std::array<char, 10> buffer{};
+  run_until([&] { return ::recv(taken.front().get(), buffer.data(), buffer.size(), MSG_DONTWAIT) == 5; });
+}
+
 TEST_F(StreamTest, OctetsGoBothWaysAndBothEndsAreSeen) {
   const protocol::Fd program = open();
   ASSERT_TRUE(program);
