@@ -245,7 +245,7 @@ void InstanceHost::replied(StreamKey key, const Result<std::string>& content_typ
   Port* port = find(key);
   if (port == nullptr) return;
   port->reply = content_type;
-  signal(*port, replied_bit | bits_of(*port->in));
+  signal(*port, replied_bit | (content_type ? bits_of(*port->in) : 0U));
 }
 
 void InstanceHost::readable(StreamKey key) {

@@ -50,7 +50,7 @@ public:
   StreamEnd end;
   // written by the instance thread
   kith_stream_id id = 0;
-  PipePtr in;
+  PipePtr in; // and read by the network thread, which is its consumer until the reply is told
   PipePtr out;
   StreamRequest request;
   std::string accept_type;

@@ -46,6 +46,10 @@ public:
     info.command = std::move(command);
     info.in = stream.in;
     info.out = stream.out;
+    if (!first.empty()) {
+      stream.in->write(as_bytes(first));
+      stream.in->finish();
+    }
     host_->opened(info);
     return key;
   }
@@ -93,6 +97,7 @@ public:
   void set_urgency(StreamKey, std::uint8_t) override {}
 
   SlabPool& slabs;
+  std::string first; ///< What comes with the next streams' openings, and their ends.
   std::map<StreamKey, Open> streams;
   StreamKey dialed = StreamKey::none;
 
@@ -302,6 +307,40 @@ TEST_P(Instance, ADialedStreamIsThePluginsToReadAfterTheReplyOnly) {
   world_.run_until([&] { return node_.streams[asker].got.size() > 1; });
   EXPECT_EQ(node_.streams[asker].got, "-x");
   stop();
+}
+
+// The node tells of no octets that were there when it told of the beginning.
+TEST_P(Instance, WhatCameWithTheOpeningIsToldWithIt) {
+  load(KITH_ECHO);
+  ASSERT_TRUE(start());
+  node_.first = "{\"message\":\"x\"}";
+  EXPECT_EQ(finish(node_.open(StreamKind::call, "json")).got, "{\"echoed\":\"x\"}");
+  stop();
+}
+
+TEST_P(Instance, WhatCameWithTheReplyIsToldWithIt) {
+  load(KITH_MISBEHAVING);
+  ASSERT_TRUE(start());
+  const StreamKey asker = node_.open(StreamKind::stream, {}, "dials");
+  world_.run_until([&] { return node_.dialed != StreamKey::none && !node_.streams[asker].got.empty(); });
+  FakeNode::Open& dialed = node_.streams[node_.dialed];
+  dialed.in->consume(dialed.in->readable());
+  dialed.in->write(as_bytes(std::string_view("x")));
+  host_->replied(node_.dialed, std::string());
+  world_.run_until([&] { return node_.streams[asker].got.size() > 1; });
+  EXPECT_EQ(node_.streams[asker].got, "-x");
+  stop();
+}
+
+TEST_P(Instance, AfterARefusalNothingIsToBeRead) {
+  load(KITH_MISBEHAVING);
+  ASSERT_TRUE(start());
+  const StreamKey asker = node_.open(StreamKind::stream, {}, "dials");
+  world_.run_until([&] { return node_.dialed != StreamKey::none && !node_.streams[asker].got.empty(); });
+  host_->replied(node_.dialed, Error{Code::denied, "no"}); // the reply's header stands in the pipe
+  host_->closed(node_.dialed, StreamEnd{false, {Code::denied, "no"}, true, 0, 0});
+  stop();
+  EXPECT_EQ(node_.streams[asker].got, "-") << "on_readable ran after an error";
 }
 
 TEST_P(Instance, AStuckWorkerIsFenced) {
