@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "control/observer.hpp"
 
+#include <algorithm>
+
 namespace kith::control {
 namespace {
 
@@ -29,7 +31,11 @@ void Observer::peer_changed(const PeerId& identity, const PeerId& peer, bool con
 
 void Observer::address_worked(const PeerId& identity, const PeerId& peer, const Address& address) {
   KnownIdentity* known = roster_.by_id(identity);
-  if (known == nullptr || !known->peers.contains(peer)) return;
+  const auto row = known != nullptr ? known->peers.find(peer) : decltype(known->peers.end())();
+  if (known == nullptr || row == known->peers.end()) return;
+  auto& addresses = row->second.addresses;
+  const bool shown = std::ranges::find(addresses, address, &store::PeerAddress::address) != addresses.end();
+  if (!shown && addresses.size() < store::max_peer_addresses) addresses.push_back({address, store::AddressSource::learned, world_.unix_now()});
   KnownIdentity::Worked& last = known->worked[peer];
   if (last.address == address && world_.now() < last.noted + note_gap) return;
   last = {address, world_.now()};

@@ -27,9 +27,7 @@ void NodeImpl::on_quic_event(quic::Event& event) {
     case Kind::ready: on_ready(event.connection); return;
     case Kind::confirmed: on_confirmed(event.connection); return;
     case Kind::closed: on_closed(event); return;
-    case Kind::address_changed:
-      if (const auto info = endpoint_.info(event.connection)) pool_.moved(to_pool(event.connection), info->remote);
-      return;
+    case Kind::address_changed: on_address_changed(event.connection); return;
     case Kind::heard: pool_.heard(to_pool(event.connection), endpoint_.pto(event.connection), endpoint_.heard_at(event.connection)); return;
     case Kind::pinged: answer_ping(event.ping.id, event.ping.lost ? std::nullopt : std::optional(event.ping.rtt)); return;
     case Kind::streams:
@@ -130,15 +128,19 @@ void NodeImpl::end_connections(const PeerId& identity, const PeerId& peer, const
   pool_.close_peer(identity, peer, why, now_);
 }
 
-// It may have moved since it gave us its addresses. Its key is proven and its way here too; whether it listens there, a dial shows.
-void NodeImpl::note_dialed_from(const Link& link) {
-  Identity* identity = find_identity(link.identity);
-  const auto info = endpoint_.info(link.id);
-  if (identity != nullptr && info && !link.dialer && identity->peers.contains(link.peer)) identity->dialed_from[link.peer] = info->remote;
+void NodeImpl::on_address_changed(quic::ConnectionId id) {
+  const auto info = endpoint_.info(id);
+  if (!info) return;
+  pool_.moved(to_pool(id), info->remote);
+  const Link* link = find_link(id);
+  Identity* identity = link != nullptr ? find_identity(link->identity) : nullptr;
+  if (identity == nullptr) return;
+  const auto dialed = identity->dialed_from.find(link->peer);
+  if (dialed != identity->dialed_from.end() && dialed->second.connection == id) dialed->second.address = info->remote;
 }
 
 void NodeImpl::announce(Link& link) {
-  const Identity* identity = find_identity(link.identity);
+  Identity* identity = find_identity(link.identity);
   const auto info = endpoint_.info(link.id);
   if (identity == nullptr || !info || link.closing) return;
   if (!identity->online || !admissible(*identity, link.peer)) {
@@ -147,7 +149,8 @@ void NodeImpl::announce(Link& link) {
   }
   link.announced = true;
   no_longer_unproven(link);
-  note_dialed_from(link);
+  // It may have moved since it gave us its addresses. Its key is proven and its way here too; whether it listens there, a dial shows.
+  if (identity->peers.contains(link.peer)) identity->dialed_from[link.peer] = {info->remote, link.id};
   link.refused = !pool_.accepted({link.identity, link.peer, link.alpn}, to_pool(link.id), info->remote, !identity->peers.contains(link.peer), now_);
   if (link.refused) return; // its close is on the way
   pool_.heard(to_pool(link.id), info->pto, now_);
@@ -167,7 +170,6 @@ void NodeImpl::on_closed(quic::Event& event) {
   if (link == nullptr) return;
   link->closing = true;
   no_longer_unproven(*link);
-  if (link->announced) note_dialed_from(*link); // it may have migrated
   link->reason = event.reason;
   const bool refused = link->refuses();
   if (refused) { // as a dial that failed

@@ -90,9 +90,13 @@ struct Identity {
   std::vector<SocketId> sockets;
   std::map<BindingKey, std::unique_ptr<Binding>> bindings;
   std::unordered_map<PeerId, PeerSpec> peers;
-  std::unordered_map<PeerId, Address> dialed_from; ///< Known peers, and where they were when they last dialed us: tried after what is known of them.
-  std::unordered_map<PeerId, std::size_t> connected; ///< Confirmed connections.
-  bool peers_told = true;                            ///< False: its services are about to hear of a change of these.
+  struct DialedFrom {
+    Address address;
+    quic::ConnectionId connection{}; ///< The last that it dialed.
+  };
+  std::unordered_map<PeerId, DialedFrom> dialed_from; ///< Known peers, and where they were then: tried after what is known of them.
+  std::unordered_map<PeerId, std::size_t> connected;  ///< Confirmed connections.
+  bool peers_told = true;                             ///< False: its services are about to hear of a change of these.
   std::size_t streams = 0;
 };
 
@@ -275,6 +279,7 @@ public:
   void on_peer_gave_up(NodeStream& stream, std::uint64_t code);
   void on_quic_closed(NodeStream& stream, bool lost);
   bool within_call_limit(const NodeStream& stream) const;
+  std::string call_limit_text() const;
   /// Ends it for the user: replied (when it is owed) and closed. QUIC's half, when there is one, is reset with the code unless `quiet`.
   void fail(NodeStream& stream, Error error, bool remote, bool quiet = false);
   Error deadline_error(const NodeStream& stream) const;
@@ -369,7 +374,7 @@ public:
   void on_confirmed(quic::ConnectionId id);
   void on_closed(quic::Event& event);
   void announce(Link& link);
-  void note_dialed_from(const Link& link);
+  void on_address_changed(quic::ConnectionId id);
   /// Connections that the pool does not know yet are ours to end: those with a peer, or all of an identity (peer null).
   void close_unproven(const PeerId& identity, const PeerId* peer, Code code);
   /// Ends every connection with this peer; `why` is for whoever uses them here.

@@ -31,7 +31,7 @@ std::vector<pool::Candidate> NodeImpl::candidates(const Identity& identity, cons
   for (const Address& address : more) add(address);
   if (const auto known = identity.peers.find(peer); known != identity.peers.end()) {
     for (const Address& address : known->second.addresses) add(address);
-    if (const auto last = identity.dialed_from.find(peer); last != identity.dialed_from.end()) add(last->second);
+    if (const auto last = identity.dialed_from.find(peer); last != identity.dialed_from.end()) add(last->second.address);
   }
   if (const Identity* own = find_identity(peer)) {
     // One of our own: it is where we listen.

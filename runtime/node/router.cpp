@@ -180,7 +180,6 @@ void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
       *open.deadline_ms -= std::min(*open.deadline_ms, waited);
     }
     route(*stream, open);
-    if (NodeStream* still = streams_.find(held); still != nullptr && still->phase != Phase::held) on_readable(*still);
   }
   for (const auto& [held, request] : std::exchange(at->second->held_local, {})) {
     NodeStream* stream = streams_.find(held);
@@ -191,6 +190,7 @@ void NodeImpl::release_held(const PeerId& id, const BindingKey& key) {
 }
 
 void NodeImpl::offer(NodeStream& stream, Binding& binding, const access::Decision& decision, const wire::OpenView& open) {
+  if (!within_call_limit(stream)) return refuse(stream, Code::too_large, call_limit_text()); // it came whole with its header
   stream.binding = &binding;
   ++binding.streams;
   stream.phase = Phase::offered;

@@ -215,6 +215,8 @@ void NodeImpl::on_peer_gave_up(NodeStream& stream, std::uint64_t code) {
   if (error.code != Code::going_away || !retry(stream)) fail(stream, std::move(error), true);
 }
 
+std::string NodeImpl::call_limit_text() const { return "more than max_call_bytes (" + std::to_string(settings_.max_call_bytes) + ")"; }
+
 bool NodeImpl::within_call_limit(const NodeStream& stream) const {
   return stream.kind != StreamKind::call || stream.raw || stream.in->committed() <= settings_.max_call_bytes + stream.header_in;
 }
@@ -234,7 +236,7 @@ void NodeImpl::on_readable(NodeStream& stream) {
   NodeStream* still = streams_.find(key);
   if (still != &stream || (stream.phase != Phase::offered && stream.phase != Phase::open)) return;
   if (!within_call_limit(stream)) {
-    fail(stream, {Code::too_large, "more than max_call_bytes (" + std::to_string(settings_.max_call_bytes) + ")"}, false);
+    fail(stream, {Code::too_large, call_limit_text()}, false);
     return;
   }
   if (known && stream.user != nullptr) stream.user->readable(key);

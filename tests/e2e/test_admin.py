@@ -254,6 +254,18 @@ class Peers(Case):
         self.refused("unknown_peer", a.ask, "peer.addresses", peer="carol", addresses=own)
         self.assertEqual(a.data("peer.addresses", peer="bob", addresses=own)["addresses"], own)
 
+    def test_where_a_peer_dialed_from_is_kept_once_it_answers(self):
+        a, b, one, _ = self.pair()
+        own = a.data("peer.show", peer="bob")["addresses"]
+        a.data("peer.addresses", peer="bob", addresses=["127.0.0.1:9"])
+        b.ask("call", target="alice", protocol="Echo", data={"message": "x"})
+        a.data("pool.close", peer="bob")
+        self.assertIn(a.data("ping", peer="bob")["address"], own)
+        kept = a.data("peer.show", peer="bob")["addresses"]
+        self.assertEqual(sorted(kept), sorted(["127.0.0.1:9"] + own))
+        one.stop()
+        self.assertEqual(sorted(self.client_of(self.start(os.path.basename(one.home))).data("peer.show", peer="bob")["addresses"]), sorted(kept))
+
     def test_addresses_that_a_peer_has_no_room_for_are_named(self):
         a, b, one, _ = self.pair()
         known = ["127.0.0.1:%d" % port for port in range(20001, 20017)]

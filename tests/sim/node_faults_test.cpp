@@ -199,6 +199,22 @@ TEST(NodeFaultsTest, ThePeerBoundsCallsToo) {
   EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
 }
 
+// All of it stands in the packet that has its header.
+TEST(NodeFaultsTest, ACallThatIsSeenToBeTooLargeDoesNotRun) {
+  node::Settings small;
+  small.max_call_bytes = 500;
+  Sim sim(1);
+  SimNetwork network(sim);
+  Host alice(sim, network, 1, small);
+  Host bob(sim, network, 2);
+  alice.know(bob);
+  bob.know(alice);
+  const auto call = bob.call(alice, std::string(900, 'x'));
+  ASSERT_TRUE(sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
+  EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
+  EXPECT_EQ(alice.factory.echo->calls, 0U);
+}
+
 // A request that the peer has acknowledged and not answered is kept to be sent again. When memory runs out it is given up like any other stream.
 TEST(NodeFaultsTest, MemoryPressureEndsAKeptRequestThatWasAcknowledged) {
   Two two;

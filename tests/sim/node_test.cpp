@@ -56,9 +56,11 @@ TEST(NodeTest, APeerThatMovedIsFoundWhereItDialedFrom) {
     const auto ours = two.bob.call(two.alice);
     EXPECT_TRUE(two.run([&] { return ours->ok(); }, seconds(1))) << stale;
     // Who is removed, and added again, is known by what is said then.
+    const auto again = two.alice.call(two.bob);
+    ASSERT_TRUE(two.run([&] { return again->ok(); }));
     two.bob.node->remove_peer(two.bob.id, two.alice.id);
-    two.sim.run_for(seconds(1));
     two.bob.node->put_peer(two.bob.id, alice);
+    two.sim.run_for(seconds(1));
     const auto late = two.bob.call(two.alice);
     EXPECT_FALSE(two.run([&] { return late->ok(); }, seconds(20))) << stale;
   }

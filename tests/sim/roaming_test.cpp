@@ -108,6 +108,20 @@ TEST_F(Roaming, TheDialerMovesAndComesBack) {
   EXPECT_EQ(connection_of(alice).remote, home);
 }
 
+// alice knows no address of bob's but the one from which he dialed, and that is another by now.
+TEST_F(Roaming, ADialerThatMigratedIsFoundWhereItWent) {
+  node::PeerSpec known = alice.peers.at(bob.id);
+  known.addresses.clear();
+  alice.node->put_peer(alice.id, known);
+  bob.move(elsewhere);
+  const auto call = bob.call(alice);
+  ASSERT_TRUE(run([&] { return call->ok(); }));
+  alice.node->close_peer(alice.id, bob.id, "");
+  sim.run_for(seconds(1));
+  const auto back = alice.call(bob);
+  EXPECT_TRUE(run([&] { return back->ok(); }, seconds(2)));
+}
+
 // Faster than the peer can give ids: packets go on under those that there are, and the transfer lives.
 TEST_F(Roaming, TheDialerMovesTwiceInARow) {
   for (const auto& [from, to] : {std::pair(&bob, &alice), std::pair(&alice, &bob)}) {
