@@ -22,7 +22,7 @@ bool Reader::map(const Node& node, std::string_view what, std::span<const std::s
   }
   for (std::size_t i = 0; i < unknown.size(); ++i) {
     const Field& field = *unknown[i];
-    if (i == most_unknown_keys) {
+    if (i == most_unknown_keys && unknown.size() > i + 1) {
       fail(field.mark, "and " + std::to_string(unknown.size() - i) + " more keys from here on are not known in " + std::string(what));
       break;
     }

@@ -3,6 +3,7 @@
 #include "control/admin.hpp"
 
 #include "base/name.hpp"
+#include "base/utf8.hpp"
 #include "identity/ticket.hpp"
 #include "io/interfaces.hpp"
 
@@ -10,6 +11,8 @@
 
 namespace kith::control {
 namespace {
+
+constexpr std::size_t longest_forgetful_name = 32; ///< Octets: an id has 52.
 
 Error no_peer(const KnownIdentity& identity) {
   return {Code::unknown_peer, "that id is not among " + identity.name + "'s peers (kith peer list " + identity.name + ")"};
@@ -97,11 +100,13 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "peer name"); !good) return tell(good.error());
   const auto role = parse_role(role_text);
-  if (!role_text.empty() && !role) return tell(bad_request("unknown role \"" + role_text + "\": there are public, viewer, member, admin and owner"));
+  if (!role_text.empty() && !role)
+    return tell(bad_request("unknown role " + in_quotes(role_text) + ": there are public, viewer, member, admin and owner"));
   const auto ticket = identity::parse_ticket_or_id(peer);
   if (!ticket) {
     Error error = ticket.error();
-    const bool forgotten = !ask.fields.raw("identity") && check_name(peer, "peer name"); // IDENTITY NAME were taken for NAME TICKET
+    // IDENTITY NAME were taken for NAME TICKET; what is longer was meant to be a ticket or an id.
+    const bool forgotten = !ask.fields.raw("identity") && peer.size() <= longest_forgetful_name && check_name(peer, "peer name");
     if (forgotten) error.text += "; is the ticket missing? kith peer add [IDENTITY] NAME TICKET";
     return tell(error);
   }
@@ -231,7 +236,7 @@ void Admin::peer_role(Ask& ask, const Tell& tell) {
   read.only({"id", "type", "identity", "peer", "role"}).need_text("role", text);
   if (read.error()) return tell(*read.error());
   const auto role = parse_role(text);
-  if (!role) return tell(bad_request("unknown role \"" + text + "\": there are public, viewer, member, admin and owner"));
+  if (!role) return tell(bad_request("unknown role " + in_quotes(text) + ": there are public, viewer, member, admin and owner"));
   const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
   if (!named) return tell(named.error());
   const PeerId identity = named->identity->id;

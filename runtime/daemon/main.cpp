@@ -47,7 +47,7 @@ int check(const daemon::Options& options) {
 
 int serve(const daemon::Options& options) {
   daemon::Readiness readiness;
-  std::signal(SIGHUP, SIG_IGN); // until run() takes it: a start reads the files anyway
+  std::signal(SIGHUP, SIG_IGN); // until start() takes it: a start reads the files anyway
   if (options.detach) {
     auto detached = daemon::Readiness::detach();
     if (!detached) return fail(detached.error(), options.json);

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view stopping = "stopping\n"; ///< Behind the pid; the client library looks for it.
 constexpr std::size_t most_read = 64;               ///< Octets that anybody reads of the file.
-constexpr int death_patience_ms = 1000;             ///< For a holder that may be dying; one that lives has the lock after it, too.
+constexpr int death_patience_ms = 200; ///< For a holder that may be dying, which takes some ms; who finds one that lives waits as long for nothing.
 
 struct Holder {
   std::string pid; ///< Empty: unknown.

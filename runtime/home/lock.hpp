@@ -8,8 +8,8 @@ namespace kith::home {
 
 class Lock {
 public:
-  /// Takes the lock of a home and writes our pid into it; blocks for up to a second, for a holder that was just killed. Errors: busy with the other's pid, also when the lock is free and a daemon answers on the
-  /// socket all the same (a file system on which flock means nothing).
+  /// Takes the lock of a home and writes our pid into it; blocks for up to 0.2 s, for a holder that was just killed. Errors: busy with the other's pid, also
+  /// when the lock is free and a daemon answers on the socket all the same (a file system on which flock means nothing).
   static Result<Lock> acquire(const std::string& home_path);
 
   /// Says in the file that this daemon is on its way out, for who comes to a closed socket, or wants the lock. Once; blocking.
