@@ -66,7 +66,12 @@ void NodeImpl::on_stream_deadline(NodeStream& stream) {
       return;
     case Phase::offered:
     case Phase::sent:
-    case Phase::open: fail(stream, deadline_error(stream), false); return;
+    case Phase::open:
+      // Whoever is there acknowledges at once. The next call need not wait on the same silence: there may be another way.
+      if (stream.outgoing && stream.link != nullptr && endpoint_.heard_at(stream.link->id) <= stream.outgoing->sent)
+        pool_.unanswered(static_cast<pool::ConnId>(stream.link->id), now_);
+      fail(stream, deadline_error(stream), false);
+      return;
     case Phase::unread:
       if (now_ >= stream.last_deadline) return fail(stream, {Code::timeout, "the deadline passed"}, false);
       if (stream.in->outstanding() < stream.unread) return look_at_unread(stream);

@@ -288,6 +288,10 @@ void Pool::wake_from_sleep(TimePoint now) {
   }
 }
 
+void Pool::unanswered(ConnId connection, TimePoint now) {
+  if (Connection* c = find(connection)) doubt(*c, now);
+}
+
 void Pool::address_changed(ConnId connection, TimePoint now) {
   Connection* c = find(connection);
   if (c == nullptr) return;

@@ -52,6 +52,9 @@ public:
   /// follow, so the peer is dialed anew within redial_within.
   void address_changed(ConnId connection, TimePoint now);
 
+  /// Nothing has come over it since a request left that should have been answered: it is in doubt. Wants wait for its PING, or a dial.
+  void unanswered(ConnId connection, TimePoint now);
+
   // --- events
   void attempt_ready(AttemptId attempt, ConnId connection, TimePoint now); ///< The peer's key is proven.
   /// `error` is one of offline, wrong_key, unsupported_version, unreachable, … with a text that does not repeat the address.

@@ -108,6 +108,23 @@ TEST_F(Roaming, TheDialerMovesAndComesBack) {
   EXPECT_EQ(connection_of(alice).remote, home);
 }
 
+// The way that their connection takes is dead, and nobody is told; another is known.
+TEST_F(Roaming, AfterACallWithoutAnAnswerTheNextOneLooksForAnotherWay) {
+  node::PeerSpec known = bob.peers.at(alice.id);
+  known.addresses.push_back(elsewhere);
+  bob.node->put_peer(bob.id, known);
+  alice.ip = elsewhere;
+  alice.world->udp().set_addresses({elsewhere});
+  node::OpenRequest request = bob.request(alice);
+  request.deadline = sim.now() + seconds(2);
+  Program lost(*bob.node);
+  lost.call(request, "hi");
+  ASSERT_TRUE(run([&] { return lost.end.has_value(); }));
+  EXPECT_EQ(lost.end->error.code, Code::timeout);
+  const auto next = bob.call(alice);
+  EXPECT_TRUE(run([&] { return next->ok(); }, seconds(3))) << "it waits on the silence of the one before";
+}
+
 // alice knows no address of bob's but the one from which he dialed, and that is another by now.
 TEST_F(Roaming, ADialerThatMigratedIsFoundWhereItWent) {
   node::PeerSpec known = alice.peers.at(bob.id);
