@@ -135,6 +135,10 @@ void judge(InspectedIdentity& identity, const node::PluginServices& plugins) {
         out.errors.push_back(error.code == Code::unknown_protocol ? config::error_at(file, binding.mark, error.text) : std::move(error));
       }
     }
+    if (!binding.provider && out.errors.empty()) {
+      if (const auto pinned = plugins.check_pin(binding.protocol, binding.sha256); !pinned)
+        out.errors.push_back(config::error_at(file, binding.mark, pinned.error().text));
+    }
     if (out.errors.empty()) out.spec = std::move(spec);
   }
 }

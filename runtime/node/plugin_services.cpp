@@ -168,17 +168,25 @@ void PluginServices::ask_first(const std::shared_ptr<Checker>& checker) {
   });
 }
 
+Result<void> PluginServices::check_pin(std::string_view protocol, const std::optional<std::string>& sha256) const {
+  if (!sha256) return {};
+  const auto entry = options_.registry->find(protocol);
+  if (!entry) return entry.error();
+  const hosting::Library& library = *entry->library;
+  if (*sha256 != library.sha256) {
+    return Error{Code::plugin_failed, library.file.string() + " has the SHA-256 " + library.sha256 + ", not the one that the binding pins"};
+  }
+  if (!plugin_host::is_file_of(library.file, protocol)) {
+    return Error{Code::plugin_failed, library.file.string() + ": a pinned protocol must be in a file of its name: call it " + std::string(protocol) +
+                                          ".so, and restart kithd"};
+  }
+  return {};
+}
+
 void PluginServices::start(const ServiceSpec& spec, StreamControl& control, std::function<void(Result<std::unique_ptr<Service>>)> done) {
   const auto entry = options_.registry->find(spec.protocol);
   if (!entry) return done(entry.error());
-  if (spec.sha256 && *spec.sha256 != entry->library->sha256) {
-    return done(Error{Code::plugin_failed,
-                      entry->library->file.string() + " has the SHA-256 " + entry->library->sha256 + ", not the one that the binding pins"});
-  }
-  if (spec.sha256 && !plugin_host::is_file_of(entry->library->file, spec.protocol)) {
-    return done(Error{Code::plugin_failed, entry->library->file.string() + ": a pinned protocol must be in a file of its name: call it " +
-                                               spec.protocol + ".so, and restart kithd"});
-  }
+  if (const auto pinned = check_pin(spec.protocol, spec.sha256); !pinned) return done(pinned.error());
   // The plugin's own check is the first thing that the instance does, on its own thread.
   const auto config = config::parse_json(spec.config_json, "config");
   if (!config) return done(config.error());

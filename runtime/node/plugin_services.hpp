@@ -42,6 +42,8 @@ public:
   /// The host's half of a config's check, at once: the protocol is there, and its schema has nothing against it. Errors: unknown_protocol; those of
   /// config::validate, with `file` and the place that the marks of `config` have.
   std::vector<Error> check_schema(std::string_view protocol, const std::string& config_json, const config::Node& config, std::string_view file) const;
+  /// That the protocol's plugin, as it was loaded, is the file that a binding pins; no pin fits all. Errors: unknown_protocol, plugin_failed.
+  Result<void> check_pin(std::string_view protocol, const std::optional<std::string>& sha256) const;
   /// The plugin's half: its own check runs on a plugin worker, one at a time for a protocol. `done` is called once on the network thread. Errors:
   /// unknown_protocol; bad_request with the plugin's text; plugin_failed when it has not answered within check_timeout of being asked, and for those that
   /// wait behind such a check or come while it is still stuck.

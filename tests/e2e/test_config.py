@@ -308,6 +308,20 @@ class Plugins(Case):
         self.assertEqual(c.data("reload")["restart"], [])
         self.assertEqual(c.data("identity.show")["bindings"][0]["state"], "running")
 
+    def test_a_pin_that_does_not_fit_changes_nothing(self):
+        one = self.start("home")
+        c = self.client_of(one)
+        c.ask("identity.create", name="alice", online=True)
+        c.ask("binding.add", protocol="Echo", access=["public"])
+        file = one.home + "/identities/alice.yaml"
+        write(file, read(file).replace("protocol: Echo\n", "protocol: Echo\n    sha256: " + "0" * 64 + "\n"))
+        for answer in (c.data("config.check"), c.data("reload")):
+            (error,) = answer["errors"]
+            self.assertIn("not the one that the binding pins", error["text"])
+            self.assertEqual((error["file"], error["line"] > 0), (file, True))
+            self.assertEqual(answer.get("changed", []), [])
+        self.assertEqual(c.data("identity.show")["bindings"][0]["state"], "running")
+
     def test_a_pin_holds_even_where_the_file_is_wrong(self):
         self.slow()
         one = self.start("home")
