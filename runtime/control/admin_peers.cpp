@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::size_t longest_forgetful_name = 32; ///< Octets: an id has 52.
 
+Error unknown_role(std::string_view text) {
+  return bad_request("unknown role " + in_quotes(text) + ": there are public, viewer, member, admin and owner");
+}
+
 Error no_peer(const KnownIdentity& identity) {
   return {Code::unknown_peer, "that id is not among " + identity.name + "'s peers (kith peer list " + identity.name + ")"};
 }
@@ -100,8 +104,7 @@ void Admin::peer_add(Ask& ask, const Tell& tell) {
   if (read.error()) return tell(*read.error());
   if (const auto good = check_name(name, "peer name"); !good) return tell(good.error());
   const auto role = parse_role(role_text);
-  if (!role_text.empty() && !role)
-    return tell(bad_request("unknown role " + in_quotes(role_text) + ": there are public, viewer, member, admin and owner"));
+  if (!role_text.empty() && !role) return tell(unknown_role(role_text));
   const auto ticket = identity::parse_ticket_or_id(peer);
   if (!ticket) {
     Error error = ticket.error();
@@ -236,7 +239,7 @@ void Admin::peer_role(Ask& ask, const Tell& tell) {
   read.only({"id", "type", "identity", "peer", "role"}).need_text("role", text);
   if (read.error()) return tell(*read.error());
   const auto role = parse_role(text);
-  if (!role) return tell(bad_request("unknown role " + in_quotes(text) + ": there are public, viewer, member, admin and owner"));
+  if (!role) return tell(unknown_role(text));
   const auto named = find_named(parts_.roster, good_identity_of(ask.fields), ask.fields);
   if (!named) return tell(named.error());
   const PeerId identity = named->identity->id;

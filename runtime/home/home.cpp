@@ -81,7 +81,7 @@ std::vector<Error> Home::problems() const {
     const auto text = read_file(settings_path(), config::max_text_size);
     look(text);
     if (text) std::ranges::move(config::check_daemon(*text, settings_path()), std::back_inserter(out));
-    const auto settings = load_settings();
+    const auto settings = text ? config::parse_daemon(*text, settings_path()) : text.error();
     asks_for_port = settings && settings->listen.empty();
   }
   if (exists(secret_path())) look(read_secret());
