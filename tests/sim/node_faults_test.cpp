@@ -185,34 +185,37 @@ TEST(NodeFaultsTest, ACallThatIsTooLargeIsRefused) {
   EXPECT_EQ(call->end->error.code, Code::too_large);
 }
 
+/// Only alice has a bound for calls.
+struct Bounded {
+  explicit Bounded(std::size_t most) : alice(sim, network, 1, of(most)), bob(sim, network, 2) {
+    alice.know(bob);
+    bob.know(alice);
+  }
+  static node::Settings of(std::size_t most) {
+    node::Settings settings;
+    settings.max_call_bytes = most;
+    return settings;
+  }
+  Sim sim{1};
+  SimNetwork network{sim};
+  Host alice;
+  Host bob;
+};
+
 TEST(NodeFaultsTest, ThePeerBoundsCallsToo) {
-  node::Settings small;
-  small.max_call_bytes = 10'000;
-  Sim sim(1);
-  SimNetwork network(sim);
-  Host alice(sim, network, 1, small);
-  Host bob(sim, network, 2);
-  alice.know(bob);
-  bob.know(alice);
-  const auto call = bob.call(alice, std::string(20'000, 'x'), "silent");
-  ASSERT_TRUE(sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
+  Bounded peers(10'000);
+  const auto call = peers.bob.call(peers.alice, std::string(20'000, 'x'), "silent");
+  ASSERT_TRUE(peers.sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
   EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
 }
 
 // All of it stands in the packet that has its header.
 TEST(NodeFaultsTest, ACallThatIsSeenToBeTooLargeDoesNotRun) {
-  node::Settings small;
-  small.max_call_bytes = 500;
-  Sim sim(1);
-  SimNetwork network(sim);
-  Host alice(sim, network, 1, small);
-  Host bob(sim, network, 2);
-  alice.know(bob);
-  bob.know(alice);
-  const auto call = bob.call(alice, std::string(900, 'x'));
-  ASSERT_TRUE(sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
+  Bounded peers(500);
+  const auto call = peers.bob.call(peers.alice, std::string(900, 'x'));
+  ASSERT_TRUE(peers.sim.run_until([&] { return call->end.has_value(); }, seconds(10)));
   EXPECT_EQ(call->end->error.code, Code::too_large) << code_name(call->end->error.code);
-  EXPECT_EQ(alice.factory.echo->calls, 0U);
+  EXPECT_EQ(peers.alice.factory.echo->calls, 0U);
 }
 
 // A request that the peer has acknowledged and not answered is kept to be sent again. When memory runs out it is given up like any other stream.
